@@ -1,1 +1,28 @@
-//! os
+//! System calls: sockets, and two event loops with one contract.
+//!
+//! The contract is in `event`: [`EventLoop`], [`Operations`], [`Event`]. [`UringLoop`] keeps it
+//! with Linux' io_uring, [`PollLoop`] with what `mio` has on each platform (epoll, kqueue, AFD), for
+//! every other platform and where io_uring is forbidden. [`uring_available`] tells which to take.
+//!
+//! Not here: what the bytes mean, when a connection has waited too long, threads. This is the only
+//! crate with unsafe code; `cfg` of platforms is in this file, in `platform.rs` and at the root of
+//! `uring` only.
+
+mod error;
+mod event;
+mod key;
+mod owner;
+mod platform;
+mod socket;
+mod waker;
+
+pub use error::SystemError;
+pub use event::{
+    ACCEPT_PAUSE, EndpointAddress, Event, EventLoop, Handler, LoopSettings, Operations,
+    ReceiveOrder, SendBuffer,
+};
+pub use key::{ConnectionKey, ListenerKey};
+pub use owner::ProcessName;
+pub use platform::REUSE_PORT_BALANCES;
+pub use socket::{BindError, BindErrorKind, ListenAddress, ListenOptions, Listener};
+pub use waker::Waker;

@@ -1,0 +1,59 @@
+//! What goes wrong at the system: the call and its code.
+//!
+//! Errors of binding a listener, which a person has to act on, are `socket::BindError`.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// A system call that failed.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct SystemError {
+    /// The name of the call, as in its manual page.
+    pub call: &'static str,
+    /// The error code of the platform: `errno`, or the Winsock code. 0 if the platform gave none.
+    pub code: i32,
+}
+
+impl SystemError {
+    pub(crate) fn new(call: &'static str, error: &io::Error) -> Self {
+        Self {
+            call,
+            code: error.raw_os_error().unwrap_or(0),
+        }
+    }
+
+    /// What kind of error the code is.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        io::Error::from_raw_os_error(self.code).kind()
+    }
+}
+
+impl fmt::Display for SystemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = io::Error::from_raw_os_error(self.code);
+        write!(f, "{}: {cause}", self.call)
+    }
+}
+
+impl Error for SystemError {}
+
+impl From<SystemError> for io::Error {
+    fn from(error: SystemError) -> Self {
+        Self::from_raw_os_error(error.code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_names_the_call_and_the_cause() {
+        let cause = io::Error::from_raw_os_error(2);
+        let text = SystemError::new("connect", &cause).to_string();
+        assert!(text.starts_with("connect: "), "{text}");
+        assert!(text.contains(&cause.to_string()), "{text}");
+    }
+}

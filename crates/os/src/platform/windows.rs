@@ -1,0 +1,47 @@
+//! Windows.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use socket2::Socket;
+
+use crate::socket::{BindErrorKind, UnixListenerFile};
+
+pub(crate) use crate::owner::ProcessName;
+
+/// See the Linux file: Windows has no SO_REUSEPORT.
+pub const REUSE_PORT_BALANCES: bool = false;
+
+/// SO_REUSEADDR would let a second program take the port here.
+pub(crate) const REUSE_ADDRESS: bool = false;
+
+pub(crate) const NO_DELAY_IS_INHERITED: bool = false;
+
+/// The next event comes only after a read that would block.
+pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = true;
+
+pub(crate) const SEND_FLAGS: i32 = 0;
+
+/// WSAEMFILE, WSAENOBUFS.
+pub(crate) const ACCEPT_EXHAUSTED: &[i32] = &[10024, 10055];
+
+pub(crate) const PRIVILEGED_PORT_HELP: &str =
+    "the port is in an excluded range (`netsh int ipv4 show excludedportrange tcp`)";
+
+pub(crate) fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn tcp_owner(_address: SocketAddr) -> Option<ProcessName> {
+    None
+}
+
+pub(crate) fn bind_unix(
+    _path: &Path,
+    _backlog: i32,
+) -> Result<(Socket, UnixListenerFile), BindErrorKind> {
+    Err(BindErrorKind::UnixSocketsUnsupported)
+}
+
+pub(crate) fn remove_if_same(_file: &UnixListenerFile) {}
