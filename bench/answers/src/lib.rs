@@ -1,0 +1,65 @@
+//! What every server of the benchmarks answers, and the work it does for `/work`.
+//!
+//! Shared by our subject and by the Rust peers, so that all of them send the same content and burn
+//! the same processor time. Holds no server and no HTTP.
+#![forbid(unsafe_code)]
+
+use std::hint::black_box;
+
+/// Content of `GET /hello`, sent as `text/plain`.
+pub const HELLO: &str = "Hello, World!";
+
+/// Content of the answer to `POST /upload`, once the whole body has been read.
+pub const UPLOADED: &str = "ok";
+
+/// Value of the `Server` field that every server of the benchmarks sends.
+///
+/// Short and alike everywhere: a server must not look cheaper for its shorter name.
+pub const SERVER: &str = "bench";
+
+/// Content of `GET /json`, sent as `application/json`: an object of exactly 1,024 bytes.
+pub fn json() -> String {
+    let mut text = String::from(r#"{"items":["#);
+    let mut id = 0;
+    while text.len() < 960 {
+        text.push_str(&format!(r#"{{"id":{id},"name":"item {id}","ok":true}},"#));
+        id += 1;
+    }
+    text.push_str(r#"0],"padding":""#);
+    while text.len() < JSON_BYTES - 2 {
+        text.push('x');
+    }
+    text.push_str(r#""}"#);
+    text
+}
+
+/// Burns the same processor time at every call and gives its result as the content of `GET /work`.
+///
+/// A chain of multiplications in which each waits for the one before: about 200 µs on the machine
+/// the rounds were chosen on, without memory traffic that neighbours could slow.
+pub fn work() -> String {
+    let mut state = black_box(0x9E37_79B9_7F4A_7C15_u64);
+    for _ in 0..WORK_ROUNDS {
+        state = (state ^ (state >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    }
+    format!("{state:016x}")
+}
+
+const JSON_BYTES: usize = 1024;
+const WORK_ROUNDS: u32 = 120_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_one_kibibyte() {
+        assert_eq!(json().len(), JSON_BYTES);
+    }
+
+    #[test]
+    fn work_gives_the_same_each_time() {
+        assert_eq!(work(), work());
+        assert_eq!(work().len(), 16);
+    }
+}

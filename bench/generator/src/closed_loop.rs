@@ -1,0 +1,190 @@
+//! A closed loop: each connection sends its next requests as soon as it has all its answers.
+//!
+//! Asks what a request costs, not what a user waits: the load slows down with the server.
+
+use std::time::Instant;
+
+use crate::epoll::{Epoll, Interest};
+use crate::error::{AnswerFault, GeneratorError};
+use crate::histogram::Histogram;
+use crate::options::Options;
+use crate::report::{First, Report};
+use crate::socket::{Connection, is_not_ready};
+use crate::window::Meter;
+use crate::{request, response};
+
+/// Runs the load and measures over the window.
+pub(crate) fn run(options: &Options) -> Result<Report, GeneratorError> {
+    let request = request::encode(options);
+    let first = first_answer(options, &request)?;
+    let mut load = Load::start(options, request.repeat(options.depth), first.answer_bytes)?;
+    let meter = Meter::new(options);
+    load.run_until(Instant::now() + options.warm)?;
+    load.latency.clear();
+    load.completed = 0;
+    let begin = meter.read();
+    load.run_until(begin.at + options.window)?;
+    let end = meter.read();
+    let mut report = Report::new(load.completed, &begin, &end, &load.latency);
+    report.request_bytes = request.len();
+    report.reopened = load.reopened;
+    report.first = Some(first);
+    Ok(report)
+}
+
+/// One request on a connection of its own, whose answer is checked whole.
+fn first_answer(options: &Options, request: &[u8]) -> Result<First, GeneratorError> {
+    let mut connection = Connection::open(options.port)?;
+    connection
+        .send(request)
+        .map_err(|source| GeneratorError::System {
+            call: "send",
+            source,
+        })?;
+    let answer = connection.receive_answer()?;
+    let head = response::check(&answer, options.expected)?;
+    Ok(First {
+        answer_bytes: answer.len(),
+        head: String::from_utf8_lossy(&answer[..head.bytes]).into_owned(),
+    })
+}
+
+struct Load<'a> {
+    options: &'a Options,
+    /// The requests that go out together.
+    batch: Vec<u8>,
+    answer_bytes: usize,
+    epoll: Epoll,
+    streams: Vec<Stream>,
+    buffer: Vec<u8>,
+    latency: Histogram,
+    completed: u64,
+    reopened: u64,
+}
+
+struct Stream {
+    connection: Connection,
+    /// Bytes of the batch that are out.
+    sent: usize,
+    /// Bytes of the batch's answers that are in.
+    received: usize,
+    sent_at: Instant,
+}
+
+impl<'a> Load<'a> {
+    /// Opens the connections and sends the first batch on each.
+    fn start(
+        options: &'a Options,
+        batch: Vec<u8>,
+        answer_bytes: usize,
+    ) -> Result<Self, GeneratorError> {
+        let mut load = Self {
+            options,
+            batch,
+            answer_bytes,
+            epoll: Epoll::new()?,
+            streams: Vec::with_capacity(options.connections),
+            buffer: vec![0; BUFFER_BYTES],
+            latency: Histogram::new(),
+            completed: 0,
+            reopened: 0,
+        };
+        for index in 0..options.connections {
+            let stream = load.open(index)?;
+            load.streams.push(stream);
+        }
+        for index in 0..options.connections {
+            load.send(index)?;
+        }
+        Ok(load)
+    }
+
+    fn open(&self, index: usize) -> Result<Stream, GeneratorError> {
+        let connection = Connection::open(self.options.port)?;
+        connection.do_not_wait()?;
+        self.epoll.add(&connection, index, Interest::Read)?;
+        Ok(Stream {
+            connection,
+            sent: 0,
+            received: 0,
+            sent_at: Instant::now(),
+        })
+    }
+
+    fn run_until(&mut self, end: Instant) -> Result<(), GeneratorError> {
+        loop {
+            // Short enough that a server which stalls does not stretch the window by much.
+            let events = self.epoll.wait(20)?;
+            if Instant::now() >= end {
+                return Ok(());
+            }
+            for event in 0..events {
+                self.receive(self.epoll.index(event))?;
+            }
+        }
+    }
+
+    fn receive(&mut self, index: usize) -> Result<(), GeneratorError> {
+        let stream = &mut self.streams[index];
+        let count = match stream.connection.receive(&mut self.buffer) {
+            Ok(0) => return self.reopen(index),
+            Ok(count) => count,
+            Err(error) if is_not_ready(&error) => return Ok(()),
+            Err(_) => return self.reopen(index),
+        };
+        let bytes = &self.buffer[..count];
+        let wanted = self.answer_bytes * self.options.depth;
+        let right = stream.received + count <= wanted
+            && response::begins_where_it_should(bytes, stream.received, self.answer_bytes);
+        if !right {
+            return Err(GeneratorError::Answer {
+                fault: AnswerFault::Framing,
+                head: String::from_utf8_lossy(&bytes[..bytes.len().min(400)]).into_owned(),
+            });
+        }
+        stream.received += count;
+        if stream.received == wanted {
+            self.latency.add(stream.sent_at.elapsed());
+            self.completed += self.options.depth as u64;
+            stream.received = 0;
+            stream.sent = 0;
+            self.send(index)?;
+        } else if stream.sent < self.batch.len() {
+            self.send(index)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is left of the batch. What does not fit is sent when answers come: the server
+    /// then has read.
+    fn send(&mut self, index: usize) -> Result<(), GeneratorError> {
+        let stream = &mut self.streams[index];
+        if stream.sent == 0 {
+            stream.sent_at = Instant::now();
+        }
+        while stream.sent < self.batch.len() {
+            match stream.connection.send(&self.batch[stream.sent..]) {
+                Ok(count) => stream.sent += count,
+                Err(error) if is_not_ready(&error) => return Ok(()),
+                Err(_) => return self.reopen(index),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a new connection for one that the server ended, and sends the batch anew.
+    fn reopen(&mut self, index: usize) -> Result<(), GeneratorError> {
+        self.reopened += 1;
+        if self.reopened > self.options.connections as u64 * 10 {
+            // A server that ends every connection is not doing this workload.
+            return Err(GeneratorError::Answer {
+                fault: AnswerFault::Ended,
+                head: String::new(),
+            });
+        }
+        self.streams[index] = self.open(index)?;
+        self.send(index)
+    }
+}
+
+const BUFFER_BYTES: usize = 256 * 1024;

@@ -1,0 +1,48 @@
+//! Why a run of the load generator failed.
+
+use std::fmt;
+use std::io;
+
+/// Why a run failed: a wrong command line, the system, or a server that does not answer as it should.
+#[derive(Debug)]
+pub(crate) enum GeneratorError {
+    /// The command line has a word it should not have, or lacks one.
+    Argument {
+        word: String,
+        expected: &'static str,
+    },
+    /// A system call failed.
+    System {
+        call: &'static str,
+        source: io::Error,
+    },
+    /// The server's answer is not the one the workload asks for.
+    Answer { fault: AnswerFault, head: String },
+}
+
+/// What is wrong with an answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AnswerFault {
+    /// The connection ended inside the answer.
+    Ended,
+    /// The status is not 200, or the status line is not HTTP/1.1's.
+    Status,
+    /// No `Content-Length` that can be read.
+    Length,
+    /// `Connection: close` where the connection should stay.
+    Closing,
+    /// The content is not the route's content.
+    Content,
+    /// More bytes than the first answer had, or a status line that is not where it should begin.
+    Framing,
+}
+
+impl fmt::Display for GeneratorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Argument { word, expected } => write!(f, "{word:?}: expected {expected}"),
+            Self::System { call, source } => write!(f, "{call}: {source}"),
+            Self::Answer { fault, head } => write!(f, "the answer is wrong ({fault:?}): {head:?}"),
+        }
+    }
+}
