@@ -1,1 +1,40 @@
-//! httpapi
+//! The words of Tidegate: the HTTP Server API's nouns, and the seam between a backend and an
+//! application.
+//!
+//! Nothing here acts. Types say what a URL prefix, a request, a response, a property or a limit is;
+//! [`Backend`] and [`Application`] say how the two sides of the seam speak. No I/O, no clock, no
+//! threads but the waiting of a blocking body read.
+#![forbid(unsafe_code)]
+
+mod application;
+mod backend;
+mod body;
+mod error;
+mod field;
+mod limits;
+mod property;
+mod request;
+mod response;
+mod url_prefix;
+
+pub use application::{
+    Admission, Application, ConnectionFilter, ConnectionInfo, Deferred, Exchange, ExchangeBackend,
+    PeerAddress, RespondLater, Responder,
+};
+pub use backend::{
+    Backend, Endpoint, RequestQueueId, ReservationOwner, ServerSessionId, UrlGroupId,
+};
+pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};
+pub use error::{ApiError, ErrorCode};
+pub use field::{Field, FieldBlock, FieldError, FieldSpan, Fields, KnownField, Trailers};
+pub use limits::{LimitError, RequestLimits, ServiceLimits};
+pub use property::{
+    EnabledState, GroupProperties, InheritedTimeouts, OperatingMode, QueueProperties,
+    ServerHeaderMode, SessionProperties, Timeouts, Verbosity503,
+};
+pub use request::{
+    ConnectionId, ContentFraming, OwnedRequestHead, Registration, RequestHead, RequestId,
+    RequestLine, Span, Version,
+};
+pub use response::{Body, ResponseHead, Transfer, reason_phrase};
+pub use url_prefix::{Host, PrefixError, Scheme, UrlPrefix};

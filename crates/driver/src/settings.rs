@@ -1,0 +1,130 @@
+//! Settings of the embedded backend: plain values that never act.
+
+use std::path::PathBuf;
+
+use tidegate_httpapi::{LimitError, RequestLimits, ServerHeaderMode, ServiceLimits};
+
+/// Which event loop the workers run on.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Io {
+    /// `Uring` where the kernel offers it, else `Poll`, with one log line that says why. The default.
+    #[default]
+    Auto,
+    /// io_uring, Linux only. Starting fails where the kernel does not offer it.
+    Uring,
+    /// Readiness: epoll, kqueue or what the platform has.
+    Poll,
+}
+
+/// How the embedded backend is set up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EmbeddedSettings {
+    /// The event loop. Default auto.
+    pub io: Io,
+    /// Worker threads. Default `None`: one for each processor the process may use.
+    pub io_threads: Option<u32>,
+    /// Limits on requests.
+    pub request_limits: RequestLimits,
+    /// Limits of the whole backend.
+    pub limits: ServiceLimits,
+    /// What stands in the `Server` field.
+    pub server_header: ServerHeaderMode,
+    /// The backend's own token in the `Server` field. Default `Tidegate/` and the version.
+    pub server_token: String,
+    /// Waiting connections that the system holds for each listener. Default 4096.
+    pub listen_backlog: u32,
+    /// The HTTPERR log.
+    pub error_log: ErrorLogSettings,
+}
+
+impl Default for EmbeddedSettings {
+    fn default() -> Self {
+        Self {
+            io: Io::Auto,
+            io_threads: None,
+            request_limits: RequestLimits::default(),
+            limits: ServiceLimits::default(),
+            server_header: ServerHeaderMode::Full,
+            server_token: concat!("Tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
+            listen_backlog: 4096,
+            error_log: ErrorLogSettings::default(),
+        }
+    }
+}
+
+impl EmbeddedSettings {
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first number that is not, with its range.
+    pub fn check(&self) -> Result<(), LimitError> {
+        self.request_limits.check()?;
+        self.limits.check()?;
+        if let Some(threads) = self.io_threads {
+            LimitError::check("io_threads", threads, 1..=256)?;
+        }
+        LimitError::check("listen_backlog", self.listen_backlog, 1..=65_535)?;
+        LimitError::check(
+            "error_log.rollover_bytes",
+            self.error_log.rollover_bytes,
+            1_048_576..=u32::MAX,
+        )
+    }
+}
+
+/// When a log file is closed and the next begun.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum LogRollover {
+    /// When it has `rollover_bytes`. The default.
+    #[default]
+    Size,
+    /// Each hour.
+    Hourly,
+    /// Each day.
+    Daily,
+    /// Each week of the month.
+    Weekly,
+    /// Each month.
+    Monthly,
+}
+
+/// The HTTPERR log: one line for each request or connection that the driver itself ended.
+///
+/// Source: "Error Logging in HTTP APIs", HTTP Server API; http-server-api §9.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ErrorLogSettings {
+    /// Whether it is written. Default true. Source: `EnableErrorLogging`.
+    pub enabled: bool,
+    /// The folder in which a folder `HTTPERR` is made. Default `None`: `/var/log/tidegate` for the
+    /// superuser, else the user's state folder. Source: `ErrorLoggingDir`.
+    pub directory: Option<PathBuf>,
+    /// When the next file is begun. Default by size. Source: `ErrorLoggingRolloverType`.
+    pub rollover: LogRollover,
+    /// Largest file when rolling over by size, in bytes. Default and least 1 MiB. Source:
+    /// `ErrorLogFileTruncateSize`.
+    pub rollover_bytes: u32,
+    /// Whether files are named and rolled over by local time. Default false, UTC. Source:
+    /// `ErrorLoggingLocaltimeRollover`.
+    pub local_time_rollover: bool,
+    /// Which fields are written, as bits; see http-server-api §9. Default 0x7C884C7. Source:
+    /// `ErrorLoggingFields`.
+    pub fields: u32,
+}
+
+impl Default for ErrorLogSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            directory: None,
+            rollover: LogRollover::Size,
+            rollover_bytes: 1_048_576,
+            local_time_rollover: false,
+            fields: 0x07C8_84C7,
+        }
+    }
+}

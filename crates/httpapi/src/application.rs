@@ -1,0 +1,254 @@
+//! The seam: what a backend calls, and what an application answers through.
+//!
+//! The backend pushes: it calls [`Application::request`] with an [`Exchange`], on the thread that read
+//! the request or on a handler thread. The application answers through the exchange at once, which
+//! costs no allocation and no lock, or takes a [`Deferred`] out of it and answers later from any
+//! thread. WebSocket's opaque mode will be one more way to end an exchange; it has no place here yet.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use crate::body::BodyReader;
+use crate::field::FieldBlock;
+use crate::request::{ConnectionId, OwnedRequestHead, RequestHead};
+use crate::response::{Body, ResponseHead};
+
+/// What the backend calls. One per request queue.
+pub trait Application: Send + Sync {
+    /// A request has arrived. Answer through `exchange` now, or [defer](Exchange::defer) it.
+    ///
+    /// Dropping the exchange unanswered sends 500 and is counted; so does a panic.
+    fn request(&self, exchange: Exchange<'_>);
+}
+
+/// Asked about each connection before its first byte is read.
+pub trait ConnectionFilter: Send + Sync {
+    /// Whether the connection may stay. Called on the worker thread: it must not block.
+    fn connected(&self, connection: &ConnectionInfo) -> Admission;
+}
+
+/// What a [`ConnectionFilter`] says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Admission {
+    /// The connection is served.
+    Accept,
+    /// The connection is dropped at once, without an answer.
+    Refuse,
+}
+
+/// Where a connection comes from and where it arrived.
+#[derive(Clone, Debug)]
+pub struct ConnectionInfo {
+    /// Names the connection.
+    pub connection_id: ConnectionId,
+    /// The peer's address.
+    pub peer: PeerAddress,
+    /// The local address it arrived at.
+    pub local: PeerAddress,
+}
+
+/// One end of a connection.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum PeerAddress {
+    /// An IP address and TCP port.
+    Tcp(SocketAddr),
+    /// A Unix socket; `None` when it has no name, as the connecting end mostly has none.
+    Unix(Option<PathBuf>),
+    /// The system no longer knows: the connection has ended.
+    Unknown,
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(Some(path)) => write!(formatter, "unix:{}", path.display()),
+            Self::Unix(None) => formatter.write_str("unix:"),
+            Self::Unknown => formatter.write_str("-"),
+        }
+    }
+}
+
+/// What a backend does for an [`Exchange`].
+pub trait ExchangeBackend {
+    /// The head of the request.
+    fn head(&self) -> RequestHead<'_>;
+    /// The whole content, when it has already arrived or there is none.
+    fn content(&self) -> Option<&[u8]>;
+    /// Whether the thread that called the application may be blocked.
+    fn may_block(&self) -> bool;
+    /// Takes the content out, to be read piece by piece.
+    fn take_body(&mut self) -> BodyReader;
+    /// The address of the peer.
+    fn peer(&self) -> PeerAddress;
+    /// The local address of the connection.
+    fn local(&self) -> PeerAddress;
+    /// Memory to build a response's fields or content in; the backend takes it back with the answer.
+    fn spare_memory(&mut self) -> Vec<u8>;
+    /// Sends an interim response. RFC 9110 §15.2.
+    fn inform(&mut self, status: u16, fields: &FieldBlock);
+    /// Answers. Called at most once, and last.
+    fn respond(&mut self, head: ResponseHead, body: Body);
+    /// Ends the exchange without an answer: 500. Called at most once, and last.
+    fn abandon(&mut self);
+    /// Makes the exchange independent of the calling thread. Called at most once, and last.
+    fn defer(&mut self) -> Deferred;
+    /// Calls the application again on a handler thread, where it may block. Called at most once, and
+    /// last, and only when [`may_block`](Self::may_block) is false.
+    fn move_to_handler_thread(&mut self);
+}
+
+/// One request and the duty to answer it.
+pub struct Exchange<'a> {
+    backend: &'a mut dyn ExchangeBackend,
+    ended: bool,
+}
+
+impl<'a> Exchange<'a> {
+    /// An exchange over what a backend holds.
+    pub fn new(backend: &'a mut dyn ExchangeBackend) -> Self {
+        Self {
+            backend,
+            ended: false,
+        }
+    }
+
+    /// The head of the request.
+    #[inline]
+    pub fn head(&self) -> RequestHead<'_> {
+        self.backend.head()
+    }
+
+    /// The whole content, when it has already arrived or there is none.
+    pub fn content(&self) -> Option<&[u8]> {
+        self.backend.content()
+    }
+
+    /// Whether the calling thread may be blocked, for reading content or anything else.
+    pub fn may_block(&self) -> bool {
+        self.backend.may_block()
+    }
+
+    /// Takes the content out, to be read piece by piece.
+    pub fn take_body(&mut self) -> BodyReader {
+        self.backend.take_body()
+    }
+
+    /// The address of the peer.
+    pub fn peer(&self) -> PeerAddress {
+        self.backend.peer()
+    }
+
+    /// The local address of the connection.
+    pub fn local(&self) -> PeerAddress {
+        self.backend.local()
+    }
+
+    /// Memory to build a response's fields or content in, instead of allocating.
+    pub fn spare_memory(&mut self) -> Vec<u8> {
+        self.backend.spare_memory()
+    }
+
+    /// Sends an interim response, such as 103 Early Hints. RFC 8297.
+    ///
+    /// Ignored for an HTTP/1.0 peer (RFC 9110 §15.2) and for a status outside 102 to 199.
+    pub fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        if (102..200).contains(&status) {
+            self.backend.inform(status, fields);
+        }
+    }
+
+    /// Answers.
+    #[inline]
+    pub fn respond(mut self, head: ResponseHead, body: Body) {
+        self.ended = true;
+        self.backend.respond(head, body);
+    }
+
+    /// Makes the exchange independent of the calling thread, to answer later.
+    pub fn defer(mut self) -> Deferred {
+        self.ended = true;
+        self.backend.defer()
+    }
+
+    /// Has the application called again with this request where it may block.
+    pub fn move_to_handler_thread(mut self) {
+        self.ended = true;
+        self.backend.move_to_handler_thread();
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.backend.abandon();
+        }
+    }
+}
+
+/// A request taken along, to be answered from any thread.
+#[derive(Debug)]
+pub struct Deferred {
+    /// The request's head.
+    pub head: OwnedRequestHead,
+    /// Its content.
+    pub body: BodyReader,
+    /// The address of the peer.
+    pub peer: PeerAddress,
+    /// The local address of the connection.
+    pub local: PeerAddress,
+    /// Answers it.
+    pub responder: Responder,
+}
+
+/// What a backend does for a [`Responder`]. Dropping it without an answer sends 500.
+pub trait RespondLater: Send {
+    /// Sends an interim response.
+    fn inform(&mut self, status: u16, fields: &FieldBlock);
+    /// Answers.
+    fn respond(self: Box<Self>, head: ResponseHead, body: Body);
+    /// Ready once the connection has ended, so that work for nobody can be given up.
+    fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()>;
+}
+
+/// Answers one request, from any thread. Dropping it unanswered sends 500 and is counted.
+pub struct Responder(Box<dyn RespondLater>);
+
+impl Responder {
+    /// A responder over what a backend holds.
+    pub fn new(backend: Box<dyn RespondLater>) -> Self {
+        Self(backend)
+    }
+
+    /// Sends an interim response. See [`Exchange::inform`].
+    pub fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        if (102..200).contains(&status) {
+            self.0.inform(status, fields);
+        }
+    }
+
+    /// Answers. When the connection has ended meanwhile, nothing happens.
+    pub fn respond(self, head: ResponseHead, body: Body) {
+        self.0.respond(head, body);
+    }
+
+    /// Answers with these bytes, without fields of its own.
+    pub fn respond_bytes(self, status: u16, content: Bytes) {
+        self.respond(ResponseHead::new(status), Body::Shared(content));
+    }
+
+    /// Ready once the connection has ended.
+    pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_closed(context)
+    }
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Responder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! What a backend offers: the HTTP Server API's objects and calls.
+//!
+//! The component speaks to this trait only and never learns which backend it runs on.
+//! Source: HTTP Server API 2.0 functions; http-server-api §1.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::application::{Application, ConnectionFilter};
+use crate::error::ApiError;
+use crate::property::{GroupProperties, QueueProperties, SessionProperties};
+use crate::url_prefix::UrlPrefix;
+
+/// Names a server session: properties that its URL groups inherit.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ServerSessionId(pub u64);
+
+/// Names a URL group: prefixes with shared properties, bound to at most one request queue.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct UrlGroupId(pub u64);
+
+/// Names a request queue: where requests wait for an application.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct RequestQueueId(pub u64);
+
+/// For whom a prefix is reserved. Accounts and delegation come with the machine-wide backend.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReservationOwner(pub String);
+
+/// Where a backend listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Endpoint {
+    /// An IP address and TCP port.
+    Tcp(std::net::SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// A driver: in this process, machine-wide, or the system's own.
+pub trait Backend: Send + Sync {
+    /// Creates a server session.
+    ///
+    /// # Errors
+    ///
+    /// The backend has stopped.
+    fn create_server_session(&self) -> Result<ServerSessionId, ApiError>;
+
+    /// Closes a session and its groups; their ids become invalid (http-server-api C11).
+    ///
+    /// # Errors
+    ///
+    /// There is no such session.
+    fn close_server_session(&self, session: ServerSessionId) -> Result<(), ApiError>;
+
+    /// Sets a session's properties; they act at once.
+    ///
+    /// # Errors
+    ///
+    /// There is no such session, or a number is out of its range.
+    fn set_session_properties(
+        &self,
+        session: ServerSessionId,
+        properties: SessionProperties,
+    ) -> Result<(), ApiError>;
+
+    /// Creates a URL group, for ever of `session`.
+    ///
+    /// # Errors
+    ///
+    /// There is no such session.
+    fn create_url_group(&self, session: ServerSessionId) -> Result<UrlGroupId, ApiError>;
+
+    /// Closes a group; its prefixes are removed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    fn close_url_group(&self, group: UrlGroupId) -> Result<(), ApiError>;
+
+    /// Sets a group's properties; they act at once.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, or a number is out of its range.
+    fn set_group_properties(
+        &self,
+        group: UrlGroupId,
+        properties: GroupProperties,
+    ) -> Result<(), ApiError>;
+
+    /// Binds a group to a queue, or to none: then its requests get 503.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group or queue.
+    fn bind_request_queue(
+        &self,
+        group: UrlGroupId,
+        queue: Option<RequestQueueId>,
+    ) -> Result<(), ApiError>;
+
+    /// Adds a prefix to a group and listens for it. `context` comes back with every request.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is registered already, its port carries the other scheme, or its port cannot be
+    /// listened on.
+    fn add_url(&self, group: UrlGroupId, prefix: &UrlPrefix, context: u64) -> Result<(), ApiError>;
+
+    /// Listens on a Unix socket; requests that arrive there are routed to `group` when their path is
+    /// under `path`, whatever host they name.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_url`](Self::add_url).
+    fn add_unix_endpoint(
+        &self,
+        group: UrlGroupId,
+        socket: &std::path::Path,
+        path: &str,
+        context: u64,
+    ) -> Result<(), ApiError>;
+
+    /// Removes a prefix from a group. A listener nobody needs any more closes.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is not registered in this group.
+    fn remove_url(&self, group: UrlGroupId, prefix: &UrlPrefix) -> Result<(), ApiError>;
+
+    /// Removes all prefixes and Unix endpoints from a group.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    fn remove_all_urls(&self, group: UrlGroupId) -> Result<(), ApiError>;
+
+    /// Creates a request queue whose requests `application` answers.
+    ///
+    /// # Errors
+    ///
+    /// A number is out of its range, or threads could not be started.
+    fn create_request_queue(
+        &self,
+        properties: QueueProperties,
+        application: Arc<dyn Application>,
+    ) -> Result<RequestQueueId, ApiError>;
+
+    /// Sets a queue's properties; state, length and verbosity act at once, the rest is for new queues.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, or a number is out of its range.
+    fn set_queue_properties(
+        &self,
+        queue: RequestQueueId,
+        properties: QueueProperties,
+    ) -> Result<(), ApiError>;
+
+    /// Closes a queue: what waits in it gets 503 `AppShutdown`, groups bound to it become unbound.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue.
+    fn close_request_queue(&self, queue: RequestQueueId) -> Result<(), ApiError>;
+
+    /// Reserves a prefix: it blocks lower-priority listeners even while nobody has registered it.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is reserved already, or its port carries the other scheme.
+    fn reserve_url(&self, prefix: &UrlPrefix, owner: ReservationOwner) -> Result<(), ApiError>;
+
+    /// Deletes a reservation; it acts at once.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is not reserved.
+    fn delete_reservation(&self, prefix: &UrlPrefix) -> Result<(), ApiError>;
+
+    /// Has `filter` asked about each new connection; `None` accepts all.
+    ///
+    /// # Errors
+    ///
+    /// The backend cannot see connections, or has stopped.
+    fn set_connection_filter(
+        &self,
+        filter: Option<Arc<dyn ConnectionFilter>>,
+    ) -> Result<(), ApiError>;
+
+    /// Where the backend listens now.
+    fn endpoints(&self) -> Vec<Endpoint>;
+
+    /// How many connections are open now.
+    fn connection_count(&self) -> u64;
+
+    /// Stops: accepts no more, finishes what is in progress within `deadline`, then closes. Returns
+    /// when all threads have ended. Safe to call twice.
+    fn stop(&self, deadline: Duration);
+}

@@ -1,0 +1,162 @@
+//! Errors of the calls on sessions, groups, queues and URLs. Each keeps the code that the HTTP Server
+//! API returns for it.
+
+use std::fmt;
+
+use crate::limits::LimitError;
+use crate::url_prefix::{PrefixError, Scheme};
+
+/// A Win32 error code, as the HTTP Server API returns it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[repr(u32)]
+pub enum ErrorCode {
+    /// `ERROR_FILE_NOT_FOUND`
+    FileNotFound = 2,
+    /// `ERROR_ACCESS_DENIED`
+    AccessDenied = 5,
+    /// `ERROR_INVALID_HANDLE`
+    InvalidHandle = 6,
+    /// `ERROR_SHARING_VIOLATION`
+    SharingViolation = 32,
+    /// `ERROR_NOT_SUPPORTED`
+    NotSupported = 50,
+    /// `ERROR_INVALID_PARAMETER`
+    InvalidParameter = 87,
+    /// `ERROR_ALREADY_EXISTS`
+    AlreadyExists = 183,
+    /// `ERROR_SERVICE_NOT_ACTIVE`
+    ServiceNotActive = 1062,
+}
+
+/// Why a call on a session, group, queue or URL failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The URL prefix is malformed.
+    Prefix(PrefixError),
+    /// The prefix is registered already.
+    AlreadyRegistered {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The prefix is reserved already.
+    AlreadyReserved {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The port carries the other scheme.
+    SchemeConflict {
+        /// The prefix refused.
+        prefix: String,
+        /// What the port carries.
+        carried: Scheme,
+    },
+    /// The prefix is not registered in this group.
+    NotRegistered {
+        /// The prefix.
+        prefix: String,
+    },
+    /// The prefix is not reserved.
+    NotReserved {
+        /// The prefix.
+        prefix: String,
+    },
+    /// No such server session, URL group or request queue, or it was closed.
+    Unknown {
+        /// What it should have been.
+        object: &'static str,
+        /// The id given.
+        id: u64,
+    },
+    /// A property is out of its range.
+    Limit(LimitError),
+    /// The port, address or Unix socket cannot be listened on.
+    Listen {
+        /// The prefix or endpoint.
+        endpoint: String,
+        /// Whether another program has it.
+        in_use: bool,
+        /// What the system said, with the way out.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The backend cannot do this.
+    NotSupported {
+        /// What was asked.
+        what: &'static str,
+    },
+    /// The backend could not start.
+    Start {
+        /// What it was doing.
+        what: &'static str,
+        /// What the system said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The backend has been stopped.
+    Stopped,
+}
+
+impl ApiError {
+    /// The code that the HTTP Server API returns in this case.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Prefix(error) => error.code(),
+            Self::AlreadyRegistered { .. }
+            | Self::AlreadyReserved { .. }
+            | Self::SchemeConflict { .. } => ErrorCode::AlreadyExists,
+            Self::NotRegistered { .. } | Self::NotReserved { .. } => ErrorCode::FileNotFound,
+            Self::Unknown { .. } | Self::Limit(_) => ErrorCode::InvalidParameter,
+            Self::Listen { in_use: true, .. } => ErrorCode::SharingViolation,
+            Self::Listen { in_use: false, .. } => ErrorCode::AccessDenied,
+            Self::NotSupported { .. } => ErrorCode::NotSupported,
+            Self::Start { .. } | Self::Stopped => ErrorCode::ServiceNotActive,
+        }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(error) => error.fmt(formatter),
+            Self::AlreadyRegistered { prefix } => {
+                write!(formatter, "{prefix} is registered already")
+            }
+            Self::AlreadyReserved { prefix } => write!(formatter, "{prefix} is reserved already"),
+            Self::SchemeConflict { prefix, carried } => write!(
+                formatter,
+                "{prefix} cannot be added: its port carries {carried}"
+            ),
+            Self::NotRegistered { prefix } => {
+                write!(formatter, "{prefix} is not registered in this URL group")
+            }
+            Self::NotReserved { prefix } => write!(formatter, "{prefix} is not reserved"),
+            Self::Unknown { object, id } => write!(formatter, "there is no {object} {id}"),
+            Self::Limit(error) => error.fmt(formatter),
+            Self::Listen { endpoint, .. } => write!(formatter, "cannot listen on {endpoint}"),
+            Self::NotSupported { what } => write!(formatter, "{what} is not supported"),
+            Self::Start { what, .. } => write!(formatter, "cannot start: {what}"),
+            Self::Stopped => formatter.write_str("the server has stopped"),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Listen { source, .. } | Self::Start { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+impl From<PrefixError> for ApiError {
+    fn from(error: PrefixError) -> Self {
+        Self::Prefix(error)
+    }
+}
+
+impl From<LimitError> for ApiError {
+    fn from(error: LimitError) -> Self {
+        Self::Limit(error)
+    }
+}
