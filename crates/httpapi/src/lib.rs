@@ -37,4 +37,7 @@ pub use request::{
     RequestLine, Span, Version,
 };
 pub use response::{Body, ResponseHead, Transfer, reason_phrase};
-pub use url_prefix::{Host, PrefixError, Scheme, UrlPrefix};
+pub use url_prefix::{
+    AddressFault, Host, PrefixError, Scheme, SegmentFault, UrlPrefix, canonical_host_name, fold_case,
+    fold_path,
+};
