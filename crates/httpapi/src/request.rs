@@ -160,7 +160,7 @@ impl<'a> RequestHead<'a> {
 
     /// A copy that lives on its own.
     pub fn to_owned(&self) -> OwnedRequestHead {
-        OwnedRequestHead {
+        OwnedRequestHead(Arc::new(Owned {
             bytes: self.bytes.into(),
             line: self.line,
             fields: self.fields.spans().into(),
@@ -171,13 +171,16 @@ impl<'a> RequestHead<'a> {
             registration: Arc::clone(self.registration),
             connection_id: self.connection_id,
             request_id: self.request_id,
-        }
+        }))
     }
 }
 
-/// A request's head that lives on its own, for handlers that answer later.
+/// A request's head that lives on its own, for handlers that answer later. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct OwnedRequestHead {
+pub struct OwnedRequestHead(Arc<Owned>);
+
+#[derive(Debug)]
+struct Owned {
     bytes: Box<[u8]>,
     line: RequestLine,
     fields: Box<[FieldSpan]>,
@@ -193,19 +196,20 @@ pub struct OwnedRequestHead {
 impl OwnedRequestHead {
     /// The head, borrowed.
     pub fn as_head(&self) -> RequestHead<'_> {
+        let owned = &*self.0;
         RequestHead {
-            bytes: &self.bytes,
-            line: self.line,
-            fields: Fields::new(&self.bytes, &self.fields),
-            cooked_path: match &self.cooked_path {
+            bytes: &owned.bytes,
+            line: owned.line,
+            fields: Fields::new(&owned.bytes, &owned.fields),
+            cooked_path: match &owned.cooked_path {
                 Some(cooked) => cooked,
-                None => text(self.line.path.of(&self.bytes)),
+                None => text(owned.line.path.of(&owned.bytes)),
             },
-            framing: self.framing,
-            expects_continue: self.expects_continue,
-            registration: &self.registration,
-            connection_id: self.connection_id,
-            request_id: self.request_id,
+            framing: owned.framing,
+            expects_continue: owned.expects_continue,
+            registration: &owned.registration,
+            connection_id: owned.connection_id,
+            request_id: owned.request_id,
         }
     }
 }
