@@ -21,11 +21,13 @@ pub(crate) fn run(options: &Options) -> Result<Report, GeneratorError> {
     let meter = Meter::new(options);
     load.run_until(Instant::now() + options.warm)?;
     load.latency.clear();
-    load.completed = 0;
+    // The first answer's request counts too.
+    let before = 1 + std::mem::take(&mut load.completed);
     let begin = meter.read();
     load.run_until(begin.at + options.window)?;
     let end = meter.read();
     let mut report = Report::new(load.completed, &begin, &end, &load.latency);
+    report.requests_total += before;
     report.request_bytes = request.len();
     report.reopened = load.reopened;
     report.first = Some(first);

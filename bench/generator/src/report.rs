@@ -10,6 +10,8 @@ use crate::window::Reading;
 pub(crate) struct Report {
     /// Requests completed.
     pub(crate) requests: u64,
+    /// Requests completed since the server was first loaded: the window's, and those before it.
+    pub(crate) requests_total: u64,
     /// Length of the window.
     pub(crate) seconds: f64,
     /// Processor time of the server per request, in microseconds.
@@ -72,6 +74,7 @@ impl Report {
         let generator_ns = end.generator_ns - begin.generator_ns;
         Self {
             requests,
+            requests_total: requests,
             seconds,
             cpu_us: per_request(server_ns) / 1e3,
             server_share: server_ns as f64 / 1e9 / seconds,

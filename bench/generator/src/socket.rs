@@ -20,6 +20,13 @@ impl Connection {
         let connection = Self::new()?;
         connection
             .socket
+            .set_read_timeout(Some(ANSWER_WAIT_MAX))
+            .map_err(|source| GeneratorError::System {
+                call: "setsockopt(SO_RCVTIMEO)",
+                source,
+            })?;
+        connection
+            .socket
             .connect(&address(port).into())
             .map_err(|source| GeneratorError::System {
                 call: "connect",
@@ -113,3 +120,6 @@ pub(crate) fn is_not_ready(error: &io::Error) -> bool {
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
+
+/// Longest wait for an answer on a connection that waits: a server may be slow under a tool.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);

@@ -1,0 +1,58 @@
+//! `cargo xtask bench`: what a request costs our server, a bare responder and other servers.
+//!
+//! `http1` measures all workloads and writes `bench/RESULTS.md`; `callgrind` counts the user
+//! instructions of a request where the machine has no counters. Questions, loads and what they
+//! leave out are in `bench/README.md`.
+
+mod build;
+mod callgrind;
+mod error;
+mod idle;
+mod isolation;
+mod load;
+mod machine;
+mod options;
+mod overload;
+mod places;
+mod process;
+mod report;
+mod rounds;
+mod server;
+mod statistics;
+mod table;
+mod target;
+mod workload;
+
+use std::process::ExitCode;
+
+use error::BenchError;
+use options::{Options, Suite};
+use places::Places;
+
+/// Runs the command on the words after `bench`.
+pub(crate) fn run(words: &[String]) -> ExitCode {
+    match bench(words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(words: &[String]) -> Result<(), BenchError> {
+    let options = Options::parse(words)?;
+    let places = Places::find()?;
+    if !isolation::is_isolated() {
+        // Building may need the network, which the own namespace does not have.
+        build::all(&places, options.install)?;
+        if let Some(code) = isolation::run_isolated(words)? {
+            return code;
+        }
+    }
+    places.prepare_scratch()?;
+    match options.suite {
+        Suite::Http1 => report::http1(&places, &options),
+        Suite::Callgrind => report::callgrind(&places, &options),
+    }
+}

@@ -1,0 +1,113 @@
+//! Where things are: the checkout, what was built, what was installed, and room for scratch files.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::BenchError;
+
+/// Absolute paths of everything a benchmark uses.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// The workspace's root.
+    pub(crate) root: PathBuf,
+    /// Release programs of the workspace.
+    pub(crate) release: PathBuf,
+    /// Configurations and logs of one run.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn find() -> Result<Self, BenchError> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = manifest
+            .join("..")
+            .canonicalize()
+            .map_err(BenchError::file(manifest))?;
+        let target =
+            env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+        Ok(Self {
+            release: root.join(target).join("release"),
+            scratch: env::temp_dir().join(format!("tidegate-bench-{}", std::process::id())),
+            root,
+        })
+    }
+
+    /// Makes the scratch folder, with the files that file-serving peers serve.
+    pub(crate) fn prepare_scratch(&self) -> Result<(), BenchError> {
+        let www = self.www();
+        fs::create_dir_all(&www).map_err(BenchError::file(&www))?;
+        for (name, content) in [
+            ("hello", bench_answers::HELLO.to_owned()),
+            ("json", bench_answers::json()),
+        ] {
+            let path = www.join(name);
+            fs::write(&path, content).map_err(BenchError::file(&path))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn www(&self) -> PathBuf {
+        self.scratch.join("www")
+    }
+
+    pub(crate) fn generator(&self) -> PathBuf {
+        self.release.join("bench-generator")
+    }
+
+    pub(crate) fn subject(&self) -> PathBuf {
+        self.release.join("bench-subject")
+    }
+
+    /// The program that users run.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.release.join("tidegate")
+    }
+
+    pub(crate) fn bare_responder(&self) -> PathBuf {
+        self.release.join("examples").join("bare")
+    }
+
+    pub(crate) fn peers(&self) -> PathBuf {
+        self.root.join("bench").join("peers")
+    }
+
+    pub(crate) fn peer(&self, name: &str) -> PathBuf {
+        self.peers().join("target").join("release").join(name)
+    }
+
+    pub(crate) fn tools(&self) -> PathBuf {
+        self.root.join("bench").join(".tools")
+    }
+
+    pub(crate) fn bun(&self) -> PathBuf {
+        self.tools()
+            .join("node_modules")
+            .join(BUN_PACKAGE)
+            .join("bin")
+            .join("bun")
+    }
+
+    pub(crate) fn results(&self) -> PathBuf {
+        self.root.join("bench").join("RESULTS.md")
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        // What is left of a run that failed to clean up is small and in the temporary folder.
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+/// Finds a program in the folders of `PATH`, and those that hold servers.
+pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+}
+
+/// The npm package that holds Bun's program for this platform.
+pub(crate) const BUN_PACKAGE: &str = "@oven/bun-linux-x64";
