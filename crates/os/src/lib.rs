@@ -13,7 +13,12 @@ mod event;
 mod key;
 mod owner;
 mod platform;
+mod poll;
+mod probe;
 mod socket;
+mod table;
+#[cfg(target_os = "linux")]
+mod uring;
 mod waker;
 
 pub use error::SystemError;
@@ -24,5 +29,9 @@ pub use event::{
 pub use key::{ConnectionKey, ListenerKey};
 pub use owner::ProcessName;
 pub use platform::REUSE_PORT_BALANCES;
+pub use poll::{PollLoop, PollOperations};
+pub use probe::{UringUnavailable, uring_available};
 pub use socket::{BindError, BindErrorKind, ListenAddress, ListenOptions, Listener};
+#[cfg(target_os = "linux")]
+pub use uring::{UringLoop, UringOperations};
 pub use waker::Waker;

@@ -9,9 +9,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::error::SystemError;
+use crate::event::EndpointAddress;
 use crate::owner::ProcessName;
 use crate::platform;
 
@@ -146,10 +147,6 @@ impl Listener {
         })
     }
 
-    pub(crate) fn socket(&self) -> SockRef<'_> {
-        SockRef::from(&self.socket)
-    }
-
     /// Whether each connection must be told not to delay small segments.
     pub(crate) fn sets_no_delay(&self) -> bool {
         self.no_delay && !platform::NO_DELAY_IS_INHERITED
@@ -253,6 +250,14 @@ impl fmt::Display for BindErrorKind {
             }
             Self::System(error) => error.fmt(f),
         }
+    }
+}
+
+/// The end of a connection that a socket address names.
+pub(crate) fn endpoint(address: &SockAddr) -> Option<EndpointAddress> {
+    match address.as_socket() {
+        Some(tcp) => Some(EndpointAddress::Tcp(tcp)),
+        None => address.is_unix().then_some(EndpointAddress::Unix),
     }
 }
 

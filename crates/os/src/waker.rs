@@ -47,11 +47,6 @@ impl Sleep {
         Waker(Arc::clone(&self.0))
     }
 
-    #[cfg(target_os = "linux")]
-    pub(crate) fn signal(&self) -> &Signal {
-        &self.0.signal
-    }
-
     /// Says that the loop is about to sleep. `false`: it was woken meanwhile and must not.
     #[inline]
     pub(crate) fn begin(&self) -> bool {
