@@ -1,4 +1,4 @@
-//! System calls: sockets, and two event loops with one contract.
+//! System calls: sockets, two event loops with one contract, the folder of a program's logs.
 //!
 //! The contract is in `event`: [`EventLoop`], [`Operations`], [`Event`]. [`UringLoop`] keeps it
 //! with Linux' io_uring, [`PollLoop`] with what `mio` has on each platform (epoll, kqueue, AFD), for
@@ -28,7 +28,7 @@ pub use event::{
 };
 pub use key::{ConnectionKey, ListenerKey};
 pub use owner::ProcessName;
-pub use platform::REUSE_PORT_BALANCES;
+pub use platform::{REUSE_PORT_BALANCES, create_private_folder, log_folder};
 pub use poll::{PollLoop, PollOperations};
 pub use probe::{UringUnavailable, uring_available};
 pub use socket::{BindError, BindErrorKind, ListenAddress, ListenOptions, Listener};
