@@ -1,0 +1,82 @@
+//! The fields that say where a message ends and what becomes of the connection.
+//!
+//! Source: RFC 9110 §8.6 (`Content-Length`), §7.6.1 (`Connection`), §5.6.1 (lists).
+
+use super::reject::Reject;
+
+/// All `Content-Length` values of a head, which must be one and the same.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Lengths {
+    value: Option<u64>,
+}
+
+impl Lengths {
+    /// Adds one field line's value.
+    ///
+    /// RFC 9112 §6.3: a list of identical numbers may be taken as one; a front server that joined two
+    /// lines makes such lists. Anything else is refused: signs, blanks within, empty elements.
+    pub(super) fn add(&mut self, value: &[u8]) -> Result<(), Reject> {
+        for element in value.split(|&byte| byte == b',') {
+            let length = parse_length(trim(element))?;
+            if self.value.is_some_and(|before| before != length) {
+                return Err(Reject::LengthsDiffer);
+            }
+            self.value = Some(length);
+        }
+        Ok(())
+    }
+
+    /// The length, if there was one.
+    pub(super) fn value(&self) -> Option<u64> {
+        self.value
+    }
+}
+
+/// Reads digits and nothing else; more than 2⁶³−1 is too large.
+pub(super) fn parse_length(digits: &[u8]) -> Result<u64, Reject> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Reject::LengthMalformed);
+    }
+    let mut length: u64 = 0;
+    for digit in digits {
+        length = length
+            .checked_mul(10)
+            .and_then(|tenfold| tenfold.checked_add(u64::from(digit - b'0')))
+            .filter(|length| *length <= LENGTH_MAX)
+            .ok_or(Reject::LengthTooLarge)?;
+    }
+    Ok(length)
+}
+
+/// What `Connection` fields ask for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Connection {
+    pub(super) close: bool,
+    pub(super) upgrade: bool,
+}
+
+impl Connection {
+    /// Adds one field line's value.
+    pub(super) fn add(&mut self, value: &[u8]) {
+        for option in elements(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+}
+
+/// The elements of a list, without the empty ones.
+pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value
+        .split(|&byte| byte == b',')
+        .map(trim)
+        .filter(|element| !element.is_empty())
+}
+
+/// Takes off the blanks around: SP and TAB only, others are never in a value.
+pub(super) fn trim(value: &[u8]) -> &[u8] {
+    value.trim_ascii()
+}
+
+/// The HTTP Server API's largest length.
+pub(super) const LENGTH_MAX: u64 = i64::MAX as u64;

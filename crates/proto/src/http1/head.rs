@@ -1,0 +1,320 @@
+//! A request's head: request line and header section, read in one pass over borrowed bytes.
+//!
+//! Rules on one line are decided when that line is whole, rules on the section at its end, so the
+//! same bytes get the same answer however they were split. Source: RFC 9112 §2 to §6.
+
+use memchr::{memchr, memmem};
+use tidegate_httpapi::{
+    ContentFraming, FieldSpan, KnownField, RequestLimits, RequestLine, Span, Version,
+};
+
+use super::authority;
+use super::field_line::{self, FieldLine};
+use super::framing::{self, Connection, Lengths};
+use super::reject::{PartialLine, Reject};
+use super::request_line::{self, Line, Verb};
+
+/// What [`parse_head`] found.
+#[derive(Clone, Debug)]
+pub enum Parsed {
+    /// The head is not whole, and nothing is wrong so far.
+    Incomplete,
+    /// A whole head that obeys all rules.
+    Head(ParsedHead),
+    /// A rule is broken; no further bytes would change that.
+    Reject {
+        /// The rule.
+        reason: Reject,
+        /// What could be read of the request line.
+        seen: PartialLine,
+    },
+}
+
+/// A whole head. All spans count from the first byte that was given.
+#[derive(Clone, Debug)]
+pub struct ParsedHead {
+    /// The parts of the request line.
+    pub line: RequestLine,
+    /// How many bytes the head takes: blank lines before it and the empty line after it count.
+    pub head_bytes: usize,
+    /// How the content is framed; never `Length(0)`.
+    pub framing: ContentFraming,
+    /// Whether the peer waits for `100 Continue` before it sends content.
+    pub expects_continue: bool,
+    /// Whether the connection closes after the answer: asked for, or HTTP/1.0.
+    pub close: bool,
+    /// Whether the peer offers to upgrade. Never for HTTP/1.0 nor with content.
+    pub upgrade: bool,
+    /// The host asked for, with its port: an absolute target's authority, else the `Host` field's
+    /// value, both checked by [`parse_authority`](super::parse_authority). `None`: HTTP/1.0 without
+    /// either.
+    pub host: Option<Span>,
+    /// Whether the path needs no [`cook_path`](super::cook_path): cooked it would be the same, and it
+    /// breaks no limit on segments.
+    pub path_is_plain: bool,
+    /// Whether this is `HEAD`: the answer goes without content.
+    pub head_request: bool,
+    /// Whether this is `OPTIONS *`. The path is empty then, and plain.
+    pub asterisk: bool,
+}
+
+/// Parses the head at the start of `bytes`.
+///
+/// Keeps no state: after `Incomplete`, call again with more bytes, but see [`worth_parsing`].
+/// `spans` is cleared, then filled with the field lines.
+pub fn parse_head(bytes: &[u8], limits: &RequestLimits, spans: &mut Vec<FieldSpan>) -> Parsed {
+    spans.clear();
+    let head_bytes_max = limits.head_bytes_max as usize;
+    let view = &bytes[..bytes.len().min(head_bytes_max)];
+    match parse(view, limits, spans) {
+        Ok(head) => Parsed::Head(head),
+        Err(Stop::Incomplete) if view.len() < head_bytes_max => Parsed::Incomplete,
+        Err(stop) => refused(view, stop),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn refused(view: &[u8], stop: Stop) -> Parsed {
+    let start = blank_lines_len(view);
+    let reason = match stop {
+        Stop::Reject(reason) => reason,
+        Stop::Incomplete if request_line::ends_in_target(view, start) => Reject::TargetTooLong,
+        Stop::Incomplete => Reject::HeadTooLong,
+    };
+    let seen = request_line::partial(view, start);
+    Parsed::Reject { reason, seen }
+}
+
+/// Whether [`parse_head`], which found `bytes[..seen]` incomplete, could now find more.
+///
+/// True for the end of a request line, for an empty line, and at a limit. Keeps a peer that sends a
+/// head line by line from having it read anew for each; a malformed field line is then refused at
+/// the head's end.
+pub fn worth_parsing(bytes: &[u8], seen: usize, limits: &RequestLimits) -> bool {
+    let (old, new) = bytes.split_at(seen.min(bytes.len()));
+    let at_limit = |max: usize| seen <= max && bytes.len() > max;
+    // The line end of an empty line may have begun in the old bytes.
+    let from = old.len().saturating_sub(3);
+    let has_line = || memchr(b'\n', &old[blank_lines_len(old)..]).is_some();
+    bytes.len() >= limits.head_bytes_max as usize
+        || at_limit(field_bytes_max(limits))
+        || memmem::find(&bytes[from..], b"\n\r\n").is_some()
+        || (memchr(b'\n', new).is_some() && !has_line())
+}
+
+/// Why no head was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stop {
+    Incomplete,
+    Reject(Reject),
+}
+
+impl From<Reject> for Stop {
+    fn from(reason: Reject) -> Self {
+        Self::Reject(reason)
+    }
+}
+
+/// What the fields say about the message as a whole.
+#[derive(Default)]
+struct Seen {
+    host: Option<Span>,
+    lengths: Lengths,
+    transfer_encodings: u32,
+    chunked: bool,
+    connection: Connection,
+    upgrade: bool,
+    expects_continue: bool,
+    other_expectation: bool,
+}
+
+#[inline(always)]
+fn parse(
+    view: &[u8],
+    limits: &RequestLimits,
+    spans: &mut Vec<FieldSpan>,
+) -> Result<ParsedHead, Stop> {
+    // RFC 9112 §2.2: blank lines before a request line are skipped.
+    let start = if view.first() == Some(&b'\r') {
+        blank_lines_len(view)
+    } else {
+        0
+    };
+    let line = request_line::parse(view, start, limits)?;
+    let mut seen = Seen::default();
+    let mut at = line.next;
+    let head_bytes = loop {
+        match field_line::parse(view, at, limits)? {
+            FieldLine::Field(field, next) => {
+                if is_looked_at(field.known) {
+                    seen.look_at(view, &field)?;
+                }
+                spans.push(field);
+                at = next;
+            }
+            FieldLine::End(end) => break end,
+        }
+    };
+    finish(view, line, &seen, head_bytes)
+}
+
+#[inline(always)]
+fn is_looked_at(known: KnownField) -> bool {
+    use KnownField::{Connection, ContentLength, Expect, Host, TransferEncoding, Upgrade};
+    matches!(
+        known,
+        Host | ContentLength | TransferEncoding | Connection | Expect | Upgrade
+    )
+}
+
+impl Seen {
+    #[inline(always)]
+    fn look_at(&mut self, view: &[u8], field: &FieldSpan) -> Result<(), Reject> {
+        let span = Span {
+            start: field.value_start,
+            len: field.value_len,
+        };
+        if field.known == KnownField::Host {
+            if self.host.replace(span).is_some() {
+                return Err(Reject::HostRepeated);
+            }
+            return Ok(());
+        }
+        self.look_at_other(field.known, span.of(view))
+    }
+
+    #[inline(never)]
+    fn look_at_other(&mut self, known: KnownField, value: &[u8]) -> Result<(), Reject> {
+        match known {
+            KnownField::ContentLength => self.lengths.add(value)?,
+            KnownField::TransferEncoding => {
+                self.transfer_encodings += 1;
+                self.chunked = value.eq_ignore_ascii_case(b"chunked");
+            }
+            KnownField::Connection => self.connection.add(value),
+            KnownField::Upgrade => self.upgrade |= framing::elements(value).next().is_some(),
+            KnownField::Expect => {
+                let continues = value.eq_ignore_ascii_case(b"100-continue");
+                self.expects_continue |= continues;
+                self.other_expectation |= !continues;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// How the content is framed. RFC 9112 §6.3, without its leniencies.
+    #[inline(always)]
+    fn framing(&self, line: &Line) -> Result<ContentFraming, Reject> {
+        if self.transfer_encodings != 0 {
+            return self.transfer_encoding(line.line.version);
+        }
+        match self.lengths.value() {
+            None if line.verb == Verb::WithContent => Err(Reject::LengthRequired),
+            None | Some(0) => Ok(ContentFraming::None),
+            Some(length) => Ok(ContentFraming::Length(length)),
+        }
+    }
+
+    #[inline(never)]
+    fn transfer_encoding(&self, version: Version) -> Result<ContentFraming, Reject> {
+        // RFC 9112 §6.1: both together may be an attempt at request smuggling. We refuse it, though
+        // the standard would allow going by Transfer-Encoding.
+        if self.lengths.value().is_some() {
+            return Err(Reject::LengthAndTransferEncoding);
+        }
+        if version == Version::Http10 {
+            return Err(Reject::TransferEncodingVersion);
+        }
+        if self.transfer_encodings > 1 || !self.chunked {
+            return Err(Reject::TransferEncodingUnknown);
+        }
+        Ok(ContentFraming::Chunked)
+    }
+}
+
+/// Checks the section as a whole.
+#[inline(always)]
+fn finish(view: &[u8], line: Line, seen: &Seen, head_bytes: usize) -> Result<ParsedHead, Stop> {
+    let is_http_10 = line.line.version == Version::Http10;
+    match seen.host {
+        Some(host) => authority::check(view, host)?,
+        None if is_http_10 => {}
+        None => return Err(Reject::HostMissing.into()),
+    }
+    if let Some(authority) = line.line.authority {
+        authority::check(view, authority)?;
+    }
+    let framing = seen.framing(&line)?;
+    if seen.other_expectation {
+        return Err(Reject::Expectation.into());
+    }
+    let has_content = framing != ContentFraming::None;
+    Ok(ParsedHead {
+        line: line.line,
+        head_bytes,
+        framing,
+        // RFC 9110 §10.1.1: an HTTP/1.0 peer does not know interim responses.
+        expects_continue: seen.expects_continue && has_content && !is_http_10,
+        close: seen.connection.close || is_http_10,
+        upgrade: seen.upgrade && seen.connection.upgrade && !has_content && !is_http_10,
+        // RFC 9112 §3.2.2: an absolute target's authority replaces the Host field.
+        host: line.line.authority.or(seen.host),
+        path_is_plain: line.path_is_plain,
+        head_request: line.verb == Verb::Head,
+        asterisk: line.asterisk,
+    })
+}
+
+/// The length of the blank lines that `view` begins with.
+#[inline(never)]
+fn blank_lines_len(view: &[u8]) -> usize {
+    let lines = view.chunks_exact(2).take_while(|line| *line == b"\r\n");
+    2 * lines.count()
+}
+
+/// The longest field line. Names' lengths are kept in sixteen bits.
+#[inline(always)]
+pub(super) fn field_bytes_max(limits: &RequestLimits) -> usize {
+    limits.field_bytes_max.min(u16::MAX.into()) as usize
+}
+
+/// The span from `start` to `end`, which are below `head_bytes_max`.
+#[inline(always)]
+pub(super) fn span(start: usize, end: usize) -> Span {
+    Span {
+        start: start as u32,
+        len: (end - start) as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Parsed {
+        parse_head(bytes, &RequestLimits::default(), &mut Vec::new())
+    }
+
+    fn accepted(bytes: &[u8]) -> ParsedHead {
+        match parse(bytes) {
+            Parsed::Head(head) => head,
+            other => panic!("{:?}: {other:?}", String::from_utf8_lossy(bytes)),
+        }
+    }
+
+    #[test]
+    fn a_plain_request_is_read() {
+        let bytes = b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
+        let head = accepted(bytes);
+        assert_eq!(head.line.method.of(bytes), b"GET");
+        assert_eq!(head.line.target.of(bytes), b"/hello");
+        assert_eq!(head.line.path.of(bytes), b"/hello");
+        assert_eq!(head.line.query, None);
+        assert_eq!(head.head_bytes, bytes.len());
+        assert_eq!(head.host.unwrap().of(bytes), b"127.0.0.1:8080");
+        assert_eq!(head.framing, ContentFraming::None);
+        assert!(head.path_is_plain && !head.close && !head.head_request && !head.upgrade);
+    }
+}

@@ -1,0 +1,350 @@
+//! Heads of responses, and the framing of their content.
+//!
+//! What an application set is written as it is, but for what would break the message's framing:
+//! `Date`, `Transfer-Encoding` and `Connection` are ours, `Content-Length` is the application's if it
+//! is a number. Source: RFC 9112 §4, §6; the HTTP Server API's rules for responses.
+
+use tidegate_httpapi::{
+    Field, FieldBlock, KnownField, ResponseHead, ServerHeaderMode, Transfer, Version, reason_phrase,
+};
+
+use super::framing::{Connection, elements, parse_length};
+
+/// What a response's head depends on besides what the application gave.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseContext<'a> {
+    /// The request's version.
+    pub version: Version,
+    /// Whether the request was `HEAD`.
+    pub head_request: bool,
+    /// Whether the connection could stay open.
+    pub keep_alive: bool,
+    /// The time, see [`format_date`](super::format_date).
+    pub date: &'a [u8; 29],
+    /// The server's own name; a field value without control characters. Empty: none.
+    pub server_token: &'a str,
+    /// When that name is written.
+    pub server_mode: ServerHeaderMode,
+    /// Whether the answer is the driver's own.
+    pub from_driver: bool,
+}
+
+/// How the peer finds the end of a response's content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SentFraming {
+    /// There is none.
+    None,
+    /// After this many bytes.
+    Length(u64),
+    /// In chunks, the last one empty.
+    Chunked,
+    /// By the connection's close.
+    UntilClose,
+}
+
+/// What was decided while a head was encoded.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct EncodedHead {
+    /// How the content that follows is framed.
+    pub framing: SentFraming,
+    /// Whether the connection closes after this response.
+    pub close: bool,
+    /// Whether content follows: not for `HEAD`, 1xx, 204, 304.
+    pub send_content: bool,
+}
+
+/// Ends a chunk's data.
+pub const CHUNK_END: &[u8] = b"\r\n";
+
+/// The last chunk, and an empty trailer section.
+pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Appends a response's status line and header section.
+///
+/// `length` is the content's, when known. A `Content-Length` of the application is kept even if it
+/// differs (case C02); the connection closes then, because the peer would lose its place.
+pub fn encode_head(
+    out: &mut Vec<u8>,
+    head: &ResponseHead,
+    length: Option<u64>,
+    context: &ResponseContext<'_>,
+) -> EncodedHead {
+    let lines = head.fields.as_bytes();
+    out.reserve(lines.len() + context.server_token.len() + ROOM);
+    status_line(out, head.status, head.reason.as_deref());
+    let application = if OURS.iter().any(|known| head.fields.contains(*known)) {
+        copy_fields(out, head, context)
+    } else {
+        out.extend_from_slice(lines);
+        ApplicationFields::default()
+    };
+    let mut encoded = frame(out, head, length, &application, context);
+    if !application.server && shows_token(context) {
+        out.extend_from_slice(b"Server: ");
+        out.extend_from_slice(context.server_token.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    date_line(out, context.date);
+    encoded.close |= !context.keep_alive
+        || head.close
+        || application.close
+        || context.version == Version::Http10;
+    if encoded.close && head.status != SWITCHING_PROTOCOLS {
+        out.extend_from_slice(b"Connection: close\r\n\r\n");
+    } else {
+        out.extend_from_slice(b"\r\n");
+    }
+    encoded
+}
+
+/// Appends an interim response: 100, 103. Fields that frame content are left out.
+pub fn encode_interim(out: &mut Vec<u8>, status: u16, fields: &FieldBlock) {
+    status_line(out, status, None);
+    for field in fields.iter() {
+        let known = KnownField::of(field.name.as_bytes());
+        if !matches!(
+            known,
+            KnownField::ContentLength | KnownField::TransferEncoding
+        ) {
+            field_line(out, field.name, &[field.value]);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a chunk's size line; its data and [`CHUNK_END`] follow. A chunk of length 0 would end the
+/// content: that is [`LAST_CHUNK`].
+pub fn encode_chunk_header(out: &mut Vec<u8>, len: usize) {
+    let mut digits = [0; 16];
+    let mut start = digits.len();
+    let mut rest = len;
+    loop {
+        start -= 1;
+        digits[start] = b"0123456789abcdef"[rest & 0xF];
+        rest >>= 4;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[start..]);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What the application's own fields decide.
+#[derive(Default)]
+struct ApplicationFields {
+    /// Its `Content-Length`, which is already written.
+    length: Option<u64>,
+    /// Whether `Server` is already written.
+    server: bool,
+    close: bool,
+}
+
+/// Writes the lines that frame the content.
+#[inline(always)]
+fn frame(
+    out: &mut Vec<u8>,
+    head: &ResponseHead,
+    length: Option<u64>,
+    application: &ApplicationFields,
+    context: &ResponseContext<'_>,
+) -> EncodedHead {
+    let encoded = |framing, close| EncodedHead {
+        framing,
+        close,
+        send_content: true,
+    };
+    let empty = EncodedHead {
+        framing: SentFraming::None,
+        close: false,
+        send_content: false,
+    };
+    if !may_have_content(head.status) {
+        return empty;
+    }
+    if context.head_request {
+        // What GET would have had; an empty answer to HEAD says nothing about that.
+        if let (None, Some(length @ 1..)) = (application.length, length) {
+            length_line(out, length);
+        }
+        return empty;
+    }
+    match (application.length, length) {
+        (None, Some(length)) => {
+            length_line(out, length);
+            encoded(SentFraming::Length(length), false)
+        }
+        (Some(said), Some(length)) => encoded(SentFraming::Length(length), said != length),
+        (Some(said), None) => encoded(SentFraming::Length(said), false),
+        (None, None)
+            if context.version == Version::Http10 || head.transfer == Transfer::UntilClose =>
+        {
+            encoded(SentFraming::UntilClose, true)
+        }
+        (None, None) => {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            encoded(SentFraming::Chunked, false)
+        }
+    }
+}
+
+/// Writes the application's fields one by one, and puts ours in place of some.
+#[cold]
+#[inline(never)]
+fn copy_fields(
+    out: &mut Vec<u8>,
+    head: &ResponseHead,
+    context: &ResponseContext<'_>,
+) -> ApplicationFields {
+    let mut application = ApplicationFields {
+        length: application_length(head),
+        ..ApplicationFields::default()
+    };
+    let mut length_written = false;
+    for Field { name, value } in head.fields.iter() {
+        match KnownField::of(name.as_bytes()) {
+            KnownField::Date | KnownField::TransferEncoding => {}
+            KnownField::ContentLength => {
+                if application.length.is_some() && !length_written {
+                    field_line(out, name, &[value]);
+                    length_written = true;
+                }
+            }
+            KnownField::Server => {
+                if shows_token(context) && !application.server {
+                    let token = context.server_token.as_bytes();
+                    field_line(out, name, &[value, b" ", token]);
+                } else {
+                    field_line(out, name, &[value]);
+                }
+                application.server = true;
+            }
+            KnownField::Connection => application.close |= connection_line(out, head.status, value),
+            _ => field_line(out, name, &[value]),
+        }
+    }
+    application
+}
+
+/// Writes what the application's `Connection` says besides `close`. Says whether it says `close`.
+fn connection_line(out: &mut Vec<u8>, status: u16, value: &[u8]) -> bool {
+    let mut connection = Connection::default();
+    connection.add(value);
+    let kept = |option: &&[u8]| {
+        !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
+    };
+    for option in elements(value).filter(kept) {
+        field_line(out, "Connection", &[option]);
+    }
+    connection.close && status != SWITCHING_PROTOCOLS
+}
+
+/// The application's `Content-Length`: one number, in a response that may have one.
+///
+/// RFC 9110 §8.6: 1xx and 204 have none; 304 may say what 200 would have had.
+fn application_length(head: &ResponseHead) -> Option<u64> {
+    if head.status < 200 || head.status == NO_CONTENT {
+        return None;
+    }
+    let mut values = head
+        .fields
+        .iter()
+        .filter(|field| field.name.eq_ignore_ascii_case("Content-Length"));
+    let length = parse_length(values.next()?.value).ok()?;
+    values.next().is_none().then_some(length)
+}
+
+fn may_have_content(status: u16) -> bool {
+    status >= 200 && status != NO_CONTENT && status != NOT_MODIFIED
+}
+
+fn shows_token(context: &ResponseContext<'_>) -> bool {
+    let shown = match context.server_mode {
+        ServerHeaderMode::Full => true,
+        ServerHeaderMode::NotOnErrors => !context.from_driver,
+        ServerHeaderMode::Never => false,
+    };
+    shown && !context.server_token.is_empty()
+}
+
+/// Appends the status line. Always HTTP/1.1: RFC 9110 §2.5, a server speaks its own version.
+#[inline(always)]
+pub(super) fn status_line(out: &mut Vec<u8>, status: u16, reason: Option<&str>) {
+    if status == 200 && reason.is_none() {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    } else {
+        other_status_line(out, status, reason);
+    }
+}
+
+#[inline(never)]
+fn other_status_line(out: &mut Vec<u8>, status: u16, reason: Option<&str>) {
+    // Three digits, or the peer could not read the line.
+    let status = if (100..1000).contains(&status) {
+        status
+    } else {
+        500
+    };
+    let reason = reason
+        .filter(|reason| !reason.bytes().any(|byte| byte.is_ascii_control()))
+        .unwrap_or(reason_phrase(status));
+    let digit = |divisor: u16| b'0' + (status / divisor % 10) as u8;
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(&[digit(100), digit(10), digit(1), b' ']);
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a field line whose value is `parts` joined.
+pub(super) fn field_line(out: &mut Vec<u8>, name: &str, parts: &[&[u8]]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+#[inline(always)]
+fn length_line(out: &mut Vec<u8>, length: u64) {
+    const NAME: &[u8; 16] = b"Content-Length: ";
+    const END: usize = NAME.len() + 20;
+    let mut line = [0; END + 2];
+    line[END..].copy_from_slice(b"\r\n");
+    let mut start = END;
+    let mut rest = length;
+    loop {
+        start -= 1;
+        line[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let start = start - NAME.len();
+    line[start..start + NAME.len()].copy_from_slice(NAME);
+    out.extend_from_slice(&line[start..]);
+}
+
+#[inline(always)]
+fn date_line(out: &mut Vec<u8>, date: &[u8; 29]) {
+    let mut line = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+    line[6..35].copy_from_slice(date);
+    out.extend_from_slice(&line);
+}
+
+/// The fields that are not copied as they are.
+const OURS: [KnownField; 5] = [
+    KnownField::Date,
+    KnownField::Server,
+    KnownField::Connection,
+    KnownField::TransferEncoding,
+    KnownField::ContentLength,
+];
+
+/// Room for all lines but the application's and the server's name.
+const ROOM: usize = 192;
+
+const SWITCHING_PROTOCOLS: u16 = 101;
+const NO_CONTENT: u16 = 204;
+const NOT_MODIFIED: u16 = 304;
