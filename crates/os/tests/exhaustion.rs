@@ -8,6 +8,7 @@
 mod rig;
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ fn thousand_connections_leave_none<L: EventLoop>() {
                 3 => {
                     assert!(
                         rig.operations()
-                            .send(key, pattern(8 << 20).into())
+                            .send(key, vec![0; 8 << 20].into())
                             .is_none()
                     );
                     rig.turn(Duration::ZERO);
@@ -86,7 +87,7 @@ fn dropping_a_busy_loop_leaves_none<L: EventLoop>() {
         match place % 4 {
             0 => assert!(
                 rig.operations()
-                    .send(*key, pattern(8 << 20).into())
+                    .send(*key, vec![0; 8 << 20].into())
                     .is_none()
             ),
             1 => rig.operations().pause_receive(*key),
@@ -99,23 +100,17 @@ fn dropping_a_busy_loop_leaves_none<L: EventLoop>() {
 }
 
 fn accepting_goes_on_when_a_connection_closes<L: EventLoop>() {
-    let mut rig = Rig::<L>::new();
-    let (_, address) = rig.listen();
-    let (_first, key) = rig.connect(address);
-    let _second = client(address);
-    let limit = Limit::set();
+    let (mut rig, _, _clients, limit) = crowded::<L>(2, 1);
     rig.until("the failure", |rig| failures(rig) > 0);
     assert_eq!(rig.accepted().len(), 1);
-    rig.operations().close(key);
+    let first = rig.accepted()[0];
+    rig.operations().close(first);
     rig.until("the second", |rig| rig.accepted().len() == 2);
     drop(limit);
 }
 
 fn accepting_goes_on_after_a_pause<L: EventLoop>() {
-    let mut rig = Rig::<L>::new();
-    let (_, address) = rig.listen();
-    let _clients: Vec<_> = (0..5).map(|_| client(address)).collect();
-    let limit = Limit::set();
+    let (mut rig, _, _clients, limit) = crowded::<L>(5, 0);
     rig.until("the failure", |rig| failures(rig) > 0);
     rig.until("another", |rig| failures(rig) > 1);
     drop(limit);
@@ -125,17 +120,30 @@ fn accepting_goes_on_after_a_pause<L: EventLoop>() {
 }
 
 fn stopping_without_descriptors_loses_nobody<L: EventLoop>() {
-    let mut rig = Rig::<L>::new();
-    let (key, address) = rig.listen();
-    let _clients: Vec<_> = (0..5).map(|_| client(address)).collect();
-    let limit = Limit::set();
+    let (mut rig, listener, _clients, limit) = crowded::<L>(5, 2);
     rig.until("the failure", |rig| failures(rig) > 0);
-    rig.operations().stop_listening(key);
+    rig.operations().stop_listening(listener);
     rig.until("another failure", |rig| failures(rig) > 1);
     assert_eq!(rig.operations().listener_count(), 1);
     drop(limit);
     rig.until("the stop", |rig| rig.operations().listener_count() == 0);
     assert_eq!(rig.accepted().len(), 5);
+}
+
+/// A loop whose listener has `waiting` connections to accept, and descriptors for `room` of them.
+///
+/// The limit comes before the loop begins to accept: io_uring goes by the one it found then.
+fn crowded<L: EventLoop>(
+    waiting: usize,
+    room: u64,
+) -> (Rig<L>, ListenerKey, Vec<TcpStream>, Limit) {
+    let mut rig = Rig::<L>::new();
+    let listener = bind_local();
+    let address = tcp_address(&listener);
+    let clients = (0..waiting).map(|_| client(address)).collect();
+    let limit = Limit::set(room);
+    let listener = rig.operations().listen(listener).unwrap();
+    (rig, listener, clients, limit)
 }
 
 fn failures<L: EventLoop>(rig: &Rig<L>) -> usize {
@@ -153,8 +161,9 @@ fn open_descriptors() -> u64 {
 struct Limit(libc::rlimit);
 
 impl Limit {
-    /// Not one more: a new descriptor gets the lowest number free, which must be below the limit.
-    fn set() -> Self {
+    /// Room for so many more: they get the lowest numbers free, which must be below the limit.
+    /// There are no holes between the numbers in use.
+    fn set(room: u64) -> Self {
         let next = fs::File::open("/dev/null").unwrap();
         let lowest_free = u64::try_from(next.as_raw_fd()).unwrap();
         drop(next);
@@ -163,29 +172,24 @@ impl Limit {
             rlim_max: 0,
         };
         // SAFETY: the structure is written during the call.
-        assert_eq!(
-            unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) },
-            0
-        );
-        let limit = libc::rlimit {
-            rlim_cur: lowest_free,
+        let code = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut before) };
+        assert_eq!(code, 0);
+        set_limit(&libc::rlimit {
+            rlim_cur: lowest_free + room,
             ..before
-        };
-        // SAFETY: the structure is read during the call.
-        assert_eq!(
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) },
-            0
-        );
+        });
         Self(before)
     }
 }
 
 impl Drop for Limit {
     fn drop(&mut self) {
-        // SAFETY: the structure is read during the call.
-        assert_eq!(
-            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const self.0) },
-            0
-        );
+        set_limit(&self.0);
     }
+}
+
+fn set_limit(limit: &libc::rlimit) {
+    // SAFETY: the structure is read during the call.
+    let code = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, limit) };
+    assert_eq!(code, 0);
 }
