@@ -1,1 +1,27 @@
-//! engine
+//! The rules of the HTTP Server API as plain values.
+//!
+//! [`Control`] owns sessions, groups, queues and the URL namespace; workers read the [`Snapshot`] it
+//! publishes and learn who gets a request. [`RequestQueue`], [`ConnectionCount`], [`TimerWheel`] and
+//! [`SendRate`] are the rules that the driver keeps for its queues and connections. No I/O, no clock
+//! (time is an argument), no locks, no threads, no bytes of a request but its host and path.
+#![forbid(unsafe_code)]
+
+mod control;
+mod counters;
+mod listen;
+mod namespace;
+mod quota;
+mod request_queue;
+mod snapshot;
+mod timers;
+mod unavailable;
+
+pub use control::Control;
+pub use counters::Counters;
+pub use listen::{ListenAt, ListenChange, ListenNeed, PortKey};
+pub use namespace::HostRoute;
+pub use quota::{ConnectionCount, ConnectionSlot};
+pub use request_queue::{Admitted, RequestQueue};
+pub use snapshot::{GroupView, Outcome, PortTable, QueueView, RegistrationEntry, Snapshot};
+pub use timers::{Phase, SendRate, Timer, TimerId, TimerWheel};
+pub use unavailable::{Refusal, Unavailable};

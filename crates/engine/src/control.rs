@@ -1,0 +1,617 @@
+//! The one owner of the tables: server sessions, URL groups, request queues and the namespace.
+//!
+//! Applies each change, says what it means for listeners, and publishes the [`Snapshot`] that workers
+//! read. The driver keeps it behind a lock of its own; `Q` is the driver's queue.
+//! Source: HTTP Server API 2.0 functions; http-server-api §1, §3, §5.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tidegate_httpapi::{
+    ApiError, EnabledState, GroupProperties, Host, InheritedTimeouts, LimitError, QueueProperties,
+    Registration, RequestQueueId, ReservationOwner, Scheme, ServerSessionId, SessionProperties,
+    Timeouts, UrlGroupId, UrlPrefix,
+};
+
+use crate::listen::{ListenChange, ListenNeed, PortKey};
+use crate::namespace::{Buckets, Claim, EntryKey, Leaf, Namespace, PathTree, Port, Reservation};
+use crate::quota::ConnectionCount;
+use crate::snapshot::{GroupView, PortTable, QueueView, RegistrationEntry, Snapshot};
+
+/// Owner of sessions, groups, queues and the namespace.
+#[derive(Debug)]
+pub struct Control<Q> {
+    machine_timeouts: Timeouts,
+    sessions: FxHashMap<ServerSessionId, Session>,
+    groups: FxHashMap<UrlGroupId, Group<Q>>,
+    queues: FxHashMap<RequestQueueId, Arc<QueueView<Q>>>,
+    namespace: Namespace,
+    ids_ever: u64,
+    published: Arc<Snapshot<Q>>,
+    /// Ports whose tables in `published` are out of date.
+    stale_ports: FxHashSet<PortKey>,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    properties: SessionProperties,
+    groups: FxHashSet<UrlGroupId>,
+}
+
+#[derive(Debug)]
+struct Group<Q> {
+    session: ServerSessionId,
+    properties: GroupProperties,
+    queue: Option<RequestQueueId>,
+    connections: Arc<ConnectionCount>,
+    urls: FxHashSet<EntryKey>,
+    /// Its view in the next snapshot; `None` when that is to be made anew.
+    view: Option<Arc<GroupView<Q>>>,
+}
+
+impl<Q> Control<Q> {
+    /// No sessions, an empty namespace. `machine_timeouts` are for sessions that set none.
+    pub fn new(machine_timeouts: Timeouts) -> Self {
+        Self {
+            machine_timeouts,
+            sessions: FxHashMap::default(),
+            groups: FxHashMap::default(),
+            queues: FxHashMap::default(),
+            namespace: Namespace::default(),
+            ids_ever: 0,
+            published: Arc::new(Snapshot {
+                version: 0,
+                machine_timeouts,
+                ports: Box::default(),
+            }),
+            stale_ports: FxHashSet::default(),
+        }
+    }
+
+    /// Creates a server session.
+    pub fn create_session(&mut self) -> ServerSessionId {
+        let id = ServerSessionId(self.next_id());
+        self.sessions.insert(id, Session::default());
+        id
+    }
+
+    /// Closes a session and its groups.
+    ///
+    /// # Errors
+    ///
+    /// There is no such session.
+    pub fn close_session(&mut self, id: ServerSessionId) -> Result<ListenChange, ApiError> {
+        let session = self
+            .sessions
+            .remove(&id)
+            .ok_or_else(|| unknown_session(id))?;
+        let mut urls = Vec::new();
+        for group in session.groups {
+            if let Some(closed) = self.groups.remove(&group) {
+                urls.extend(closed.urls.into_iter().map(|url| (group, url)));
+            }
+        }
+        Ok(self.unregister(urls))
+    }
+
+    /// Sets a session's properties.
+    ///
+    /// # Errors
+    ///
+    /// There is no such session, or a timer is out of its range.
+    pub fn set_session_properties(
+        &mut self,
+        id: ServerSessionId,
+        properties: SessionProperties,
+    ) -> Result<(), ApiError> {
+        check_timeouts(&properties.timeouts)?;
+        let session = self
+            .sessions
+            .get_mut(&id)
+            .ok_or_else(|| unknown_session(id))?;
+        session.properties = properties;
+        for group in &session.groups {
+            if let Some(group) = self.groups.get_mut(group) {
+                group.touch(&mut self.stale_ports);
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a URL group of a session.
+    ///
+    /// # Errors
+    ///
+    /// There is no such session.
+    pub fn create_group(&mut self, session: ServerSessionId) -> Result<UrlGroupId, ApiError> {
+        let id = UrlGroupId(self.next_id());
+        self.sessions
+            .get_mut(&session)
+            .ok_or_else(|| unknown_session(session))?
+            .groups
+            .insert(id);
+        let group = Group {
+            session,
+            properties: GroupProperties::default(),
+            queue: None,
+            connections: Arc::default(),
+            urls: FxHashSet::default(),
+            view: None,
+        };
+        self.groups.insert(id, group);
+        Ok(id)
+    }
+
+    /// Closes a group; its prefixes are removed.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    pub fn close_group(&mut self, id: UrlGroupId) -> Result<ListenChange, ApiError> {
+        let group = self.groups.remove(&id).ok_or_else(|| unknown_group(id))?;
+        if let Some(session) = self.sessions.get_mut(&group.session) {
+            session.groups.remove(&id);
+        }
+        Ok(self.unregister(group.urls.into_iter().map(|url| (id, url)).collect()))
+    }
+
+    /// Sets a group's properties.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, or a timer is out of its range.
+    pub fn set_group_properties(
+        &mut self,
+        id: UrlGroupId,
+        properties: GroupProperties,
+    ) -> Result<(), ApiError> {
+        check_timeouts(&properties.timeouts)?;
+        let group = self.groups.get_mut(&id).ok_or_else(|| unknown_group(id))?;
+        group.properties = properties;
+        group.touch(&mut self.stale_ports);
+        Ok(())
+    }
+
+    /// Creates a request queue.
+    ///
+    /// # Errors
+    ///
+    /// A number is out of its range.
+    pub fn create_queue(
+        &mut self,
+        properties: QueueProperties,
+        queue: Arc<Q>,
+    ) -> Result<RequestQueueId, ApiError> {
+        properties.check()?;
+        let id = RequestQueueId(self.next_id());
+        let view = QueueView {
+            id,
+            properties,
+            queue,
+        };
+        self.queues.insert(id, Arc::new(view));
+        Ok(id)
+    }
+
+    /// A queue with its properties.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue.
+    pub fn queue(&self, id: RequestQueueId) -> Result<&Arc<QueueView<Q>>, ApiError> {
+        self.queues.get(&id).ok_or_else(|| unknown_queue(id))
+    }
+
+    /// All queues with their properties.
+    pub fn queues(&self) -> impl Iterator<Item = &Arc<QueueView<Q>>> {
+        self.queues.values()
+    }
+
+    /// Sets a queue's state, length and verbosity; the rest stays as the queue was created. Returns
+    /// the queue with the properties it has now.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, or a number is out of its range.
+    pub fn set_queue_properties(
+        &mut self,
+        id: RequestQueueId,
+        properties: QueueProperties,
+    ) -> Result<Arc<QueueView<Q>>, ApiError> {
+        properties.check()?;
+        let old = self.queue(id)?;
+        let mut now = old.properties.clone();
+        now.state = properties.state;
+        now.queue_length = properties.queue_length;
+        now.verbosity_503 = properties.verbosity_503;
+        let view = Arc::new(QueueView {
+            id,
+            properties: now,
+            queue: Arc::clone(&old.queue),
+        });
+        self.queues.insert(id, Arc::clone(&view));
+        self.touch_groups_of(id);
+        Ok(view)
+    }
+
+    /// Closes a queue; groups bound to it become unbound. Returns it for the driver to empty.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue.
+    pub fn close_queue(&mut self, id: RequestQueueId) -> Result<Arc<QueueView<Q>>, ApiError> {
+        let view = self.queues.remove(&id).ok_or_else(|| unknown_queue(id))?;
+        self.touch_groups_of(id);
+        for group in self.groups.values_mut() {
+            group.queue = group.queue.filter(|&queue| queue != id);
+        }
+        Ok(view)
+    }
+
+    /// Binds a group to a queue, or to none.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group or queue.
+    pub fn bind(
+        &mut self,
+        group: UrlGroupId,
+        queue: Option<RequestQueueId>,
+    ) -> Result<(), ApiError> {
+        if let Some(queue) = queue {
+            self.queue(queue)?;
+        }
+        let group = self
+            .groups
+            .get_mut(&group)
+            .ok_or_else(|| unknown_group(group))?;
+        group.queue = queue;
+        group.touch(&mut self.stale_ports);
+        Ok(())
+    }
+
+    /// Adds a prefix to a group.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, the prefix is registered already, or its port carries the other scheme.
+    pub fn add_url(
+        &mut self,
+        group: UrlGroupId,
+        prefix: &UrlPrefix,
+        context: u64,
+    ) -> Result<ListenChange, ApiError> {
+        self.register(group, EntryKey::of(prefix), prefix.clone(), context, None)
+    }
+
+    /// Adds a path to a group for all requests that arrive at a Unix socket, whatever host they name.
+    ///
+    /// The registration's prefix is written `http://*:80/path/`: a Unix socket has no port.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_url`](Self::add_url), and when the path is wrong.
+    pub fn add_unix(
+        &mut self,
+        group: UrlGroupId,
+        socket: &Path,
+        path: &str,
+        context: u64,
+    ) -> Result<ListenChange, ApiError> {
+        let prefix = UrlPrefix {
+            scheme: Scheme::Http,
+            host: Host::WeakWildcard,
+            port: 80,
+            path: UrlPrefix::parse_path(path)?,
+        };
+        if !self.groups.contains_key(&group) {
+            return Err(unknown_group(group));
+        }
+        let key = EntryKey::of_unix(self.namespace.socket(socket), &prefix.path);
+        self.register(group, key, prefix, context, Some(socket))
+    }
+
+    /// Removes a prefix from a group.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, or the prefix is not registered in it.
+    pub fn remove_url(
+        &mut self,
+        group: UrlGroupId,
+        prefix: &UrlPrefix,
+    ) -> Result<ListenChange, ApiError> {
+        let key = EntryKey::of(prefix);
+        let registered = self.namespace.carries(key.port, prefix.scheme);
+        let found = registered.then_some(key);
+        self.remove(group, found, || prefix.to_string())
+    }
+
+    /// Removes a path of a Unix socket from a group.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group, or the path is wrong or not registered in it.
+    pub fn remove_unix(
+        &mut self,
+        group: UrlGroupId,
+        socket: &Path,
+        path: &str,
+    ) -> Result<ListenChange, ApiError> {
+        let path = UrlPrefix::parse_path(path)?;
+        let known = self.namespace.known_socket(socket);
+        let found = known.map(|port| EntryKey::of_unix(port, &path));
+        self.remove(group, found, || format!("{}:{path}", socket.display()))
+    }
+
+    /// Removes all prefixes and Unix sockets from a group.
+    ///
+    /// # Errors
+    ///
+    /// There is no such group.
+    pub fn remove_all(&mut self, group: UrlGroupId) -> Result<ListenChange, ApiError> {
+        let urls = std::mem::take(&mut self.group(group)?.urls);
+        Ok(self.unregister(urls.into_iter().map(|url| (group, url)).collect()))
+    }
+
+    /// Reserves a prefix: it blocks lower buckets and shorter paths even while nobody registers it.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is reserved already, or its port carries the other scheme.
+    pub fn reserve(&mut self, prefix: &UrlPrefix, owner: ReservationOwner) -> Result<(), ApiError> {
+        let key = EntryKey::of(prefix);
+        let reservation = Reservation {
+            prefix: prefix.clone(),
+            owner,
+        };
+        self.namespace.reserve(&key, reservation)?;
+        self.stale_ports.insert(key.port);
+        Ok(())
+    }
+
+    /// Deletes a reservation.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is not reserved.
+    pub fn delete_reservation(&mut self, prefix: &UrlPrefix) -> Result<(), ApiError> {
+        let key = EntryKey::of(prefix);
+        let deleted = match self.namespace.carries(key.port, prefix.scheme) {
+            true => self.namespace.delete_reservation(&key),
+            false => None,
+        };
+        if deleted.is_none() {
+            return Err(ApiError::NotReserved {
+                prefix: prefix.to_string(),
+            });
+        }
+        self.stale_ports.insert(key.port);
+        Ok(())
+    }
+
+    /// All reservations, in no particular order.
+    pub fn reservations(&self) -> impl Iterator<Item = (&UrlPrefix, &ReservationOwner)> {
+        self.namespace
+            .reservations()
+            .map(|reservation| (&reservation.prefix, &reservation.owner))
+    }
+
+    /// All endpoints that the registrations need, in order.
+    pub fn needed_endpoints(&self) -> Vec<ListenNeed> {
+        self.namespace.all_endpoints()
+    }
+
+    /// The view that workers are to read now: the last one, if nothing has changed since.
+    pub fn snapshot(&mut self) -> Arc<Snapshot<Q>> {
+        if self.stale_ports.is_empty() {
+            return Arc::clone(&self.published);
+        }
+        let stale = std::mem::take(&mut self.stale_ports);
+        let fresh = self.published.ports.iter();
+        let mut ports: Vec<_> = fresh
+            .filter(|port| !stale.contains(&port.key))
+            .cloned()
+            .collect();
+        for key in stale {
+            ports.extend(self.port_table(key).map(Arc::new));
+        }
+        ports.sort_unstable_by_key(|port| port.key);
+        self.published = Arc::new(Snapshot {
+            version: self.published.version + 1,
+            machine_timeouts: self.machine_timeouts,
+            ports: ports.into(),
+        });
+        Arc::clone(&self.published)
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.ids_ever += 1;
+        self.ids_ever
+    }
+
+    fn group(&mut self, id: UrlGroupId) -> Result<&mut Group<Q>, ApiError> {
+        self.groups.get_mut(&id).ok_or_else(|| unknown_group(id))
+    }
+
+    fn register(
+        &mut self,
+        group: UrlGroupId,
+        key: EntryKey,
+        prefix: UrlPrefix,
+        context: u64,
+        socket: Option<&Path>,
+    ) -> Result<ListenChange, ApiError> {
+        let owner = self
+            .groups
+            .get_mut(&group)
+            .ok_or_else(|| unknown_group(group))?;
+        let before = self.namespace.endpoints(key.port);
+        let claim = Claim {
+            registration: Arc::new(Registration { prefix, context }),
+            group,
+        };
+        self.namespace.register(&key, claim, socket)?;
+        self.stale_ports.insert(key.port);
+        let after = self.namespace.endpoints(key.port);
+        owner.urls.insert(key);
+        Ok(ListenChange::between(&before, &after))
+    }
+
+    fn remove(
+        &mut self,
+        group: UrlGroupId,
+        key: Option<EntryKey>,
+        name: impl FnOnce() -> String,
+    ) -> Result<ListenChange, ApiError> {
+        let owner = self.group(group)?;
+        match key.and_then(|key| owner.urls.take(&key)) {
+            Some(key) => Ok(self.unregister(vec![(group, key)])),
+            None => Err(ApiError::NotRegistered { prefix: name() }),
+        }
+    }
+
+    fn unregister(&mut self, urls: Vec<(UrlGroupId, EntryKey)>) -> ListenChange {
+        let ports: FxHashSet<PortKey> = urls.iter().map(|(_, key)| key.port).collect();
+        let endpoints = |namespace: &Namespace| -> Vec<ListenNeed> {
+            ports
+                .iter()
+                .flat_map(|&port| namespace.endpoints(port))
+                .collect()
+        };
+        let before = endpoints(&self.namespace);
+        for (group, key) in &urls {
+            self.namespace.unregister(key, *group);
+        }
+        let after = endpoints(&self.namespace);
+        self.stale_ports.extend(ports);
+        ListenChange::between(&before, &after)
+    }
+
+    fn touch_groups_of(&mut self, queue: RequestQueueId) {
+        for group in self.groups.values_mut() {
+            if group.queue == Some(queue) {
+                group.touch(&mut self.stale_ports);
+            }
+        }
+    }
+
+    fn port_table(&mut self, key: PortKey) -> Option<PortTable<Q>> {
+        let port = self.namespace.port(key)?;
+        let mut entries = Vec::new();
+        let mut hosts = Vec::with_capacity(port.hosts.len());
+        for (host, paths) in &port.hosts {
+            let leaves: Vec<_> = paths
+                .iter()
+                .map(|(path, entry)| {
+                    // Where both stand, the registration serves.
+                    let leaf = match &entry.claim {
+                        None => Leaf::RESERVED,
+                        Some(claim) => {
+                            entries.push((Arc::clone(&claim.registration), claim.group));
+                            Leaf::registered(entries.len() - 1)
+                        }
+                    };
+                    (&**path, leaf)
+                })
+                .collect();
+            hosts.push((host, PathTree::new(leaves.into_iter())));
+        }
+        let Port { scheme, .. } = *port;
+        let buckets = Buckets::new(hosts.into_iter());
+        let entries = entries
+            .into_iter()
+            .map(|(registration, group)| {
+                Some(RegistrationEntry {
+                    registration,
+                    group: self.group_view(group)?,
+                })
+            })
+            .collect::<Option<_>>()?;
+        Some(PortTable {
+            key,
+            scheme,
+            entries,
+            buckets,
+        })
+    }
+
+    fn group_view(&mut self, id: UrlGroupId) -> Option<Arc<GroupView<Q>>> {
+        let group = self.groups.get_mut(&id)?;
+        if let Some(view) = &group.view {
+            return Some(Arc::clone(view));
+        }
+        let session = &self.sessions.get(&group.session)?.properties;
+        let properties = &group.properties;
+        let session_timeouts = session.timeouts.resolve(&self.machine_timeouts);
+        let view = Arc::new(GroupView {
+            id,
+            enabled: session.state == EnabledState::Enabled
+                && properties.state == EnabledState::Enabled,
+            timeouts: properties.timeouts.resolve(&session_timeouts),
+            connections_max: properties.connections_max,
+            connections: Arc::clone(&group.connections),
+            queue: group
+                .queue
+                .and_then(|queue| self.queues.get(&queue))
+                .cloned(),
+        });
+        group.view = Some(Arc::clone(&view));
+        Some(view)
+    }
+}
+
+impl<Q> Group<Q> {
+    /// Has its view made anew, in all ports where it stands.
+    fn touch(&mut self, stale_ports: &mut FxHashSet<PortKey>) {
+        self.view = None;
+        stale_ports.extend(self.urls.iter().map(|url| url.port));
+    }
+}
+
+/// A timer that has run out before it began would end every connection.
+fn check_timeouts(timeouts: &InheritedTimeouts) -> Result<(), LimitError> {
+    let refused = |name, range| LimitError {
+        name,
+        value: 0,
+        range,
+    };
+    let timers = [
+        ("idle_connection in ms", timeouts.idle_connection),
+        ("header_wait in ms", timeouts.header_wait),
+        ("entity_body in ms", timeouts.entity_body),
+        ("drain_entity_body in ms", timeouts.drain_entity_body),
+        ("request_queue in ms", timeouts.request_queue),
+    ];
+    for (name, timer) in timers {
+        if timer.flatten().is_some_and(|timer| timer.is_zero()) {
+            return Err(refused(name, 1..=u64::MAX));
+        }
+    }
+    match timeouts.min_send_rate.flatten() {
+        Some(0) => Err(refused("min_send_rate", 1..=u32::MAX.into())),
+        _ => Ok(()),
+    }
+}
+
+fn unknown_session(id: ServerSessionId) -> ApiError {
+    ApiError::Unknown {
+        object: "server session",
+        id: id.0,
+    }
+}
+
+fn unknown_group(id: UrlGroupId) -> ApiError {
+    ApiError::Unknown {
+        object: "URL group",
+        id: id.0,
+    }
+}
+
+fn unknown_queue(id: RequestQueueId) -> ApiError {
+    ApiError::Unknown {
+        object: "request queue",
+        id: id.0,
+    }
+}
