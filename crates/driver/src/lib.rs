@@ -1,6 +1,25 @@
 //! The embedded backend: the driver in the application's own process.
+//!
+//! Workers, one for each processor, own listeners and connections; the control plane changes the
+//! namespace and tells them by snapshots; request queues carry requests to handler threads (Classic)
+//! or limit what is with the application at once (HighPerf). Rules are the engine's, bytes are
+//! `proto`'s, system calls are `os`'s: here they meet.
 #![forbid(unsafe_code)]
 
+mod clock;
+mod connection;
+mod content;
+mod core;
+mod embedded;
+mod error_log;
+mod inline;
+mod listeners;
+mod mailbox;
+mod output;
+mod pending;
+mod queue;
 mod settings;
+mod worker;
 
+pub use embedded::Embedded;
 pub use settings::{EmbeddedSettings, ErrorLogSettings, Io, LogRollover};

@@ -129,6 +129,18 @@ pub trait Backend: Send + Sync {
     /// The prefix is not registered in this group.
     fn remove_url(&self, group: UrlGroupId, prefix: &UrlPrefix) -> Result<(), ApiError>;
 
+    /// Stops listening on a Unix socket for requests under `path`.
+    ///
+    /// # Errors
+    ///
+    /// It was not added to this group.
+    fn remove_unix_endpoint(
+        &self,
+        group: UrlGroupId,
+        socket: &std::path::Path,
+        path: &str,
+    ) -> Result<(), ApiError>;
+
     /// Removes all prefixes and Unix endpoints from a group.
     ///
     /// # Errors

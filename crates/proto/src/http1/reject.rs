@@ -50,6 +50,8 @@ pub enum Reject {
     HostMalformed,
     /// The host is an IPv4 address written as an IPv6 one.
     HostMappedAddress,
+    /// The host is well formed, but nothing is registered for it on this port.
+    HostUnknown,
     /// A line does not end in CR LF, has a CR elsewhere, or continues the line before it. RFC 9112 §2.2
     /// and §5.2.
     LineEnd,
@@ -67,6 +69,8 @@ pub enum Reject {
     LengthsDiffer,
     /// `Content-Length` is 2⁶³ or more.
     LengthTooLarge,
+    /// The content is longer than the request queue accepts. RFC 9110 §15.5.14.
+    ContentTooLarge,
     /// `POST` or `PUT` with neither `Content-Length` nor `Transfer-Encoding`.
     LengthRequired,
     /// Both `Content-Length` and `Transfer-Encoding`. RFC 9112 §6.1.
@@ -91,7 +95,7 @@ impl Reject {
         match self {
             Self::TargetTooLong => 414,
             Self::LengthRequired => 411,
-            Self::LengthTooLarge => 413,
+            Self::LengthTooLarge | Self::ContentTooLarge => 413,
             Self::Expectation => 417,
             Self::TransferEncodingUnknown => 501,
             Self::VersionNotSupported => 505,
@@ -113,6 +117,7 @@ impl Reject {
             | Self::HostRepeated
             | Self::HostMalformed
             | Self::HostMappedAddress
+            | Self::HostUnknown
             | Self::LineEnd
             | Self::FieldName
             | Self::FieldValue
@@ -152,13 +157,14 @@ impl Reject {
             Self::HostMissing
             | Self::HostRepeated
             | Self::HostMalformed
-            | Self::HostMappedAddress => "Hostname",
+            | Self::HostMappedAddress
+            | Self::HostUnknown => "Hostname",
             Self::LineEnd => "Invalid_CR/LF",
             Self::FieldName | Self::FieldValue => "Header",
             Self::FieldTooLong => "FieldLength",
             Self::HeadTooLong => "RequestLength",
             Self::LengthMalformed | Self::LengthsDiffer => "Number",
-            Self::LengthTooLarge => "EntityTooLarge",
+            Self::LengthTooLarge | Self::ContentTooLarge => "EntityTooLarge",
             Self::LengthRequired => "LengthRequired",
             Self::TransferEncodingUnknown => "N/I",
             Self::Expectation => "Precondition",
@@ -188,6 +194,7 @@ impl Reject {
             Self::HostRepeated => "The Host field is repeated.",
             Self::HostMalformed => "The host is malformed.",
             Self::HostMappedAddress => "The host is an IPv4 address in IPv6 form.",
+            Self::HostUnknown => "The host is not served here.",
             Self::LineEnd => "A line end is not CR LF.",
             Self::FieldName => "A field name is malformed.",
             Self::FieldValue => "A field value has a control character.",
@@ -195,7 +202,7 @@ impl Reject {
             Self::HeadTooLong => "The header section is too long.",
             Self::LengthMalformed => "Content-Length is not a number.",
             Self::LengthsDiffer => "Content-Length is given twice with different values.",
-            Self::LengthTooLarge => "The content is too long.",
+            Self::LengthTooLarge | Self::ContentTooLarge => "The content is too long.",
             Self::LengthRequired => "The request needs a Content-Length.",
             Self::LengthAndTransferEncoding => {
                 "Content-Length and Transfer-Encoding exclude each other."

@@ -1,0 +1,89 @@
+//! A worker's clock: read once for each turn of its loop.
+//!
+//! Timers count in coarse ticks; the `Date` field is made anew only when the second changes.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tidegate_proto::http1::format_date;
+
+/// Time as the worker sees it during one turn.
+pub(crate) struct Clock {
+    start: Instant,
+    now: Instant,
+    tick: u32,
+    unix_second: u64,
+    /// When `unix_second` is over; before that the wall clock is not asked.
+    second_ends: Instant,
+    date: [u8; 29],
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        let now = Instant::now();
+        let mut clock = Self {
+            start: now,
+            now,
+            tick: 0,
+            unix_second: 0,
+            second_ends: now,
+            date: [b' '; 29],
+        };
+        clock.update();
+        clock
+    }
+
+    /// Reads the system's clocks.
+    pub(crate) fn update(&mut self) {
+        self.now = Instant::now();
+        self.tick = self.ticks_until(self.now);
+        if self.now < self.second_ends {
+            return;
+        }
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        self.second_ends =
+            self.now + Duration::from_nanos(1_000_000_000 - u64::from(unix.subsec_nanos()));
+        if unix.as_secs() != self.unix_second {
+            self.unix_second = unix.as_secs();
+            self.date = format_date(self.unix_second);
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The present tick. Ticks begin at 1: 0 is free to mean "never".
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick
+    }
+
+    /// The tick by which `instant` has passed.
+    pub(crate) fn ticks_until(&self, instant: Instant) -> u32 {
+        let since = instant.saturating_duration_since(self.start);
+        1 + ticks(since)
+    }
+
+    /// The time from now to the beginning of `tick`.
+    pub(crate) fn duration_until(&self, tick: u32) -> Duration {
+        let due = self.start + TICK * tick.saturating_sub(1);
+        due.saturating_duration_since(self.now)
+    }
+
+    pub(crate) fn date(&self) -> &[u8; 29] {
+        &self.date
+    }
+}
+
+/// One tick of a timer.
+pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+/// Longer times are as good as never: three years.
+const TICKS_MAX: u32 = 1_000_000_000;
+
+/// Whole ticks in a duration.
+pub(crate) fn ticks(duration: Duration) -> u32 {
+    let ticks = duration.as_secs().saturating_mul(10) + u64::from(duration.subsec_millis() / 100);
+    u32::try_from(ticks).map_or(TICKS_MAX, |ticks| ticks.min(TICKS_MAX))
+}

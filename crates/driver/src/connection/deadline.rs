@@ -1,0 +1,211 @@
+//! How long a connection may wait for what it waits for.
+//!
+//! One deadline at a time, in coarse ticks, kept lazily: a busy connection moves it by one store, and
+//! its entry in the wheel stays where it is. Which timer runs when is the engine's `Phase`.
+
+use tidegate_engine::{Phase, SendRate, Snapshot, Timer, TimerId};
+use tidegate_httpapi::{BodyError, Timeouts};
+use tidegate_os::Operations;
+
+use crate::clock::ticks;
+use crate::connection::respond::Seen;
+use crate::connection::{Connection, Receive, Respond};
+use crate::core::Core;
+use crate::queue::Queue;
+
+/// A connection's deadline.
+#[derive(Default)]
+pub(crate) struct Deadline {
+    /// The tick; 0 is never.
+    at: u32,
+    /// The low half of the number of the request it was set for.
+    request: u32,
+    waits: Waits,
+    restart: bool,
+    entry: Option<TimerId>,
+    /// Judges a long send.
+    rate: Option<Box<JudgedSend>>,
+}
+
+/// What the deadline is for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Waits {
+    /// Nothing yet.
+    #[default]
+    New,
+    For(Phase),
+    /// For the peer to end its side after we have ended ours.
+    Linger,
+}
+
+struct JudgedSend {
+    rate: SendRate,
+    bytes: u64,
+}
+
+/// Ticks given to the peer to end its side.
+const LINGER: u32 = 50;
+
+impl Deadline {
+    /// What it waits for has come in part: the time begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.restart = true;
+    }
+}
+
+impl Connection {
+    fn waits(&self) -> Waits {
+        if self.ended {
+            return Waits::Linger;
+        }
+        let sends_long = self.sending && (!self.output.is_empty() || self.sends_large);
+        let phase = match (&self.respond, &self.receive) {
+            (Respond::Application(_), _) if self.queued => Phase::Queue,
+            (Respond::Application(_), Receive::Content(content))
+                if !content.paused && !self.asked.awaits_continue =>
+            {
+                Phase::Body
+            }
+            (Respond::Application(_), _) => Phase::Application,
+            _ if sends_long => Phase::Send,
+            // The source of a stream may take as long to think as an application.
+            (Respond::Stream(_), _) => Phase::Application,
+            (Respond::Ready, Receive::Content(_)) => Phase::Drain,
+            (Respond::Ready, _) if self.input.is_empty() => Phase::Idle,
+            (Respond::Ready, _) if self.input_wanted > 0 => Phase::Body,
+            (Respond::Ready, _) => Phase::Head,
+        };
+        Waits::For(phase)
+    }
+}
+
+impl Core {
+    /// Sets the deadline for what the connection waits for now.
+    #[inline]
+    pub(crate) fn settle<O: Operations>(
+        &mut self,
+        snapshot: &Snapshot<Queue>,
+        operations: &O,
+        conn: &mut Connection,
+    ) {
+        let waits = conn.waits();
+        let request = conn.request as u32;
+        let deadline = &mut conn.deadline;
+        if waits == deadline.waits && request == deadline.request && !deadline.restart {
+            return;
+        }
+        deadline.waits = waits;
+        deadline.request = request;
+        deadline.restart = false;
+        let timeouts = match &conn.group {
+            Some(group) => &group.timeouts,
+            None => snapshot.machine_timeouts(),
+        };
+        let limit = match waits {
+            Waits::New => None,
+            Waits::Linger => Some(LINGER),
+            Waits::For(Phase::Send) => {
+                let bytes = operations.bytes_sent(conn.key);
+                let rate = SendRate::begin(self.clock.now());
+                let due = self.clock.ticks_until(rate.deadline());
+                deadline.rate = Some(Box::new(JudgedSend { rate, bytes }));
+                timeouts.min_send_rate.map(|_| due - self.clock.tick())
+            }
+            Waits::For(phase) => limit(phase, timeouts),
+        };
+        if waits != Waits::For(Phase::Send) {
+            deadline.rate = None;
+        }
+        // One more: the present tick has begun already.
+        deadline.at = limit.map_or(0, |limit| self.clock.tick() + limit + 1);
+        self.watch(conn);
+    }
+
+    /// Sees to it that the wheel comes back to the connection by its deadline.
+    fn watch(&mut self, conn: &mut Connection) {
+        let deadline = &mut conn.deadline;
+        if deadline.at == 0 {
+            return;
+        }
+        match deadline.entry {
+            Some(entry) => self.wheel.hasten(entry, deadline.at),
+            None => deadline.entry = Some(self.wheel.insert(conn.key, deadline.at)),
+        }
+    }
+
+    /// The connection is no more.
+    pub(crate) fn unwatch(&mut self, conn: &mut Connection) {
+        if let Some(entry) = conn.deadline.entry.take() {
+            self.wheel.remove(entry);
+        }
+    }
+
+    /// The wheel has come to the connection.
+    pub(crate) fn due<O: Operations>(
+        &mut self,
+        snapshot: &Snapshot<Queue>,
+        operations: &mut O,
+        conn: &mut Connection,
+    ) {
+        conn.deadline.entry = None;
+        if conn.deadline.at == 0 || conn.deadline.at > self.clock.tick() {
+            self.watch(conn);
+            return;
+        }
+        conn.deadline.at = 0;
+        let phase = match conn.deadline.waits {
+            Waits::New => return,
+            Waits::Linger => return self.close(operations, conn),
+            Waits::For(phase) => phase,
+        };
+        match phase {
+            Phase::Queue if !self.withdraw(conn) => {
+                // The application has it: there is no limit on its thinking time.
+                self.settle(snapshot, operations, conn);
+            }
+            Phase::Send if !self.is_too_slow(operations, conn) => self.watch(conn),
+            Phase::Idle if conn.sending => self.expire(operations, conn, Timer::MinSendRate),
+            _ => {
+                if let Some(timer) = phase.timer() {
+                    self.expire(operations, conn, timer);
+                }
+            }
+        }
+    }
+
+    fn is_too_slow<O: Operations>(&mut self, operations: &O, conn: &mut Connection) -> bool {
+        let rate = conn
+            .group
+            .as_ref()
+            .and_then(|group| group.timeouts.min_send_rate);
+        let (Some(judged), Some(rate)) = (&mut conn.deadline.rate, rate) else {
+            return false;
+        };
+        let bytes = operations.bytes_sent(conn.key);
+        judged
+            .rate
+            .taken(bytes - judged.bytes, self.clock.now(), rate);
+        judged.bytes = bytes;
+        conn.deadline.at = self.clock.ticks_until(judged.rate.deadline()) + 1;
+        judged.rate.is_too_slow(self.clock.now())
+    }
+
+    /// A timer has run out: the connection closes without a status. One HTTPERR line.
+    fn expire<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection, timer: Timer) {
+        self.counters.count_timed_out(timer);
+        self.log(operations, conn, timer.log_reason(), None, Seen::Nothing);
+        if timer == Timer::EntityBody {
+            conn.end_content(Err(BodyError::TimedOut));
+        }
+        if timer == Timer::MinSendRate {
+            // What the system still holds for the peer would keep the socket for long.
+            self.reset(operations, conn);
+        } else {
+            self.close(operations, conn);
+        }
+    }
+}
+
+fn limit(phase: Phase, timeouts: &Timeouts) -> Option<u32> {
+    phase.timer()?.limit(timeouts).map(ticks)
+}

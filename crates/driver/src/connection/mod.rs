@@ -1,0 +1,195 @@
+//! One connection: what it has received, what it has to send, and where its request stands.
+//!
+//! State only. What happens next is decided in `receive` and `respond`; when it has waited too long,
+//! in `deadline`.
+
+pub(crate) mod deadline;
+pub(crate) mod receive;
+pub(crate) mod respond;
+pub(crate) mod stream;
+
+use std::sync::Arc;
+
+use tidegate_engine::{ConnectionSlot, GroupView, PortKey};
+use tidegate_httpapi::{BodyError, ConnectionId, Trailers, Version};
+use tidegate_os::ConnectionKey;
+use tidegate_proto::http1::ChunkedDecoder;
+
+use crate::connection::deadline::Deadline;
+use crate::connection::stream::ResponseStream;
+use crate::content::ContentChannel;
+use crate::output::Output;
+use crate::pending::{Closed, Ends};
+use crate::queue::Queue;
+
+/// One connection of a worker.
+pub(crate) struct Connection {
+    pub(crate) key: ConnectionKey,
+    pub(crate) id: ConnectionId,
+    pub(crate) port: PortKey,
+    /// Index of the local address among those the worker knows; `None` until it is asked for.
+    pub(crate) local: Option<u16>,
+    /// Where the last request was routed.
+    pub(crate) group: Option<Arc<GroupView<Queue>>>,
+    /// Received and not yet parsed. Holds memory only while there is something in it.
+    pub(crate) input: Vec<u8>,
+    /// Not worth parsing before `input` has this many bytes.
+    pub(crate) input_wanted: usize,
+    /// How much of `input` has been taken already.
+    pub(crate) input_start: usize,
+    /// To be sent after what is being sent now.
+    pub(crate) output: Output,
+    pub(crate) receive: Receive,
+    pub(crate) respond: Respond,
+    /// Both ends' addresses, once something needed them away from the worker.
+    pub(crate) ends: Option<Arc<Ends>>,
+    /// The present or last request; another number for each.
+    pub(crate) request: u64,
+    pub(crate) deadline: Deadline,
+    /// What the response must know of the request.
+    pub(crate) asked: Asked,
+    /// Its place in its group's connection limit.
+    pub(crate) group_slot: Option<ConnectionSlot>,
+    /// Its place in the driver's connection limit.
+    #[expect(dead_code, reason = "held for its drop")]
+    slot: ConnectionSlot,
+    /// The present request was put into the queue and may still wait there.
+    pub(crate) queued: bool,
+    /// A send has been given to the loop and not come back.
+    pub(crate) sending: bool,
+    /// The peer will send no more.
+    pub(crate) peer_closed: bool,
+    /// Receiving has been stopped for want of room.
+    pub(crate) receive_paused: bool,
+    /// Nothing more is read as a request; the connection ends when all has been sent.
+    pub(crate) closing: bool,
+    /// What is being sent is more than a socket takes at once.
+    pub(crate) sends_large: bool,
+    /// Our side has been ended; we wait for the peer's.
+    pub(crate) ended: bool,
+    /// Closed: to be removed.
+    pub(crate) gone: bool,
+}
+
+/// What a response depends on in its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) version: Version,
+    pub(crate) head_request: bool,
+    /// The connection ends after this request.
+    pub(crate) close: bool,
+    /// The peer waits for `100 Continue` and has not got it.
+    pub(crate) awaits_continue: bool,
+}
+
+/// What the bytes received next are.
+pub(crate) enum Receive {
+    /// The next request's head.
+    Head,
+    /// The present request's content.
+    Content(Box<Content>),
+    /// Of no interest: the connection ends.
+    Discard,
+}
+
+/// A request's content while it arrives.
+pub(crate) struct Content {
+    pub(crate) framing: Framing,
+    /// Who reads it; `None` when nobody will.
+    pub(crate) channel: Option<Arc<ContentChannel>>,
+    pub(crate) received: u64,
+    /// The most accepted.
+    pub(crate) limit: Option<u64>,
+    /// The reader has enough for now.
+    pub(crate) paused: bool,
+}
+
+/// How the end of arriving content is found.
+pub(crate) enum Framing {
+    /// So many bytes are to come.
+    Length(u64),
+    /// In chunks.
+    Chunked(ChunkedDecoder),
+}
+
+/// Where the present request's response stands.
+pub(crate) enum Respond {
+    /// There is none to give: the next request may be taken.
+    Ready,
+    /// The request waits for the application or is with it.
+    Application(Arc<Closed>),
+    /// The response's content is being sent piece by piece.
+    Stream(Box<ResponseStream>),
+}
+
+impl Connection {
+    pub(crate) fn new(
+        key: ConnectionKey,
+        id: ConnectionId,
+        port: PortKey,
+        slot: ConnectionSlot,
+    ) -> Self {
+        Self {
+            key,
+            id,
+            port,
+            local: None,
+            group: None,
+            input: Vec::new(),
+            input_wanted: 0,
+            input_start: 0,
+            output: Output::default(),
+            receive: Receive::Head,
+            respond: Respond::Ready,
+            ends: None,
+            request: 0,
+            deadline: Deadline::default(),
+            asked: Asked {
+                version: Version::Http11,
+                head_request: false,
+                close: false,
+                awaits_continue: false,
+            },
+            group_slot: None,
+            slot,
+            queued: false,
+            sending: false,
+            peer_closed: false,
+            receive_paused: false,
+            closing: false,
+            sends_large: false,
+            ended: false,
+            gone: false,
+        }
+    }
+
+    /// Ends the present request's content early. Says whether nobody reads it.
+    pub(crate) fn end_content(&mut self, end: Result<Trailers, BodyError>) -> bool {
+        match std::mem::replace(&mut self.receive, Receive::Discard) {
+            Receive::Content(content) => match content.channel {
+                Some(channel) => {
+                    channel.end(end);
+                    false
+                }
+                None => true,
+            },
+            Receive::Head | Receive::Discard => true,
+        }
+    }
+
+    /// The most content accepted for the present request.
+    pub(crate) fn content_limit(&self) -> Option<u64> {
+        match &self.receive {
+            Receive::Content(content) => content.limit,
+            Receive::Head | Receive::Discard => None,
+        }
+    }
+
+    /// Whether no request is in progress.
+    pub(crate) fn is_between_requests(&self) -> bool {
+        matches!(
+            (&self.receive, &self.respond),
+            (Receive::Head, Respond::Ready)
+        )
+    }
+}

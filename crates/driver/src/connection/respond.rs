@@ -1,0 +1,326 @@
+//! What goes out on a connection: responses, refusals, interim responses, and the end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_engine::{Refusal, Unavailable};
+use tidegate_httpapi::{
+    Body, BodyError, FieldBlock, RequestLine, ResponseHead, Verbosity503, Version, reason_phrase,
+};
+use tidegate_os::Operations;
+use tidegate_proto::http1::{
+    PartialLine, ResponseContext, SentFraming, encode_error_page, encode_head, encode_interim,
+};
+
+use crate::connection::receive::Refused;
+use crate::connection::stream::{Pumped, ResponseStream};
+use crate::connection::{Asked, Connection, Receive, Respond};
+use crate::core::Core;
+use crate::mailbox::RequestKey;
+use crate::output::COPIED_MAX;
+
+impl Core {
+    /// Answers the present request.
+    pub(crate) fn answer(&mut self, conn: &mut Connection, head: ResponseHead, body: Body) {
+        // A peer that still waits for `100 Continue` may or may not send its content after a final
+        // answer: nothing that follows could be told apart from it (RFC 9110 §10.1.1).
+        if conn.asked.awaits_continue || self.is_draining() {
+            conn.asked.close = true;
+        }
+        let length = body.length();
+        let Self {
+            shared,
+            clock,
+            pool,
+            ..
+        } = self;
+        let context = ResponseContext {
+            version: conn.asked.version,
+            head_request: conn.asked.head_request,
+            keep_alive: !conn.asked.close,
+            date: clock.date(),
+            server_token: &shared.settings.server_token,
+            server_mode: shared.settings.server_header,
+            from_driver: false,
+        };
+        let encoded = conn
+            .output
+            .encode(pool, |out| encode_head(out, &head, length, &context));
+        self.pool.put(head.fields.into_memory());
+        conn.asked.close |= encoded.close;
+        self.counters.responses += 1;
+        if encoded.send_content {
+            match body {
+                Body::Empty => {}
+                Body::Static(bytes) if bytes.len() < COPIED_MAX => self.copy(conn, bytes),
+                Body::Static(bytes) => self.append(conn, Bytes::from_static(bytes)),
+                Body::Owned(bytes) if bytes.len() < COPIED_MAX => {
+                    self.copy(conn, &bytes);
+                    self.pool.put(bytes);
+                }
+                Body::Owned(bytes) => self.append(conn, bytes.into()),
+                Body::Shared(bytes) => self.append(conn, bytes),
+                Body::Stream { source, .. } => {
+                    self.stream(conn, source, encoded.framing);
+                    return;
+                }
+                _ => {}
+            }
+        }
+        self.finish_response(conn);
+    }
+
+    fn copy(&mut self, conn: &mut Connection, bytes: &[u8]) {
+        conn.output
+            .encode(&mut self.pool, |out| out.extend_from_slice(bytes));
+    }
+
+    fn append(&mut self, conn: &mut Connection, bytes: Bytes) {
+        conn.output.append(&mut self.pool, bytes);
+    }
+
+    fn stream(
+        &mut self,
+        conn: &mut Connection,
+        source: Box<dyn tidegate_httpapi::BodySource>,
+        framing: SentFraming,
+    ) {
+        let request = RequestKey {
+            connection: conn.key,
+            request: conn.request,
+        };
+        let mailbox = Arc::clone(&self.mailbox);
+        conn.respond = Respond::Stream(Box::new(ResponseStream::new(
+            source, framing, mailbox, request,
+        )));
+    }
+
+    /// The present request's response is all in the output.
+    fn finish_response(&mut self, conn: &mut Connection) {
+        conn.respond = Respond::Ready;
+        if conn.asked.close {
+            self.close_after_output(conn);
+        }
+    }
+
+    /// Takes no further request; ends the connection when all has been sent.
+    pub(crate) fn close_after_output(&mut self, conn: &mut Connection) {
+        conn.closing = true;
+        conn.end_content(Err(BodyError::Disconnected));
+        self.forget_input(conn);
+    }
+
+    /// Sends an interim response, unless the peer would not understand it.
+    pub(crate) fn inform(&mut self, conn: &mut Connection, status: u16, fields: &FieldBlock) {
+        // RFC 9110 §15.2: a server must not send a 1xx response to an HTTP/1.0 client.
+        if conn.asked.version >= Version::Http11 && !matches!(conn.respond, Respond::Stream(_)) {
+            conn.output
+                .encode(&mut self.pool, |out| encode_interim(out, status, fields));
+        }
+    }
+
+    /// Answers 500 for a request that the application dropped.
+    pub(crate) fn abandon(&mut self, conn: &mut Connection) {
+        self.counters.abandoned += 1;
+        self.answer(conn, ResponseHead::new(500), Body::Empty);
+    }
+
+    /// Refuses what was received: the driver's own answer, then the end. One HTTPERR line.
+    #[cold]
+    pub(crate) fn refuse<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        conn: &mut Connection,
+        refused: Refused,
+        seen: Seen<'_>,
+    ) {
+        conn.request = self.next_request();
+        let (status, reason, detail) = match refused {
+            Refused::Reject(reject) => (reject.status(), reject.reason(), reject.detail()),
+            // The spec gives no reason for it; the log's must never be empty.
+            Refused::NotFound => (404, "NotFound", "Nothing is registered for this URL."),
+            Refused::Unavailable(cause) => {
+                self.unavailable(operations, conn, cause, seen);
+                return;
+            }
+        };
+        self.counters.count_rejected(status);
+        self.log(operations, conn, reason, Some(status), seen);
+        self.error_page(conn, status, reason_phrase(status), detail);
+    }
+
+    /// Refuses a request because nobody can take it now. One HTTPERR line.
+    pub(crate) fn unavailable<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        conn: &mut Connection,
+        cause: Unavailable,
+        seen: Seen<'_>,
+    ) {
+        self.counters.count_unavailable(cause);
+        let verbosity = conn
+            .group
+            .as_ref()
+            .and_then(|group| group.queue.as_ref())
+            .map_or(Verbosity503::Basic, |queue| queue.properties.verbosity_503);
+        match cause.answer(verbosity) {
+            Refusal::Reset => {
+                self.log(operations, conn, cause.log_reason(), None, seen);
+                self.reset(operations, conn);
+            }
+            Refusal::Page { reason_phrase } => {
+                self.log(operations, conn, cause.log_reason(), Some(503), seen);
+                let detail = "The service is unavailable.";
+                self.error_page(conn, 503, reason_phrase, detail);
+            }
+        }
+    }
+
+    /// Appends the driver's own error answer and ends the connection after it.
+    pub(crate) fn error_page(
+        &mut self,
+        conn: &mut Connection,
+        status: u16,
+        reason_phrase: &str,
+        detail: &str,
+    ) {
+        let Self {
+            shared,
+            clock,
+            pool,
+            ..
+        } = self;
+        let context = ResponseContext {
+            version: conn.asked.version,
+            head_request: conn.asked.head_request,
+            keep_alive: false,
+            date: clock.date(),
+            server_token: &shared.settings.server_token,
+            server_mode: shared.settings.server_header,
+            from_driver: true,
+        };
+        conn.output.encode(pool, |out| {
+            encode_error_page(out, status, reason_phrase, detail, &context);
+        });
+        conn.respond = Respond::Ready;
+        conn.asked.close = true;
+        self.close_after_output(conn);
+    }
+
+    /// Gives the loop what there is to send, asks a stream for more, ends what is done.
+    pub(crate) fn drive<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        loop {
+            if let Respond::Stream(stream) = &mut conn.respond {
+                let window = self.shared.settings.limits.send_window_bytes as usize;
+                match stream.pump(&mut conn.output, &mut self.pool, window) {
+                    Pumped::Full | Pumped::Waiting => {}
+                    Pumped::Finished => self.finish_response(conn),
+                    Pumped::Broken => {
+                        self.log(operations, conn, "Internal", None, Seen::Nothing);
+                        self.reset(operations, conn);
+                        return;
+                    }
+                }
+            }
+            if conn.sending || conn.output.is_empty() {
+                break;
+            }
+            conn.sends_large = conn.output.len() > LARGE_SEND;
+            match operations.send(conn.key, conn.output.take()) {
+                Some(buffer) => {
+                    self.counters.bytes_sent += buffer.len() as u64;
+                    self.pool.put(buffer.head);
+                }
+                None => {
+                    conn.sending = true;
+                    break;
+                }
+            }
+        }
+        if conn.closing && !conn.sending && matches!(conn.respond, Respond::Ready) {
+            self.end(operations, conn);
+        }
+    }
+
+    /// Ends a connection on which all has been sent.
+    ///
+    /// Closing at once could make the system reset it, and the reset could overtake the answer when
+    /// the peer is still sending (RFC 9112 §9.6). So we end our side and wait a while for the peer's.
+    fn end<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        if conn.peer_closed {
+            self.close(operations, conn);
+        } else if !conn.ended {
+            conn.ended = true;
+            conn.receive = Receive::Discard;
+            self.resume(operations, conn);
+            operations.shutdown_send(conn.key);
+        }
+    }
+
+    /// Closes with a reset.
+    pub(crate) fn reset<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        operations.reset(conn.key);
+        self.closed(conn);
+    }
+
+    /// Closes.
+    pub(crate) fn close<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        operations.close(conn.key);
+        self.closed(conn);
+    }
+
+    /// Tells everybody concerned that the connection is no more. The worker removes it.
+    fn closed(&mut self, conn: &mut Connection) {
+        conn.gone = true;
+        conn.end_content(Err(BodyError::Disconnected));
+        self.disown(conn);
+        conn.group_slot = None;
+    }
+
+    /// Takes a request away from the application, or out of the queue: it will not be answered by it.
+    pub(crate) fn disown(&mut self, conn: &mut Connection) {
+        if let Respond::Application(closed) = std::mem::replace(&mut conn.respond, Respond::Ready) {
+            closed.set();
+            self.withdraw(conn);
+        }
+    }
+
+    /// Takes a request out of the queue, if it still waits there. Says whether it did.
+    pub(crate) fn withdraw(&mut self, conn: &mut Connection) -> bool {
+        std::mem::take(&mut conn.queued)
+            && conn
+                .group
+                .as_ref()
+                .and_then(|group| group.queue.as_ref())
+                .is_some_and(|queue| {
+                    queue.queue.withdraw(RequestKey {
+                        connection: conn.key,
+                        request: conn.request,
+                    })
+                })
+    }
+}
+
+/// A send up to this length is taken by the system at once, unless the peer has not taken earlier ones.
+const LARGE_SEND: usize = 64 * 1024;
+
+/// What the error log can still say of a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Seen<'a> {
+    /// No request.
+    Nothing,
+    /// What was read of its first line, and the bytes it was read from.
+    Line(&'a PartialLine, &'a [u8]),
+    /// A whole request line, and the bytes it was read from.
+    Head(&'a RequestLine, &'a [u8]),
+}
+
+impl Asked {
+    /// What is assumed of a peer before its request is understood.
+    pub(crate) const UNKNOWN: Self = Self {
+        version: Version::Http11,
+        head_request: false,
+        close: true,
+        awaits_continue: false,
+    };
+}

@@ -1,0 +1,160 @@
+//! A request's content on its way from the worker that receives it to whoever reads it.
+//!
+//! Bounded by the worker: when the reader has more than a window before it, the worker stops receiving
+//! and goes on when the reader has made room.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tidegate_httpapi::{BodyError, ReceiveBody, Trailers};
+
+use crate::mailbox::{Mailbox, Message, RequestKey};
+
+/// What the worker does after it has put content in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pushed {
+    /// Goes on receiving.
+    Room,
+    /// Stops until the reader asks for more.
+    Full,
+    /// Drops what still comes.
+    NobodyReads,
+}
+
+/// The place where worker and reader meet.
+pub(crate) struct ContentChannel {
+    /// Held only to put in or take out a piece.
+    state: Mutex<State>,
+    mailbox: Arc<Mailbox>,
+    request: RequestKey,
+    window: usize,
+}
+
+struct State {
+    chunks: VecDeque<Bytes>,
+    buffered: usize,
+    end: Option<Result<Trailers, BodyError>>,
+    waker: Option<Waker>,
+    /// The reader's next call asks the worker for more: nothing was read yet, or it was full.
+    wanting: bool,
+    reader_gone: bool,
+}
+
+impl ContentChannel {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, request: RequestKey, window: usize) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                chunks: VecDeque::new(),
+                buffered: 0,
+                end: None,
+                waker: None,
+                wanting: true,
+                reader_gone: false,
+            }),
+            mailbox,
+            request,
+            window,
+        })
+    }
+
+    /// Puts in a piece of content.
+    pub(crate) fn push(&self, bytes: &[u8]) -> Pushed {
+        let mut state = self.lock();
+        if state.reader_gone {
+            return Pushed::NobodyReads;
+        }
+        if !bytes.is_empty() {
+            state.chunks.push_back(Bytes::copy_from_slice(bytes));
+            state.buffered += bytes.len();
+        }
+        let pushed = if state.buffered >= self.window {
+            state.wanting = true;
+            Pushed::Full
+        } else {
+            Pushed::Room
+        };
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        pushed
+    }
+
+    /// Says that no more comes: the content is whole, or broken. Only the first call counts.
+    pub(crate) fn end(&self, end: Result<Trailers, BodyError>) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.end = Some(end);
+        }
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The reader's end.
+pub(crate) struct ContentReader(pub(crate) Arc<ContentChannel>);
+
+impl ReceiveBody for ContentReader {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        let channel = &*self.0;
+        let mut state = channel.lock();
+        let taken = state.chunks.pop_front();
+        if let Some(chunk) = &taken {
+            state.buffered -= chunk.len();
+        }
+        // Half a window of room is worth a wake-up of the worker; less would be one for each piece.
+        let wants = state.wanting && state.end.is_none() && state.buffered <= channel.window / 2;
+        if wants {
+            state.wanting = false;
+        }
+        let polled = match (taken, &state.end) {
+            (Some(chunk), _) => Poll::Ready(Ok(Some(chunk))),
+            (None, Some(Ok(_))) => Poll::Ready(Ok(None)),
+            (None, Some(Err(error))) => Poll::Ready(Err(*error)),
+            (None, None) => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        };
+        drop(state);
+        if wants {
+            channel
+                .mailbox
+                .post(Message::ContentWanted(channel.request));
+        }
+        polled
+    }
+
+    fn trailers(&mut self) -> Trailers {
+        match &self.0.lock().end {
+            Some(Ok(trailers)) => trailers.clone(),
+            _ => Trailers::default(),
+        }
+    }
+}
+
+impl Drop for ContentReader {
+    fn drop(&mut self) {
+        let channel = &*self.0;
+        let mut state = channel.lock();
+        state.reader_gone = true;
+        state.chunks.clear();
+        let unfinished = state.end.is_none();
+        drop(state);
+        if unfinished {
+            channel
+                .mailbox
+                .post(Message::ContentUnwanted(channel.request));
+        }
+    }
+}

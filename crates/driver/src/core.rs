@@ -1,0 +1,293 @@
+//! What a worker has beside its connections: clocks, memory, the error log, the way to the others.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use tidegate_engine::{ConnectionCount, Counters, HostRoute, PortKey, Snapshot, TimerWheel};
+use tidegate_httpapi::{ConnectionFilter, FieldSpan, PeerAddress, Version};
+use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
+use tidegate_proto::http1::{Reject, parse_authority};
+
+use crate::clock::Clock;
+use crate::connection::Connection;
+use crate::connection::respond::Seen;
+use crate::error_log::{ErrorLog, ErrorRecord};
+use crate::mailbox::Mailbox;
+use crate::output::Pool;
+use crate::pending::Ends;
+use crate::queue::Queue;
+use crate::settings::EmbeddedSettings;
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) settings: EmbeddedSettings,
+    pub(crate) error_log: ErrorLog,
+    pub(crate) connections: Arc<ConnectionCount>,
+}
+
+/// A worker's own things. Its connections are apart, so that one of them and this can be held at once.
+pub(crate) struct Core {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) clock: Clock,
+    pub(crate) wheel: TimerWheel<ConnectionKey>,
+    pub(crate) pool: Pool,
+    pub(crate) spans: Vec<FieldSpan>,
+    pub(crate) cooked: String,
+    pub(crate) counters: Counters,
+    pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
+    /// By when all must have ended, once the driver stops.
+    pub(crate) draining: Option<Instant>,
+    locals: Vec<IpAddr>,
+    memo: HostMemo,
+    next_id: u64,
+}
+
+impl Core {
+    pub(crate) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
+        let clock = Clock::new();
+        Self {
+            wheel: TimerWheel::new(clock.tick()),
+            clock,
+            shared,
+            mailbox,
+            pool: Pool::default(),
+            spans: Vec::new(),
+            cooked: String::new(),
+            counters: Counters::default(),
+            filter: None,
+            draining: None,
+            locals: Vec::new(),
+            memo: HostMemo::default(),
+            next_id: 0,
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// A number no other connection or request of this process has.
+    #[inline]
+    pub(crate) fn next_request(&mut self) -> u64 {
+        // Taken from the common counter a block at a time, so that workers do not meet there.
+        if self.next_id.is_multiple_of(IDS_AT_ONCE) {
+            self.next_id = NEXT_IDS.fetch_add(IDS_AT_ONCE, Ordering::Relaxed);
+        }
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Where to search for a host's registrations. RFC 9112 §3.2, http-server-api §2.3.
+    #[inline]
+    pub(crate) fn hosts<O: Operations>(
+        &mut self,
+        snapshot: &Snapshot<Queue>,
+        operations: &O,
+        conn: &mut Connection,
+        host: Option<&[u8]>,
+    ) -> Result<HostRoute, Reject> {
+        if let Some(known) = self.memo.find(snapshot.version(), conn, host) {
+            return Ok(known);
+        }
+        self.find_hosts(snapshot, operations, conn, host)
+    }
+
+    #[cold]
+    fn find_hosts<O: Operations>(
+        &mut self,
+        snapshot: &Snapshot<Queue>,
+        operations: &O,
+        conn: &mut Connection,
+        host: Option<&[u8]>,
+    ) -> Result<HostRoute, Reject> {
+        if snapshot.depends_on_local_address(conn.port) && conn.local.is_none() {
+            conn.local = self.find_local(operations, conn.key);
+            if let Some(known) = self.memo.find(snapshot.version(), conn, host) {
+                return Ok(known);
+            }
+        }
+        let local = conn.local.map(|index| self.locals[usize::from(index)]);
+        let found = match host {
+            Some(host) => {
+                let authority = parse_authority(host)?;
+                snapshot.hosts(conn.port, authority.host, local)
+            }
+            // HTTP/1.0 without Host: the address it arrived at stands for the host.
+            None => {
+                let local = local.or_else(|| local_ip(operations, conn.key));
+                let host = match local {
+                    Some(IpAddr::V6(address)) => format!("[{address}]"),
+                    Some(IpAddr::V4(address)) => address.to_string(),
+                    None => String::new(),
+                };
+                snapshot.hosts(conn.port, &host, local)
+            }
+        };
+        if let Some(host) = host {
+            self.memo.keep(snapshot.version(), conn, host, found);
+        }
+        Ok(found)
+    }
+
+    /// Gives a connection of a listener bound to one address that address without asking the system.
+    pub(crate) fn intern_local(&mut self, address: IpAddr) -> Option<u16> {
+        let known = self.locals.iter().position(|&local| local == address);
+        let index = known.unwrap_or_else(|| {
+            self.locals.push(address);
+            self.locals.len() - 1
+        });
+        u16::try_from(index).ok()
+    }
+
+    fn find_local<O: Operations>(&mut self, operations: &O, key: ConnectionKey) -> Option<u16> {
+        self.intern_local(local_ip(operations, key)?)
+    }
+
+    pub(crate) fn peer<O: Operations>(&self, operations: &O, conn: &Connection) -> PeerAddress {
+        match &conn.ends {
+            Some(ends) => ends.peer.clone(),
+            None => address(operations.peer_address(conn.key)),
+        }
+    }
+
+    pub(crate) fn local<O: Operations>(&self, operations: &O, conn: &Connection) -> PeerAddress {
+        match &conn.ends {
+            Some(ends) => ends.local.clone(),
+            None => address(operations.local_address(conn.key)),
+        }
+    }
+
+    /// Both ends' addresses, to be kept away from the worker.
+    pub(crate) fn ends<O: Operations>(&self, operations: &O, conn: &mut Connection) -> Arc<Ends> {
+        let ends = conn.ends.get_or_insert_with(|| {
+            Arc::new(Ends {
+                peer: address(operations.peer_address(conn.key)),
+                local: address(operations.local_address(conn.key)),
+            })
+        });
+        Arc::clone(ends)
+    }
+
+    /// Writes a line into the HTTPERR log.
+    #[cold]
+    pub(crate) fn log<O: Operations>(
+        &mut self,
+        operations: &O,
+        conn: &Connection,
+        reason: &'static str,
+        status: Option<u16>,
+        seen: Seen<'_>,
+    ) {
+        if !self.shared.settings.error_log.enabled {
+            return;
+        }
+        let mut record = ErrorRecord::of_connection(
+            self.peer(operations, conn),
+            self.local(operations, conn),
+            reason,
+        );
+        record.status = status;
+        record.site_id = conn.group.as_ref().map(|group| group.id.0);
+        match seen {
+            Seen::Nothing => {}
+            Seen::Line(line, bytes) => {
+                let part = |span: Option<tidegate_httpapi::Span>| {
+                    span.map_or_else(Vec::new, |span| span.of(bytes).to_vec())
+                };
+                record.method = part(line.method);
+                record.uri = part(line.target);
+                record.version = part(line.version);
+            }
+            Seen::Head(line, bytes) => {
+                record.method = line.method.of(bytes).to_vec();
+                record.uri = line.target.of(bytes).to_vec();
+                record.version = match line.version {
+                    Version::Http10 => b"HTTP/1.0".to_vec(),
+                    _ => b"HTTP/1.1".to_vec(),
+                };
+            }
+        }
+        self.shared.error_log.record(record);
+    }
+}
+
+fn local_ip<O: Operations>(operations: &O, key: ConnectionKey) -> Option<IpAddr> {
+    match operations.local_address(key)? {
+        EndpointAddress::Tcp(address) => Some(address.ip()),
+        EndpointAddress::Unix => None,
+    }
+}
+
+pub(crate) fn address(endpoint: Option<EndpointAddress>) -> PeerAddress {
+    match endpoint {
+        Some(EndpointAddress::Tcp(address)) => PeerAddress::Tcp(address),
+        Some(EndpointAddress::Unix) => PeerAddress::Unix(None),
+        None => PeerAddress::Unknown,
+    }
+}
+
+/// The last hosts asked for and where they were found.
+///
+/// Nearly all requests name one of very few hosts, so the text is compared instead of being checked and
+/// looked up anew. An entry is good for one snapshot, port and local address.
+#[derive(Default)]
+struct HostMemo {
+    version: u64,
+    entries: Vec<MemoEntry>,
+    /// The entry to be replaced next.
+    oldest: usize,
+}
+
+struct MemoEntry {
+    port: PortKey,
+    local: Option<u16>,
+    host: Box<[u8]>,
+    route: HostRoute,
+}
+
+impl HostMemo {
+    #[inline]
+    fn find(&self, version: u64, conn: &Connection, host: Option<&[u8]>) -> Option<HostRoute> {
+        let host = host?;
+        if version != self.version {
+            return None;
+        }
+        self.entries
+            .iter()
+            .find(|entry| {
+                *entry.host == *host && entry.port == conn.port && entry.local == conn.local
+            })
+            .map(|entry| entry.route)
+    }
+
+    fn keep(&mut self, version: u64, conn: &Connection, host: &[u8], route: HostRoute) {
+        if version != self.version {
+            self.version = version;
+            self.entries.clear();
+        }
+        let entry = MemoEntry {
+            port: conn.port,
+            local: conn.local,
+            host: host.into(),
+            route,
+        };
+        if self.entries.len() < MEMO_ENTRIES {
+            self.entries.push(entry);
+        } else {
+            self.oldest = (self.oldest + 1) % MEMO_ENTRIES;
+            self.entries[self.oldest] = entry;
+        }
+    }
+}
+
+/// Hosts remembered. A peer that names many only makes the search as slow as without a memo.
+const MEMO_ENTRIES: usize = 8;
+
+/// Connections and requests are numbered from here, across all drivers of the process.
+static NEXT_IDS: AtomicU64 = AtomicU64::new(0);
+
+/// Numbers a worker takes at once.
+const IDS_AT_ONCE: u64 = 1 << 16;

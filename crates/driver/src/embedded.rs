@@ -1,0 +1,458 @@
+//! The embedded backend: starts and stops the workers, and applies changes of the namespace.
+//!
+//! The control plane. Every change goes through one lock; workers get the outcome as a new snapshot.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
+use tidegate_httpapi::{
+    ApiError, Application, Backend, ConnectionFilter, Endpoint, GroupProperties, QueueProperties,
+    RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties, Timeouts, UrlGroupId,
+    UrlPrefix,
+};
+use tidegate_os::{EventLoop, LoopSettings, Operations, PollLoop, SystemError, uring_available};
+
+use crate::core::Shared;
+use crate::error_log::ErrorLog;
+use crate::listeners::Listeners;
+use crate::mailbox::{Mailbox, Message};
+use crate::queue::Queue;
+use crate::settings::{EmbeddedSettings, Io};
+use crate::worker::Worker;
+
+/// The driver in the application's own process.
+pub struct Embedded {
+    shared: Arc<Shared>,
+    workers: Vec<Arc<Mailbox>>,
+    io: Io,
+    /// Guards the tables and the sockets that belong to them. No other lock is taken under it but a
+    /// queue's or a mailbox's, and the application is never called.
+    plane: Mutex<ControlPlane>,
+}
+
+struct ControlPlane {
+    control: Control<Queue>,
+    listeners: Listeners,
+    published: u64,
+    threads: Vec<JoinHandle<()>>,
+    stopped: bool,
+}
+
+impl Embedded {
+    /// Starts the workers. They listen as soon as a URL is added.
+    ///
+    /// # Errors
+    ///
+    /// A number is out of its range, the event loop asked for is not to be had, or the system gives no
+    /// threads or descriptors.
+    pub fn start(settings: EmbeddedSettings) -> Result<Arc<Self>, ApiError> {
+        settings.check()?;
+        let mut settings = settings;
+        settings.request_limits = settings.request_limits.harmonized();
+        let io = choose_io(settings.io)?;
+        let count = settings
+            .io_threads
+            .map_or_else(processors, |count| count as usize);
+        let shared = Arc::new(Shared {
+            error_log: ErrorLog::start(&settings.error_log),
+            connections: Arc::new(ConnectionCount::default()),
+            settings,
+        });
+        let mut control = Control::new(Timeouts::default());
+        let snapshot = control.snapshot();
+        let published = snapshot.version();
+        let mut embedded = Self {
+            shared,
+            workers: Vec::new(),
+            io,
+            plane: Mutex::new(ControlPlane {
+                control,
+                listeners: Listeners::default(),
+                published,
+                threads: Vec::new(),
+                stopped: false,
+            }),
+        };
+        for index in 0..count {
+            match start_worker(io, index, &embedded.shared, &snapshot) {
+                Ok((mailbox, thread)) => {
+                    embedded.workers.push(mailbox);
+                    embedded.plane().threads.push(thread);
+                }
+                Err(source) => {
+                    embedded.stop(Duration::ZERO);
+                    return Err(source);
+                }
+            }
+        }
+        Ok(Arc::new(embedded))
+    }
+
+    /// The event loop in use: never [`Io::Auto`].
+    pub fn io(&self) -> Io {
+        self.io
+    }
+
+    /// The number of worker threads.
+    pub fn io_threads(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// What all workers have counted since the start.
+    pub fn counters(&self) -> Counters {
+        let (sender, counted) = mpsc::channel();
+        self.post_all(|| Message::Count(sender.clone()));
+        drop(sender);
+        let mut sum = Counters::default();
+        for _ in &self.workers {
+            // A worker that has ended answers no more.
+            match counted.recv_timeout(COUNT_WAIT_MAX) {
+                Ok(counters) => sum.add(&counters),
+                Err(_) => break,
+            }
+        }
+        sum
+    }
+
+    /// How many records of the HTTPERR log could not be written.
+    pub fn error_log_records_lost(&self) -> u64 {
+        self.shared.error_log.lost()
+    }
+
+    fn plane(&self) -> MutexGuard<'_, ControlPlane> {
+        self.plane.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the control plane, unless the driver has stopped.
+    fn running(&self) -> Result<MutexGuard<'_, ControlPlane>, ApiError> {
+        let plane = self.plane();
+        if plane.stopped {
+            return Err(ApiError::Stopped);
+        }
+        Ok(plane)
+    }
+
+    /// Applies a change that closes no listener and opens none.
+    fn change<T>(
+        &self,
+        apply: impl FnOnce(&mut Control<Queue>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        let mut plane = self.running()?;
+        let result = apply(&mut plane.control)?;
+        self.publish(&mut plane);
+        Ok(result)
+    }
+
+    /// Applies a change after which some listeners may not be needed any more.
+    fn shrink(
+        &self,
+        apply: impl FnOnce(&mut Control<Queue>) -> Result<ListenChange, ApiError>,
+    ) -> Result<(), ApiError> {
+        let mut plane = self.running()?;
+        let change = apply(&mut plane.control)?;
+        // What covered narrower endpoints may have gone: those are opened before it closes.
+        let opened = self.open(&mut plane, &change);
+        self.publish(&mut plane);
+        self.close_unneeded(&mut plane);
+        opened
+    }
+
+    fn open(&self, plane: &mut ControlPlane, change: &ListenChange) -> Result<(), ApiError> {
+        let backlog = self.shared.settings.listen_backlog;
+        plane.listeners.open(&change.open, &self.workers, backlog)
+    }
+
+    fn close_unneeded(&self, plane: &mut ControlPlane) {
+        let needs = plane.control.needed_endpoints();
+        plane.listeners.close_unneeded(&needs, &self.workers);
+    }
+
+    fn publish(&self, plane: &mut ControlPlane) {
+        let snapshot = plane.control.snapshot();
+        if snapshot.version() == plane.published {
+            return;
+        }
+        plane.published = snapshot.version();
+        self.post_all(|| Message::Snapshot(Arc::clone(&snapshot)));
+    }
+
+    fn post_all(&self, message: impl Fn() -> Message) {
+        for mailbox in &self.workers {
+            mailbox.post(message());
+        }
+    }
+}
+
+impl Backend for Embedded {
+    fn create_server_session(&self) -> Result<ServerSessionId, ApiError> {
+        Ok(self.running()?.control.create_session())
+    }
+
+    fn close_server_session(&self, session: ServerSessionId) -> Result<(), ApiError> {
+        self.shrink(|control| control.close_session(session))
+    }
+
+    fn set_session_properties(
+        &self,
+        session: ServerSessionId,
+        properties: SessionProperties,
+    ) -> Result<(), ApiError> {
+        self.change(|control| control.set_session_properties(session, properties))
+    }
+
+    fn create_url_group(&self, session: ServerSessionId) -> Result<UrlGroupId, ApiError> {
+        self.running()?.control.create_group(session)
+    }
+
+    fn close_url_group(&self, group: UrlGroupId) -> Result<(), ApiError> {
+        self.shrink(|control| control.close_group(group))
+    }
+
+    fn set_group_properties(
+        &self,
+        group: UrlGroupId,
+        properties: GroupProperties,
+    ) -> Result<(), ApiError> {
+        self.change(|control| control.set_group_properties(group, properties))
+    }
+
+    fn bind_request_queue(
+        &self,
+        group: UrlGroupId,
+        queue: Option<RequestQueueId>,
+    ) -> Result<(), ApiError> {
+        self.change(|control| control.bind(group, queue))
+    }
+
+    fn add_url(&self, group: UrlGroupId, prefix: &UrlPrefix, context: u64) -> Result<(), ApiError> {
+        let mut plane = self.running()?;
+        let change = plane.control.add_url(group, prefix, context)?;
+        if let Err(error) = self.open(&mut plane, &change) {
+            // Nobody has seen it yet.
+            let _ = plane.control.remove_url(group, prefix);
+            return Err(error);
+        }
+        self.publish(&mut plane);
+        self.close_unneeded(&mut plane);
+        Ok(())
+    }
+
+    fn add_unix_endpoint(
+        &self,
+        group: UrlGroupId,
+        socket: &Path,
+        path: &str,
+        context: u64,
+    ) -> Result<(), ApiError> {
+        let mut plane = self.running()?;
+        let change = plane.control.add_unix(group, socket, path, context)?;
+        if let Err(error) = self.open(&mut plane, &change) {
+            let _ = plane.control.remove_unix(group, socket, path);
+            return Err(error);
+        }
+        self.publish(&mut plane);
+        Ok(())
+    }
+
+    fn remove_url(&self, group: UrlGroupId, prefix: &UrlPrefix) -> Result<(), ApiError> {
+        self.shrink(|control| control.remove_url(group, prefix))
+    }
+
+    fn remove_unix_endpoint(
+        &self,
+        group: UrlGroupId,
+        socket: &Path,
+        path: &str,
+    ) -> Result<(), ApiError> {
+        self.shrink(|control| control.remove_unix(group, socket, path))
+    }
+
+    fn remove_all_urls(&self, group: UrlGroupId) -> Result<(), ApiError> {
+        self.shrink(|control| control.remove_all(group))
+    }
+
+    fn create_request_queue(
+        &self,
+        properties: QueueProperties,
+        application: Arc<dyn Application>,
+    ) -> Result<RequestQueueId, ApiError> {
+        let queue = Queue::start(&properties, application)?;
+        let mut plane = self.running()?;
+        plane.control.create_queue(properties, queue)
+    }
+
+    fn set_queue_properties(
+        &self,
+        queue: RequestQueueId,
+        properties: QueueProperties,
+    ) -> Result<(), ApiError> {
+        self.change(|control| {
+            let view = control.set_queue_properties(queue, properties)?;
+            view.queue.set_properties(&view.properties);
+            Ok(())
+        })
+    }
+
+    fn close_request_queue(&self, queue: RequestQueueId) -> Result<(), ApiError> {
+        let view = self.change(|control| control.close_queue(queue))?;
+        view.queue.close();
+        view.queue.join();
+        Ok(())
+    }
+
+    fn reserve_url(&self, prefix: &UrlPrefix, owner: ReservationOwner) -> Result<(), ApiError> {
+        self.change(|control| control.reserve(prefix, owner))
+    }
+
+    fn delete_reservation(&self, prefix: &UrlPrefix) -> Result<(), ApiError> {
+        self.change(|control| control.delete_reservation(prefix))
+    }
+
+    fn set_connection_filter(
+        &self,
+        filter: Option<Arc<dyn ConnectionFilter>>,
+    ) -> Result<(), ApiError> {
+        let _plane = self.running()?;
+        self.post_all(|| Message::Filter(filter.clone()));
+        Ok(())
+    }
+
+    fn endpoints(&self) -> Vec<Endpoint> {
+        self.plane().listeners.endpoints()
+    }
+
+    fn connection_count(&self) -> u64 {
+        self.shared.connections.count()
+    }
+
+    fn stop(&self, deadline: Duration) {
+        let mut plane = self.plane();
+        plane.stopped = true;
+        let threads = std::mem::take(&mut plane.threads);
+        let queues: Vec<_> = plane
+            .control
+            .queues()
+            .map(|view| Arc::clone(&view.queue))
+            .collect();
+        plane.listeners = Listeners::default();
+        drop(plane);
+        let ends = Instant::now() + deadline;
+        self.post_all(|| Message::Stop(ends));
+        for thread in threads {
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+        for queue in &queues {
+            queue.close();
+        }
+        for queue in &queues {
+            queue.join();
+        }
+        self.shared.error_log.stop();
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Embedded")
+            .field("io", &self.io)
+            .field("io_threads", &self.workers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How long a worker may take to say what it has counted.
+const COUNT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+fn choose_io(wanted: Io) -> Result<Io, ApiError> {
+    match wanted {
+        Io::Poll => Ok(Io::Poll),
+        Io::Auto => match uring_available() {
+            Ok(()) => Ok(Io::Uring),
+            Err(reason) => {
+                tracing::info!(%reason, "io = auto: using poll, since io_uring is not available");
+                Ok(Io::Poll)
+            }
+        },
+        Io::Uring => match uring_available() {
+            Ok(()) => Ok(Io::Uring),
+            Err(reason) => Err(ApiError::Start {
+                what: "io_uring was asked for and is not available; use auto or poll",
+                source: Box::new(reason),
+            }),
+        },
+    }
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+type StartedWorker = (Arc<Mailbox>, JoinHandle<()>);
+
+fn start_worker(
+    io: Io,
+    index: usize,
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot<Queue>>,
+) -> Result<StartedWorker, ApiError> {
+    match io {
+        #[cfg(target_os = "linux")]
+        Io::Uring => spawn_worker::<tidegate_os::UringLoop>(index, shared, snapshot),
+        _ => spawn_worker::<PollLoop>(index, shared, snapshot),
+    }
+}
+
+fn spawn_worker<L: EventLoop>(
+    index: usize,
+    shared: &Arc<Shared>,
+    snapshot: &Arc<Snapshot<Queue>>,
+) -> Result<StartedWorker, ApiError> {
+    let start_error = |source| ApiError::Start {
+        what: "starting a worker thread",
+        source,
+    };
+    let (ready, made) = mpsc::sync_channel::<Result<Arc<Mailbox>, SystemError>>(1);
+    let shared = Arc::clone(shared);
+    let snapshot = Arc::clone(snapshot);
+    let thread = thread::Builder::new()
+        .name(format!("tidegate-io-{index}"))
+        .spawn(move || {
+            let settings = LoopSettings {
+                receive_buffer_bytes: shared.settings.limits.read_buffer_bytes,
+                ..LoopSettings::default()
+            };
+            // A loop belongs to the thread that made it.
+            let mut event_loop = match L::new(&settings) {
+                Ok(event_loop) => event_loop,
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                    return;
+                }
+            };
+            let mailbox = Arc::new(Mailbox::new(event_loop.operations().waker()));
+            let _ = ready.send(Ok(Arc::clone(&mailbox)));
+            let worker = Worker::new(shared, mailbox, snapshot);
+            if let Err(error) = worker.run(&mut event_loop) {
+                tracing::error!(%error, "a worker's event loop failed; its connections are closed");
+            }
+        })
+        .map_err(|error| start_error(error.into()))?;
+    match made.recv() {
+        Ok(Ok(mailbox)) => Ok((mailbox, thread)),
+        Ok(Err(error)) => Err(start_error(error.into())),
+        Err(error) => Err(start_error(error.into())),
+    }
+}

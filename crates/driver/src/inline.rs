@@ -1,0 +1,142 @@
+//! A request answered on the worker that read it: the fast path.
+//!
+//! Nothing here allocates or locks as long as the application answers at once.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_httpapi::{
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, PeerAddress, RequestHead, Responder,
+    ResponseHead,
+};
+use tidegate_os::Operations;
+
+use crate::connection::{Connection, Respond};
+use crate::content::ContentReader;
+use crate::core::Core;
+use crate::mailbox::RequestKey;
+use crate::pending::{Closed, OwnedContent, OwnedExchange, Pending};
+use crate::queue::{Queue, Slot};
+
+/// One request and the connection it came on, borrowed from the worker.
+pub(crate) struct InlineExchange<'a, O> {
+    pub(crate) core: &'a mut Core,
+    pub(crate) operations: &'a mut O,
+    pub(crate) conn: &'a mut Connection,
+    pub(crate) head: RequestHead<'a>,
+    pub(crate) content: InlineContent<'a>,
+    pub(crate) queue: &'a Arc<Queue>,
+    /// Room with the application, when it was taken beforehand.
+    pub(crate) slot: Option<Slot>,
+}
+
+/// The content of a request on the fast path.
+pub(crate) enum InlineContent<'a> {
+    /// All of it, or there is none.
+    Whole(&'a [u8]),
+    /// It arrives later.
+    Arriving(ContentReader),
+    /// It was taken out.
+    Taken,
+}
+
+impl<O: Operations> InlineExchange<'_, O> {
+    /// Leaves the fast path: what of the request must outlive this call.
+    fn leave(&mut self) -> (OwnedContent, Pending) {
+        let closed = Arc::new(Closed::default());
+        let request = RequestKey {
+            connection: self.conn.key,
+            request: self.conn.request,
+        };
+        let slot = self.slot.take().unwrap_or_else(|| Queue::hold(self.queue));
+        let pending = Pending::new(
+            Arc::clone(&self.core.mailbox),
+            request,
+            Arc::clone(&closed),
+            Some(slot),
+        );
+        self.conn.respond = Respond::Application(closed);
+        (self.content.take(), pending)
+    }
+}
+
+impl InlineContent<'_> {
+    pub(crate) fn take(&mut self) -> OwnedContent {
+        match std::mem::replace(self, Self::Taken) {
+            Self::Whole(bytes) => OwnedContent::Whole(Bytes::copy_from_slice(bytes)),
+            Self::Arriving(reader) => OwnedContent::Arriving(reader),
+            Self::Taken => OwnedContent::Taken,
+        }
+    }
+}
+
+impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
+    #[inline]
+    fn head(&self) -> RequestHead<'_> {
+        self.head
+    }
+
+    #[inline]
+    fn content(&self) -> Option<&[u8]> {
+        match &self.content {
+            InlineContent::Whole(bytes) => Some(bytes),
+            InlineContent::Arriving(_) | InlineContent::Taken => None,
+        }
+    }
+
+    #[inline]
+    fn may_block(&self) -> bool {
+        false
+    }
+
+    fn take_body(&mut self) -> BodyReader {
+        self.content.take().take()
+    }
+
+    fn peer(&self) -> PeerAddress {
+        self.core.peer(self.operations, self.conn)
+    }
+
+    fn local(&self) -> PeerAddress {
+        self.core.local(self.operations, self.conn)
+    }
+
+    #[inline]
+    fn spare_memory(&mut self) -> Vec<u8> {
+        self.core.pool.take()
+    }
+
+    fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        self.core.inform(self.conn, status, fields);
+    }
+
+    #[inline]
+    fn respond(&mut self, head: ResponseHead, body: Body) {
+        self.core.answer(self.conn, head, body);
+    }
+
+    fn abandon(&mut self) {
+        self.core.abandon(self.conn);
+    }
+
+    fn defer(&mut self) -> Deferred {
+        let head = self.head.to_owned();
+        let ends = self.core.ends(self.operations, self.conn);
+        let (mut content, pending) = self.leave();
+        Deferred {
+            head,
+            body: content.take(),
+            peer: ends.peer.clone(),
+            local: ends.local.clone(),
+            responder: Responder::new(Box::new(pending)),
+        }
+    }
+
+    fn move_to_handler_thread(&mut self) {
+        let head = self.head.to_owned();
+        let ends = self.core.ends(self.operations, self.conn);
+        let (content, pending) = self.leave();
+        let exchange = OwnedExchange::new(head, content, ends, Arc::clone(self.queue), pending);
+        self.queue.move_to_handler_thread(Box::new(exchange));
+    }
+}

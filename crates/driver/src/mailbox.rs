@@ -1,0 +1,98 @@
+//! What other threads ask of a worker.
+//!
+//! Answers given later, content that was read, streams that have more, and the control plane's
+//! changes all arrive here; many posts before the worker looks cost it one wake-up.
+//!
+//! The list has no bound of its own because every post is bounded elsewhere: a request is answered
+//! once and there are only as many as the queue and the application may hold, an interim response is
+//! posted by whoever then waits to answer, a stream or a reader has at most one wake-up outstanding.
+
+use std::net::IpAddr;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tidegate_engine::{Counters, PortKey, Snapshot, Unavailable};
+use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, ResponseHead};
+use tidegate_os::{ConnectionKey, Listener, Waker};
+
+use crate::pending::OwnedExchange;
+use crate::queue::Queue;
+
+/// Names a request of a connection to its worker. A request that has ended is no longer found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct RequestKey {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) request: u64,
+}
+
+/// Names a listener in all workers.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct ListenerId(pub(crate) u32);
+
+/// One thing asked of a worker.
+pub(crate) enum Message {
+    /// A deferred request is answered.
+    Respond(RequestKey, ResponseHead, Body),
+    /// A deferred request sends an interim response.
+    Inform(RequestKey, u16, FieldBlock),
+    /// A deferred request was dropped unanswered.
+    Abandon(RequestKey),
+    /// The application has begun to read the content, or has made room for more of it.
+    ContentWanted(RequestKey),
+    /// The application will not read the rest of the content.
+    ContentUnwanted(RequestKey),
+    /// The source of a streamed response has more.
+    StreamReady(RequestKey),
+    /// HighPerf: the application has room for this request, which waited in the queue.
+    Dispatch(Box<OwnedExchange>),
+    /// A request that waited is refused after all.
+    Refuse(RequestKey, Unavailable),
+    /// Begin to accept.
+    Listen {
+        id: ListenerId,
+        port: PortKey,
+        /// The address it is bound to, unless that is a wildcard.
+        local: Option<IpAddr>,
+        listener: Listener,
+    },
+    /// Stop accepting there.
+    StopListening(ListenerId),
+    /// The tables have changed.
+    Snapshot(Arc<Snapshot<Queue>>),
+    /// Ask this filter about new connections.
+    Filter(Option<Arc<dyn ConnectionFilter>>),
+    /// Say what has been counted.
+    Count(Sender<Counters>),
+    /// Accept no more, finish what is in progress, end by then.
+    Stop(Instant),
+}
+
+/// A worker's mailbox.
+pub(crate) struct Mailbox {
+    /// Held only to push or to take all.
+    messages: Mutex<Vec<Message>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self {
+            messages: Mutex::default(),
+            waker,
+        }
+    }
+
+    pub(crate) fn post(&self, message: Message) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.push(message);
+        drop(messages);
+        self.waker.wake();
+    }
+
+    /// Puts all messages into `taken`, which must be empty, and keeps its memory for the next ones.
+    pub(crate) fn take(&self, taken: &mut Vec<Message>) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *messages, taken);
+    }
+}

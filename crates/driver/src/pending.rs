@@ -1,0 +1,302 @@
+//! A request away from its worker: waiting for the application, or with it.
+//!
+//! Whatever is done with it goes to the worker's mailbox; the worker alone writes to the connection.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use tidegate_httpapi::{
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, OwnedRequestHead, PeerAddress,
+    RequestHead, RespondLater, Responder, ResponseHead,
+};
+
+use crate::content::ContentReader;
+use crate::mailbox::{Mailbox, Message, RequestKey};
+use crate::queue::{Queue, Slot};
+
+/// The two ends of a connection, for requests away from its worker.
+pub(crate) struct Ends {
+    pub(crate) peer: PeerAddress,
+    pub(crate) local: PeerAddress,
+}
+
+/// Tells whoever works on a request that its connection has ended.
+#[derive(Default)]
+pub(crate) struct Closed {
+    closed: AtomicBool,
+    /// Held only to put in or take out the waker.
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Closed {
+    /// Called by the worker when the connection ends.
+    pub(crate) fn set(&self) {
+        // Release: pairs with the Acquire in `poll`, which looks again after leaving its waker.
+        self.closed.store(true, Ordering::Release);
+        let waker = self
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.closed.load(Ordering::Acquire) {
+            *self.waker.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(context.waker().clone());
+            if !self.closed.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// The duty to answer one request through its worker's mailbox. Dropped unanswered, it abandons it.
+pub(crate) struct Pending {
+    mailbox: Arc<Mailbox>,
+    request: RequestKey,
+    closed: Arc<Closed>,
+    answered: bool,
+    /// Room that the request takes with the application; given back with the answer.
+    slot: Option<Slot>,
+}
+
+impl Pending {
+    pub(crate) fn new(
+        mailbox: Arc<Mailbox>,
+        request: RequestKey,
+        closed: Arc<Closed>,
+        slot: Option<Slot>,
+    ) -> Self {
+        Self {
+            mailbox,
+            request,
+            closed,
+            answered: false,
+            slot,
+        }
+    }
+
+    fn respond_with(&mut self, head: ResponseHead, body: Body) {
+        self.answered = true;
+        self.mailbox
+            .post(Message::Respond(self.request, head, body));
+    }
+
+    /// Gives up the duty without saying anything to the worker, which already knows.
+    fn forget(&mut self) {
+        self.answered = true;
+    }
+}
+
+impl RespondLater for Pending {
+    fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        self.mailbox
+            .post(Message::Inform(self.request, status, fields.clone()));
+    }
+
+    fn respond(mut self: Box<Self>, head: ResponseHead, body: Body) {
+        self.respond_with(head, body);
+    }
+
+    fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.closed.poll(context)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.mailbox.post(Message::Abandon(self.request));
+        }
+    }
+}
+
+/// The content of a request away from its worker.
+pub(crate) enum OwnedContent {
+    /// All of it, or there is none.
+    Whole(Bytes),
+    /// It arrives through the worker.
+    Arriving(ContentReader),
+    /// It was taken out.
+    Taken,
+}
+
+impl OwnedContent {
+    pub(crate) fn take(&mut self) -> BodyReader {
+        match std::mem::replace(self, Self::Taken) {
+            Self::Whole(bytes) => BodyReader::whole(bytes),
+            Self::Arriving(reader) => BodyReader::new(Box::new(reader)),
+            Self::Taken => BodyReader::empty(),
+        }
+    }
+}
+
+/// A request that waits in the queue or is served by a handler thread.
+pub(crate) struct OwnedExchange {
+    head: OwnedRequestHead,
+    content: OwnedContent,
+    ends: Arc<Ends>,
+    queue: Arc<Queue>,
+    pending: Option<Pending>,
+    may_block: bool,
+}
+
+impl OwnedExchange {
+    pub(crate) fn new(
+        head: OwnedRequestHead,
+        content: OwnedContent,
+        ends: Arc<Ends>,
+        queue: Arc<Queue>,
+        pending: Pending,
+    ) -> Self {
+        Self {
+            head,
+            content,
+            ends,
+            queue,
+            pending: Some(pending),
+            may_block: false,
+        }
+    }
+
+    /// Says that the thread it is served on may be blocked.
+    pub(crate) fn allow_blocking(&mut self) {
+        self.may_block = true;
+    }
+
+    /// Has its worker call the application, for which there is room now.
+    pub(crate) fn dispatch(mut self: Box<Self>, slot: Slot) {
+        if let Some(pending) = &mut self.pending {
+            pending.slot = Some(slot);
+            let mailbox = Arc::clone(&pending.mailbox);
+            mailbox.post(Message::Dispatch(self));
+        }
+    }
+
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+
+    pub(crate) fn request(&self) -> Option<RequestKey> {
+        self.pending.as_ref().map(|pending| pending.request)
+    }
+
+    /// To be dropped after it: ends it for a request that the worker itself has ended or refuses.
+    pub(crate) fn discard(&mut self) {
+        if let Some(pending) = &mut self.pending {
+            pending.forget();
+        }
+    }
+
+    /// To be dropped after it: has the worker refuse it.
+    pub(crate) fn refuse(&mut self, cause: tidegate_engine::Unavailable) {
+        if let Some(pending) = &mut self.pending {
+            pending
+                .mailbox
+                .post(Message::Refuse(pending.request, cause));
+            pending.forget();
+        }
+    }
+
+    /// Takes all out of an exchange that ends by being deferred or moved.
+    fn take(&mut self) -> Option<Box<Self>> {
+        Some(Box::new(Self {
+            head: self.head.clone(),
+            content: std::mem::replace(&mut self.content, OwnedContent::Taken),
+            ends: Arc::clone(&self.ends),
+            queue: Arc::clone(&self.queue),
+            pending: Some(self.pending.take()?),
+            may_block: true,
+        }))
+    }
+}
+
+impl ExchangeBackend for OwnedExchange {
+    fn head(&self) -> RequestHead<'_> {
+        self.head.as_head()
+    }
+
+    fn content(&self) -> Option<&[u8]> {
+        match &self.content {
+            OwnedContent::Whole(bytes) => Some(bytes),
+            OwnedContent::Arriving(_) | OwnedContent::Taken => None,
+        }
+    }
+
+    fn may_block(&self) -> bool {
+        self.may_block
+    }
+
+    fn take_body(&mut self) -> BodyReader {
+        self.content.take()
+    }
+
+    fn peer(&self) -> PeerAddress {
+        self.ends.peer.clone()
+    }
+
+    fn local(&self) -> PeerAddress {
+        self.ends.local.clone()
+    }
+
+    fn spare_memory(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        if let Some(pending) = &mut self.pending {
+            pending.inform(status, fields);
+        }
+    }
+
+    fn respond(&mut self, head: ResponseHead, body: Body) {
+        if let Some(mut pending) = self.pending.take() {
+            pending.respond_with(head, body);
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.pending = None;
+    }
+
+    fn defer(&mut self) -> Deferred {
+        let pending = self.pending.take();
+        Deferred {
+            head: self.head.clone(),
+            body: self.content.take(),
+            peer: self.ends.peer.clone(),
+            local: self.ends.local.clone(),
+            responder: Responder::new(match pending {
+                Some(pending) => Box::new(pending),
+                None => Box::new(Ended),
+            }),
+        }
+    }
+
+    fn move_to_handler_thread(&mut self) {
+        if let Some(moved) = self.take() {
+            let queue = Arc::clone(&self.queue);
+            queue.move_to_handler_thread(moved);
+        }
+    }
+}
+
+/// A responder for a request that has been answered already.
+struct Ended;
+
+impl RespondLater for Ended {
+    fn inform(&mut self, _: u16, _: &FieldBlock) {}
+
+    fn respond(self: Box<Self>, _: ResponseHead, _: Body) {}
+
+    fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}

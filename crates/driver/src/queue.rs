@@ -1,0 +1,346 @@
+//! The driver's request queue: the rule's queue behind a lock, and the handler threads that serve it.
+//!
+//! Classic: workers put requests in, handler threads take them out. HighPerf: workers call the
+//! application themselves; only requests for which there is no room with it wait here, and only those
+//! that it moves to where it may block are served by handler threads.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use tidegate_engine::{RequestQueue, Unavailable};
+use tidegate_httpapi::{ApiError, Application, Exchange, OperatingMode, QueueProperties};
+
+use crate::mailbox::RequestKey;
+use crate::pending::OwnedExchange;
+
+/// A request queue and its application.
+pub(crate) struct Queue {
+    application: Arc<dyn Application>,
+    mode: OperatingMode,
+    threads_max: u32,
+    /// Guards all below. Never held while the application is called.
+    state: Mutex<State>,
+    /// Told when there is work for a handler thread.
+    work: Condvar,
+    /// HighPerf: there is so much room with the application that a request answered at once need not
+    /// take any. Written under the lock; read without, since being late by a request does no harm.
+    has_plenty: AtomicBool,
+    /// The queue was full when last looked at. As above; `push` decides.
+    is_full: AtomicBool,
+}
+
+struct State {
+    rules: RequestQueue<Box<OwnedExchange>>,
+    queue_length: usize,
+    with_application_max: u32,
+    /// HighPerf: requests that the application wants to be called with where it may block. Each holds
+    /// room with the application, so there are no more than that.
+    moved: VecDeque<Box<OwnedExchange>>,
+    threads: Vec<JoinHandle<()>>,
+    /// Threads that wait for work.
+    idle: u32,
+    /// A thread has been told of work and has not come for it yet.
+    told: bool,
+    stopping: bool,
+}
+
+/// What a worker does with a HighPerf request.
+pub(crate) enum Admission {
+    /// Calls the application; the request may have taken room already.
+    Call(Option<Slot>),
+    /// Puts it into the queue.
+    Wait,
+}
+
+impl Queue {
+    pub(crate) fn start(
+        properties: &QueueProperties,
+        application: Arc<dyn Application>,
+    ) -> Result<Arc<Self>, ApiError> {
+        properties.check()?;
+        let queue = Arc::new(Self {
+            application,
+            mode: properties.operating_mode,
+            threads_max: properties.thread_pool_size,
+            state: Mutex::new(State {
+                rules: RequestQueue::new(properties),
+                queue_length: properties.queue_length as usize,
+                with_application_max: properties.with_application_max(),
+                moved: VecDeque::new(),
+                threads: Vec::new(),
+                idle: 0,
+                told: false,
+                stopping: false,
+            }),
+            work: Condvar::new(),
+            has_plenty: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+        });
+        let mut state = queue.lock();
+        if queue.mode == OperatingMode::Classic {
+            // The others are started as they are needed; the first now, so that a system that gives
+            // no threads is found out at once.
+            Self::add_thread(&queue, &mut state).map_err(|source| ApiError::Start {
+                what: "starting a handler thread",
+                source: source.into(),
+            })?;
+        }
+        queue.note(&state);
+        drop(state);
+        Ok(queue)
+    }
+
+    pub(crate) fn application(&self) -> &dyn Application {
+        &*self.application
+    }
+
+    /// Takes over what of the properties may change.
+    pub(crate) fn set_properties(&self, properties: &QueueProperties) {
+        let mut state = self.lock();
+        state.rules.set_properties(properties);
+        state.queue_length = properties.queue_length as usize;
+        self.note(&state);
+    }
+
+    /// Whether a HighPerf request may be given to the application now.
+    #[inline]
+    pub(crate) fn admit(self: &Arc<Self>) -> Admission {
+        if self.has_plenty.load(Ordering::Relaxed) {
+            return Admission::Call(None);
+        }
+        match self.acquire() {
+            Some(slot) => Admission::Call(Some(slot)),
+            None => Admission::Wait,
+        }
+    }
+
+    /// Room for a request that was called without and turned out to be answered later.
+    pub(crate) fn hold(self: &Arc<Self>) -> Slot {
+        self.acquire().unwrap_or(Slot(None))
+    }
+
+    fn acquire(self: &Arc<Self>) -> Option<Slot> {
+        let mut state = self.lock();
+        let acquired = state.rules.acquire();
+        self.note(&state);
+        acquired.then(|| Slot(Some(Arc::clone(self))))
+    }
+
+    /// Whether a request has a chance to get in. Cheap, and exact but for requests just taken.
+    pub(crate) fn has_room(&self) -> Result<(), Unavailable> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(Unavailable::QueueFull);
+        }
+        Ok(())
+    }
+
+    /// Puts a request into the queue.
+    pub(crate) fn push(
+        self: &Arc<Self>,
+        exchange: Box<OwnedExchange>,
+        now: Instant,
+    ) -> Result<(), Unavailable> {
+        let mut state = self.lock();
+        // The connection's own deadline ends a wait that takes too long, so the queue needs no timer.
+        let pushed = state.rules.enqueue(exchange, now, None);
+        self.note(&state);
+        match pushed {
+            Ok(()) => {
+                match self.mode {
+                    OperatingMode::Classic => self.tell(&mut state),
+                    // Room may have come free since the worker looked.
+                    OperatingMode::HighPerf => {
+                        if let Some(next) = state.rules.take() {
+                            self.note(&state);
+                            drop(state);
+                            next.dispatch(Slot(Some(Arc::clone(self))));
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Err((mut exchange, cause)) => {
+                drop(state);
+                exchange.discard();
+                Err(cause)
+            }
+        }
+    }
+
+    /// Takes a request out that still waits. Says whether it did.
+    pub(crate) fn withdraw(&self, request: RequestKey) -> bool {
+        let mut state = self.lock();
+        let withdrawn = state
+            .rules
+            .withdraw(|exchange| exchange.request() == Some(request));
+        self.note(&state);
+        drop(state);
+        match withdrawn {
+            Some(mut exchange) => {
+                exchange.discard();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// HighPerf: has a handler thread call the application with this request.
+    pub(crate) fn move_to_handler_thread(self: &Arc<Self>, exchange: Box<OwnedExchange>) {
+        let mut state = self.lock();
+        state.moved.push_back(exchange);
+        self.tell(&mut state);
+    }
+
+    /// Refuses who waits and whoever comes; the handler threads end when they have finished.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        let waiting = state.rules.close();
+        state.stopping = true;
+        self.note(&state);
+        drop(state);
+        self.work.notify_all();
+        for mut exchange in waiting {
+            exchange.refuse(Unavailable::AppShutdown);
+        }
+    }
+
+    /// Waits until the handler threads have ended; called after [`close`](Self::close).
+    pub(crate) fn join(&self) {
+        let threads = std::mem::take(&mut self.lock().threads);
+        for thread in threads {
+            // A handler that stops the server from within is not waited for by itself.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    /// Sees to it that a handler thread comes for what was just put in.
+    ///
+    /// Wakes one thread at most: the one that comes wakes the next if there is more. So a batch of
+    /// short requests is served by one or two threads without a switch for each, and a batch of
+    /// requests that block still spreads over all threads.
+    fn tell(self: &Arc<Self>, state: &mut MutexGuard<'_, State>) {
+        if state.told {
+            return;
+        }
+        if state.idle > 0 {
+            state.told = true;
+            self.work.notify_one();
+        } else if (state.threads.len() as u32) < self.threads_max {
+            match Self::add_thread(self, state) {
+                Ok(()) => state.told = true,
+                Err(error) => tracing::warn!(%error, "cannot start another handler thread"),
+            }
+        }
+    }
+
+    fn add_thread(queue: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+        let name = format!("tidegate-handler-{}", state.threads.len());
+        let served = Arc::clone(queue);
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || served.serve())?;
+        state.threads.push(thread);
+        Ok(())
+    }
+
+    /// A handler thread's life.
+    fn serve(self: Arc<Self>) {
+        let mut state = self.lock();
+        state.told = false;
+        // In Classic, a thread that has served a request gives its place back and may get the next.
+        let mut served = false;
+        loop {
+            let next = match self.mode {
+                OperatingMode::Classic if served => state.rules.finish(),
+                OperatingMode::Classic => state.rules.take(),
+                OperatingMode::HighPerf => state.moved.pop_front(),
+            };
+            served = next.is_some();
+            self.note(&state);
+            let Some(mut exchange) = next else {
+                if state.stopping {
+                    return;
+                }
+                state.idle += 1;
+                state = self
+                    .work
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
+                state.told = false;
+                continue;
+            };
+            let more = match self.mode {
+                OperatingMode::Classic => !state.rules.is_empty(),
+                OperatingMode::HighPerf => !state.moved.is_empty(),
+            };
+            if more {
+                self.tell(&mut state);
+            }
+            drop(state);
+            exchange.allow_blocking();
+            self.call(&mut exchange);
+            drop(exchange);
+            state = self.lock();
+        }
+    }
+
+    /// Calls the application away from the worker that read the request.
+    pub(crate) fn call(&self, exchange: &mut OwnedExchange) {
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            self.application.request(Exchange::new(exchange));
+        }));
+        if called.is_err() {
+            // The exchange was dropped while unwinding: the peer gets its 500.
+            tracing::error!("an application panicked while it was given a request");
+        }
+    }
+
+    /// Puts down for those who do not take the lock how things stand.
+    fn note(&self, state: &State) {
+        let plenty = self.mode == OperatingMode::HighPerf
+            && !state.stopping
+            && state.rules.is_empty()
+            && state.rules.with_application() < state.with_application_max / 2;
+        self.has_plenty.store(plenty, Ordering::Relaxed);
+        let full = state.rules.len() >= state.queue_length;
+        self.is_full.store(full, Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room with the application. Given back when dropped; who waits longest gets it.
+pub(crate) struct Slot(Option<Arc<Queue>>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(queue) = self.0.take() else {
+            return;
+        };
+        let mut state = queue.lock();
+        let next = state.rules.finish();
+        queue.note(&state);
+        drop(state);
+        if let Some(next) = next {
+            next.dispatch(Slot(Some(queue)));
+        }
+    }
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Queue")
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,501 @@
+//! One worker thread: waits for events, and for each does what its connection needs.
+//!
+//! Owns its connections for their whole life. Other threads reach it through its mailbox only.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidegate_engine::{PortKey, Snapshot};
+use tidegate_httpapi::{Admission, BodyError, ConnectionId, ConnectionInfo, FieldBlock, Version};
+use tidegate_os::{
+    ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, SendBuffer, SystemError,
+};
+
+use crate::connection::respond::Seen;
+use crate::connection::{Connection, Receive, Respond};
+use crate::core::{Core, Shared};
+use crate::error_log::ErrorRecord;
+use crate::mailbox::{ListenerId, Mailbox, Message, RequestKey};
+use crate::pending::OwnedExchange;
+use crate::queue::Queue;
+
+/// A worker's state.
+pub(crate) struct Worker {
+    core: Core,
+    snapshot: Arc<Snapshot<Queue>>,
+    connections: Connections,
+    listeners: HashMap<ListenerKey, ListenerInfo>,
+    /// Memory for the messages taken from the mailbox.
+    messages: Vec<Message>,
+    /// No event of this turn has been seen: the clock is to be read first.
+    turn_begins: bool,
+}
+
+struct ListenerInfo {
+    id: ListenerId,
+    port: PortKey,
+    local: Option<u16>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        mailbox: Arc<Mailbox>,
+        snapshot: Arc<Snapshot<Queue>>,
+    ) -> Self {
+        Self {
+            core: Core::new(shared, mailbox),
+            snapshot,
+            connections: Connections::default(),
+            listeners: HashMap::new(),
+            messages: Vec::new(),
+            turn_begins: true,
+        }
+    }
+
+    /// The thread's life: until the driver has been stopped and all connections have ended.
+    pub(crate) fn run<L: EventLoop>(mut self, event_loop: &mut L) -> Result<(), SystemError> {
+        loop {
+            self.turn_begins = true;
+            let timeout = self.wait_max();
+            event_loop.turn(timeout, &mut self)?;
+            let operations = event_loop.operations();
+            self.begin_turn();
+            self.fire_timers(operations);
+            if let Some(deadline) = self.core.draining {
+                if self.core.clock.now() >= deadline {
+                    self.reset_all(operations);
+                }
+                if operations.connection_count() == 0 && operations.listener_count() == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn wait_max(&self) -> Option<Duration> {
+        let clock = &self.core.clock;
+        let timer = self
+            .core
+            .wheel
+            .next_due()
+            .map(|tick| clock.duration_until(tick));
+        let drain = self
+            .core
+            .draining
+            .map(|deadline| deadline.saturating_duration_since(clock.now()));
+        match (timer, drain) {
+            (Some(timer), Some(drain)) => Some(timer.min(drain)),
+            (wait, None) | (None, wait) => wait,
+        }
+    }
+
+    #[inline]
+    fn begin_turn(&mut self) {
+        if self.turn_begins {
+            self.turn_begins = false;
+            self.core.clock.update();
+        }
+    }
+
+    fn fire_timers<O: Operations>(&mut self, operations: &mut O) {
+        for _ in 0..TIMERS_PER_TURN {
+            let Some(key) = self.core.wheel.poll(self.core.clock.tick()) else {
+                return;
+            };
+            self.with(operations, key, |core, snapshot, operations, conn| {
+                core.due(snapshot, operations, conn);
+            });
+        }
+    }
+
+    /// Does something with a connection that may have ended meanwhile; removes it if it ends by that.
+    #[inline]
+    fn with<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        key: ConnectionKey,
+        act: impl FnOnce(&mut Core, &Snapshot<Queue>, &mut O, &mut Connection),
+    ) {
+        let Some(conn) = self.connections.find(key) else {
+            return;
+        };
+        act(&mut self.core, &self.snapshot, operations, conn);
+        if conn.gone {
+            self.core.unwatch(conn);
+            self.core.counters.connections_closed += 1;
+            self.connections.remove(key);
+        } else {
+            self.core.settle(&self.snapshot, operations, conn);
+        }
+    }
+
+    /// As [`with`](Self::with), for a request that may have ended meanwhile.
+    fn with_request<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        request: RequestKey,
+        act: impl FnOnce(&mut Core, &Snapshot<Queue>, &mut O, &mut Connection),
+    ) {
+        self.with(
+            operations,
+            request.connection,
+            |core, snapshot, operations, conn| {
+                if conn.request == request.request {
+                    act(core, snapshot, operations, conn);
+                }
+            },
+        );
+    }
+
+    fn accepted<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        listener: ListenerKey,
+        key: ConnectionKey,
+    ) {
+        let core = &mut self.core;
+        let max = core.shared.settings.limits.connections_max;
+        let Some(slot) = core.shared.connections.enter(max) else {
+            core.counters.connections_refused += 1;
+            log_refused(core, operations, key);
+            operations.reset(key);
+            return;
+        };
+        let Some(info) = self.listeners.get(&listener) else {
+            operations.reset(key);
+            return;
+        };
+        let id = ConnectionId(core.next_request());
+        let mut conn = Connection::new(key, id, info.port, slot);
+        conn.local = info.local;
+        if let Some(filter) = &core.filter {
+            let connection = ConnectionInfo {
+                connection_id: id,
+                peer: core.peer(operations, &conn),
+                local: core.local(operations, &conn),
+            };
+            let filter = Arc::clone(filter);
+            let admission = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                filter.connected(&connection)
+            }));
+            // A filter that panics has not said that the connection may stay.
+            if !matches!(admission, Ok(Admission::Accept)) {
+                core.counters.connections_refused += 1;
+                operations.reset(key);
+                return;
+            }
+        }
+        core.counters.connections_accepted += 1;
+        self.connections.insert(conn);
+        self.with(operations, key, |_, _, _, _| {});
+    }
+
+    fn peer_closed<O: Operations>(&mut self, operations: &mut O, key: ConnectionKey) {
+        self.with(operations, key, |core, snapshot, operations, conn| {
+            conn.peer_closed = true;
+            if conn.ended {
+                core.close(operations, conn);
+                return;
+            }
+            if matches!(conn.receive, Receive::Content(_)) {
+                // The rest will never come. Whoever reads hears of it; the answer can still be sent.
+                conn.end_content(Err(BodyError::Disconnected));
+                conn.asked.close = true;
+                if matches!(conn.respond, Respond::Ready) {
+                    core.close_after_output(conn);
+                }
+            }
+            core.go_on(snapshot, operations, conn);
+        });
+    }
+
+    fn failed<O: Operations>(&mut self, operations: &mut O, key: ConnectionKey) {
+        self.with(operations, key, |core, _, operations, conn| {
+            let was_waiting = core.withdraw(conn);
+            let reason = match &conn.respond {
+                Respond::Application(_) if was_waiting => Some("Client_Reset"),
+                Respond::Application(_) | Respond::Stream(_) => Some("Connection_Dropped"),
+                Respond::Ready if conn.sending && !conn.ended => Some("Connection_Dropped"),
+                Respond::Ready => None,
+            };
+            if let Some(reason) = reason {
+                core.log(operations, conn, reason, None, Seen::Nothing);
+            }
+            core.close(operations, conn);
+        });
+    }
+
+    fn sent<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        key: ConnectionKey,
+        buffer: SendBuffer,
+        result: Result<(), SystemError>,
+    ) {
+        self.core.counters.bytes_sent += buffer.len() as u64;
+        self.core.pool.put(buffer.head);
+        if result.is_err() {
+            self.failed(operations, key);
+            return;
+        }
+        self.with(operations, key, |core, snapshot, operations, conn| {
+            conn.sending = false;
+            core.go_on(snapshot, operations, conn);
+        });
+    }
+
+    fn take_messages<O: Operations>(&mut self, operations: &mut O) {
+        let mut messages = std::mem::take(&mut self.messages);
+        self.core.mailbox.take(&mut messages);
+        for message in messages.drain(..) {
+            self.take_message(operations, message);
+        }
+        self.messages = messages;
+    }
+
+    fn take_message<O: Operations>(&mut self, operations: &mut O, message: Message) {
+        match message {
+            Message::Respond(request, head, body) => {
+                self.with_application(operations, request, |core, snapshot, operations, conn| {
+                    core.answer(conn, head, body);
+                    core.go_on(snapshot, operations, conn);
+                });
+            }
+            Message::Abandon(request) => {
+                self.with_application(operations, request, |core, snapshot, operations, conn| {
+                    core.abandon(conn);
+                    core.go_on(snapshot, operations, conn);
+                });
+            }
+            Message::Refuse(request, cause) => {
+                self.with_application(operations, request, |core, snapshot, operations, conn| {
+                    core.unavailable(operations, conn, cause, Seen::Nothing);
+                    if !conn.gone {
+                        core.go_on(snapshot, operations, conn);
+                    }
+                });
+            }
+            Message::Inform(request, status, fields) => {
+                self.with_application(operations, request, |core, _, operations, conn| {
+                    core.inform(conn, status, &fields);
+                    core.drive(operations, conn);
+                });
+            }
+            Message::ContentWanted(request) => {
+                self.with_request(operations, request, |core, snapshot, operations, conn| {
+                    core.content_wanted(operations, conn);
+                    core.go_on(snapshot, operations, conn);
+                });
+            }
+            Message::ContentUnwanted(request) => {
+                self.with_request(operations, request, |core, snapshot, operations, conn| {
+                    if let Receive::Content(content) = &mut conn.receive {
+                        content.channel = None;
+                        content.paused = false;
+                        core.resume(operations, conn);
+                        core.go_on(snapshot, operations, conn);
+                    }
+                });
+            }
+            Message::StreamReady(request) => {
+                self.with_request(operations, request, |core, snapshot, operations, conn| {
+                    core.go_on(snapshot, operations, conn);
+                });
+            }
+            Message::Dispatch(exchange) => self.dispatch(exchange),
+            Message::Listen {
+                id,
+                port,
+                local,
+                listener,
+            } => self.listen(operations, id, port, local, listener),
+            Message::StopListening(id) => {
+                let stopped = self.listeners.iter().find(|(_, info)| info.id == id);
+                if let Some((&key, _)) = stopped {
+                    operations.stop_listening(key);
+                }
+            }
+            Message::Snapshot(snapshot) => self.snapshot = snapshot,
+            Message::Filter(filter) => self.core.filter = filter,
+            Message::Count(asker) => {
+                // Whoever asked may have given up waiting.
+                let _ = asker.send(self.core.counters.clone());
+            }
+            Message::Stop(deadline) => self.stop(operations, deadline),
+        }
+    }
+
+    /// As [`with_request`](Self::with_request), if it has not been answered.
+    fn with_application<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        request: RequestKey,
+        act: impl FnOnce(&mut Core, &Snapshot<Queue>, &mut O, &mut Connection),
+    ) {
+        self.with_request(operations, request, |core, snapshot, operations, conn| {
+            if matches!(conn.respond, Respond::Application(_)) {
+                conn.queued = false;
+                act(core, snapshot, operations, conn);
+            }
+        });
+    }
+
+    /// Calls the application with a request that waited in the queue (HighPerf).
+    fn dispatch(&mut self, mut exchange: Box<OwnedExchange>) {
+        let waits = exchange.request().and_then(|request| {
+            let conn = self.connections.find(request.connection)?;
+            (conn.request == request.request).then_some(conn)
+        });
+        match waits {
+            Some(conn) => {
+                conn.queued = false;
+                let queue = Arc::clone(exchange.queue());
+                queue.call(&mut exchange);
+            }
+            None => exchange.discard(),
+        }
+    }
+
+    fn listen<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        id: ListenerId,
+        port: PortKey,
+        local: Option<IpAddr>,
+        listener: tidegate_os::Listener,
+    ) {
+        let endpoint = listener.local_address().clone();
+        match operations.listen(listener) {
+            Ok(key) => {
+                let local = local.and_then(|address| self.core.intern_local(address));
+                self.listeners.insert(key, ListenerInfo { id, port, local });
+            }
+            Err(error) => tracing::error!(%endpoint, %error, "a worker cannot listen"),
+        }
+    }
+
+    /// Accepts no more and ends what is idle; what is in progress has until `deadline`.
+    fn stop<O: Operations>(&mut self, operations: &mut O, deadline: Instant) {
+        self.core.draining = Some(deadline);
+        for &key in self.listeners.keys() {
+            operations.stop_listening(key);
+        }
+        for key in self.connections.keys() {
+            self.with(operations, key, |core, snapshot, operations, conn| {
+                if conn.is_between_requests() && conn.input.is_empty() && !conn.closing {
+                    core.close_after_output(conn);
+                    core.go_on(snapshot, operations, conn);
+                }
+            });
+        }
+    }
+
+    fn reset_all<O: Operations>(&mut self, operations: &mut O) {
+        for key in self.connections.keys() {
+            self.with(operations, key, |core, _, operations, conn| {
+                core.reset(operations, conn);
+            });
+        }
+    }
+}
+
+impl<O: Operations> Handler<O> for Worker {
+    #[inline]
+    fn handle(&mut self, operations: &mut O, event: Event<'_>) {
+        self.begin_turn();
+        match event {
+            Event::Received {
+                connection,
+                bytes,
+                position,
+            } => {
+                self.core.counters.bytes_received += bytes.len() as u64;
+                self.with(
+                    operations,
+                    connection,
+                    |core, snapshot, operations, conn| {
+                        core.received(snapshot, operations, conn, bytes, position);
+                    },
+                );
+            }
+            Event::Sent {
+                connection,
+                buffer,
+                result,
+            } => self.sent(operations, connection, buffer, result),
+            Event::Accepted {
+                listener,
+                connection,
+            } => self.accepted(operations, listener, connection),
+            Event::PeerClosed { connection } => self.peer_closed(operations, connection),
+            Event::Failed { connection, .. } => self.failed(operations, connection),
+            Event::AcceptFailed { error, .. } => {
+                tracing::warn!(%error, "cannot accept connections; raise the limit on open files");
+            }
+            Event::Woken => self.take_messages(operations),
+        }
+    }
+}
+
+impl Core {
+    /// The application reads content: it may come, and the peer that waits for it is told so.
+    fn content_wanted<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        let Receive::Content(content) = &mut conn.receive else {
+            return;
+        };
+        content.paused = false;
+        let unanswered = matches!(conn.respond, Respond::Application(_));
+        if conn.asked.awaits_continue && unanswered {
+            conn.asked.awaits_continue = false;
+            // RFC 9110 §10.1.1.
+            if conn.asked.version >= Version::Http11 {
+                self.inform(conn, 100, &FieldBlock::new());
+            }
+        }
+        self.resume(operations, conn);
+    }
+}
+
+fn log_refused<O: Operations>(core: &Core, operations: &O, key: ConnectionKey) {
+    let client = crate::core::address(operations.peer_address(key));
+    let server = crate::core::address(operations.local_address(key));
+    let record = ErrorRecord::of_connection(client, server, "Connections_Refused");
+    core.shared.error_log.record(record);
+}
+
+/// A worker's connections, by the index in their keys.
+#[derive(Default)]
+struct Connections(Vec<Option<Connection>>);
+
+impl Connections {
+    #[inline]
+    fn find(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        self.0
+            .get_mut(key.index() as usize)?
+            .as_mut()
+            .filter(|conn| conn.key == key)
+    }
+
+    fn insert(&mut self, conn: Connection) {
+        let index = conn.key.index() as usize;
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        self.0[index] = Some(conn);
+    }
+
+    fn remove(&mut self, key: ConnectionKey) {
+        self.0[key.index() as usize] = None;
+    }
+
+    fn keys(&self) -> Vec<ConnectionKey> {
+        self.0.iter().flatten().map(|conn| conn.key).collect()
+    }
+}
+
+/// Deadlines looked after in one turn; the rest is left for the next, so that many which end at once
+/// do not keep the others waiting.
+const TIMERS_PER_TURN: usize = 4096;
