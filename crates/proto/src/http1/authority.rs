@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tidegate_httpapi::Span;
 
-use super::block::{BLOCK, Block};
+use super::block::{BLOCK, Block, first_not};
 use super::reject::Reject;
 
 /// A host and its port.
@@ -73,24 +73,37 @@ pub fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Reject> {
 /// Checks as [`parse_authority`] does.
 #[inline(always)]
 pub(super) fn check(view: &[u8], span: Span) -> Result<(), Reject> {
-    let start = span.start as usize;
-    let len = span.len as usize;
-    let host_len = Block::at(view, start).host_len();
-    if host_len < BLOCK && host_len != 0 {
-        // A mask may reach beyond the host, into the next line; then the host is all of `len`.
-        if host_len >= len {
-            return Ok(());
-        }
-        if view[start + host_len] == b':' {
-            return parse_port(&view[start + host_len + 1..start + len]).map(|_| ());
-        }
+    let host = span.of(view);
+    // A name or IPv4 address, as most are. The blocks may reach beyond the host, but what stands
+    // there is never a host's.
+    let name_len = usual_name_len(view.get(span.start as usize..).unwrap_or_default());
+    match host.get(name_len..) {
+        Some([]) if !host.is_empty() => Ok(()),
+        Some([b':', port @ ..]) if name_len != 0 => parse_port(port).map(|_| ()),
+        _ => check_unusual(host),
     }
-    check_unusual(span.of(view))
 }
 
+/// How many of the first bytes are of the kinds that nearly all hosts are made of; fewer at the end.
+#[inline(always)]
+fn usual_name_len(bytes: &[u8]) -> usize {
+    let mut left = bytes;
+    let mut len = 0;
+    while let Some((block, after)) = left.split_first_chunk() {
+        let run = first_not(Block::new(block).host_bytes());
+        len += run;
+        if run < BLOCK {
+            return len;
+        }
+        left = after;
+    }
+    0
+}
+
+#[cold]
 #[inline(never)]
-fn check_unusual(bytes: &[u8]) -> Result<(), Reject> {
-    parse_authority(bytes).map(|_| ())
+fn check_unusual(host: &[u8]) -> Result<(), Reject> {
+    parse_authority(host).map(|_| ())
 }
 
 #[inline(always)]
@@ -98,14 +111,11 @@ fn parse_port(digits: &[u8]) -> Result<u16, Reject> {
     if digits.is_empty() || digits.len() > 5 || digits[0] == b'0' {
         return Err(Reject::HostMalformed);
     }
-    let mut port: u32 = 0;
-    for digit in digits {
-        if !digit.is_ascii_digit() {
-            return Err(Reject::HostMalformed);
-        }
-        port = port * 10 + u32::from(digit - b'0');
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Reject::HostMalformed);
     }
-    u16::try_from(port).map_err(|_| Reject::HostMalformed)
+    let add = |port: u32, digit: &u8| port * 10 + u32::from(digit - b'0');
+    u16::try_from(digits.iter().fold(0, add)).map_err(|_| Reject::HostMalformed)
 }
 
 /// Whether this is a registered name of RFC 3986 §3.2.2, and not empty.

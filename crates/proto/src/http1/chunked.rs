@@ -239,10 +239,10 @@ fn step(state: State, byte: u8) -> Result<State, Reject> {
 /// Parses a trailer section, and says how long it is.
 fn parse_trailers(section: &[u8], limits: &RequestLimits) -> Result<(Trailers, usize), Stop> {
     let mut fields = Vec::new();
-    let mut at = 0;
+    let mut rest = section;
     loop {
-        match field_line::parse(section, at, limits)? {
-            FieldLine::Field(field, next) => {
+        match field_line::parse(section, rest, limits)? {
+            FieldLine::Field(field, after) => {
                 let name_start = field.name_start as usize;
                 let value_start = field.value_start as usize;
                 let name = &section[name_start..name_start + usize::from(field.name_len)];
@@ -251,9 +251,11 @@ fn parse_trailers(section: &[u8], limits: &RequestLimits) -> Result<(Trailers, u
                     let name = name.iter().copied().map(char::from).collect();
                     fields.push((name, value.to_vec()));
                 }
-                at = next;
+                rest = after;
             }
-            FieldLine::End(end) => return Ok((Trailers::new(fields), end)),
+            FieldLine::End(after) => {
+                return Ok((Trailers::new(fields), section.len() - after.len()));
+            }
         }
     }
 }

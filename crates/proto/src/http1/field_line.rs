@@ -1,140 +1,141 @@
 //! A field line: name, colon, value, CR LF.
 //!
-//! Used for header sections and trailer sections. As in the request line, [`refuse`] names the rule
-//! that a line broke, by whole lines only. Source: RFC 9112 §5, RFC 9110 §5.
+//! Used for header sections and trailer sections. [`parse`] takes the usual line in few
+//! instructions; [`parse_whole`] takes every line that is right, and names the rule that a wrong one
+//! breaks. It decides by whole lines only, so the answer does not depend on how the bytes came in.
+//! Source: RFC 9112 §5, RFC 9110 §5.
 
 use memchr::memchr;
 use tidegate_httpapi::{FieldSpan, KnownField, RequestLimits};
 
-use super::block::{BLOCK, Block, first};
+use super::block::{BLOCK, Block, first_not};
 use super::head::{Stop, field_bytes_max};
 use super::reject::Reject;
 
-/// What stands where a field line may stand.
-pub(super) enum FieldLine {
-    /// A field line, and where the next line begins.
-    Field(FieldSpan, usize),
-    /// The empty line that ends the section, and where it ends.
-    End(usize),
+/// What stands where a field line may stand, and what is behind it.
+pub(super) enum FieldLine<'a> {
+    /// A field line.
+    Field(FieldSpan, &'a [u8]),
+    /// The empty line that ends the section.
+    End(&'a [u8]),
 }
 
-/// Parses the line at `start`.
+/// Parses the line that `rest`, the end of `view`, begins with. Spans count from the start of `view`.
 #[inline(always)]
-pub(super) fn parse(view: &[u8], start: usize, limits: &RequestLimits) -> Result<FieldLine, Stop> {
-    let block = Block::at(view, start);
-    let mut name_len = block.name_len();
-    let known;
-    if name_len < BLOCK && view.get(start + name_len) == Some(&b':') && name_len != 0 {
-        known = known_field(block, name_len);
-    } else if view.get(start..start + 2) == Some(b"\r\n") {
-        return Ok(FieldLine::End(start + 2));
-    } else {
-        let Some(len) = unusual_name_len(view, start) else {
-            return Err(refuse(view, start, limits));
-        };
-        name_len = len;
-        known = KnownField::of(&view[start..start + len]);
+pub(super) fn parse<'a>(
+    view: &'a [u8],
+    rest: &'a [u8],
+    limits: &RequestLimits,
+) -> Result<FieldLine<'a>, Stop> {
+    if let Some((field, after)) = parse_usual(view, rest, field_bytes_max(limits)) {
+        return Ok(FieldLine::Field(field, after));
     }
-    let mut value_start = start + name_len + 1;
-    if view.get(value_start) == Some(&b' ') {
-        value_start += 1;
+    match rest.split_first_chunk() {
+        Some((b"\r\n", after)) => Ok(FieldLine::End(after)),
+        _ => parse_whole(view, rest, limits),
     }
-    while matches!(view.get(value_start), Some(b' ' | b'\t')) {
-        value_start += 1;
+}
+
+/// Parses a usual line: a short name of letters, digits and `-`, one blank, a value without TAB or
+/// blanks around it.
+#[inline(always)]
+fn parse_usual<'a>(
+    view: &[u8],
+    rest: &'a [u8],
+    line_bytes_max: usize,
+) -> Option<(FieldSpan, &'a [u8])> {
+    let block: &[u8; BLOCK] = rest.first_chunk()?;
+    let name_len = first_not(Block::new(block).name_bytes());
+    let (colon, after_name) = rest.get(name_len..)?.split_first_chunk()?;
+    if colon != b": " || name_len == 0 {
+        return None;
     }
-    let end = value_end(view, value_start);
-    if view.get(end..end + 2) != Some(b"\r\n") || end - start > field_bytes_max(limits) {
-        return Err(refuse(view, start, limits));
+    let value_len = value_len(view, after_name)?;
+    let (value, after_value) = after_name.split_at_checked(value_len)?;
+    let (line_end, after) = after_value.split_first_chunk()?;
+    if line_end != b"\r\n"
+        || name_len + 2 + value_len > line_bytes_max
+        || value.first() == Some(&b' ')
+        || value.last() == Some(&b' ')
+    {
+        return None;
     }
-    let mut value_end = end;
-    while value_end > value_start && matches!(view[value_end - 1], b' ' | b'\t') {
-        value_end -= 1;
-    }
-    // All offsets are below `head_bytes_max`, and a name is no longer than `field_bytes_max`.
+    let start = view.len() - rest.len();
     let field = FieldSpan {
         name_start: start as u32,
-        value_start: value_start as u32,
-        value_len: (value_end - value_start) as u32,
+        value_start: (start + name_len + 2) as u32,
+        value_len: value_len as u32,
         name_len: name_len as u16,
-        known,
+        known: known_field(block, name_len),
     };
-    Ok(FieldLine::Field(field, end + 2))
+    Some((field, after))
 }
 
-/// The length of a name that has other characters than most, or is longer.
-#[inline(never)]
-fn unusual_name_len(view: &[u8], start: usize) -> Option<usize> {
-    let rest = view.get(start..)?;
-    let len = rest.iter().position(|&byte| !TOKEN[usize::from(byte)])?;
-    (len > 0 && rest[len] == b':').then_some(len)
-}
-
-/// The index of the first control character but TAB from `start` on.
+/// How many of the bytes of `rest`, the end of `view`, come before the first control character.
 #[inline(always)]
-fn value_end(view: &[u8], start: usize) -> usize {
-    let mut at = start;
-    loop {
-        let controls = Block::at(view, at).controls();
-        if controls == 0 {
-            at += BLOCK;
-            continue;
+fn value_len(view: &[u8], rest: &[u8]) -> Option<usize> {
+    let mut left = rest;
+    while let Some((block, after)) = left.split_first_chunk() {
+        let controls = Block::new(block).controls();
+        if controls != 0 {
+            return Some(rest.len() - left.len() + controls.trailing_zeros() as usize);
         }
-        at += first(controls);
-        if view.get(at) != Some(&b'\t') {
-            return at;
-        }
-        at += 1;
+        left = after;
+    }
+    // Fewer than a block are left: take the last block, without the bytes seen already.
+    let controls = Block::new(view.last_chunk()?).controls() >> (BLOCK - left.len());
+    (controls != 0).then(|| rest.len() - left.len() + controls.trailing_zeros() as usize)
+}
+
+/// The field that a short name of letters, digits and `-` stands for. `block` begins with it.
+#[inline(always)]
+fn known_field(block: &[u8; BLOCK], len: usize) -> KnownField {
+    let number = u128::from_le_bytes(*block) | u128::from_le_bytes([0x20; BLOCK]);
+    let (low, high) = (number as u64, (number >> 64) as u64);
+    let if_equal = |is_equal, known| if is_equal { known } else { KnownField::Other };
+    match len {
+        2 => if_equal(low as u16 == word(b"te") as u16, KnownField::Te),
+        4 => match low as u32 {
+            HOST => KnownField::Host,
+            DATE => KnownField::Date,
+            _ => KnownField::Other,
+        },
+        5 => if_equal(low << 24 == word(b"range") << 24, KnownField::Range),
+        6 => match low << 16 {
+            COOKIE => KnownField::Cookie,
+            EXPECT => KnownField::Expect,
+            SERVER => KnownField::Server,
+            _ => KnownField::Other,
+        },
+        7 => match low << 8 {
+            UPGRADE => KnownField::Upgrade,
+            REFERER => KnownField::Referer,
+            TRAILER => KnownField::Trailer,
+            _ => KnownField::Other,
+        },
+        10 => match (low, high as u16) {
+            (CONNECTI, ON) => KnownField::Connection,
+            (USER_AGE, NT) => KnownField::UserAgent,
+            _ => KnownField::Other,
+        },
+        12 => if_equal(
+            low == word(b"content-") && high as u32 == word(b"type") as u32,
+            KnownField::ContentType,
+        ),
+        13 => if_equal(
+            low == word(b"authoriz") && high << 24 == word(b"ation") << 24,
+            KnownField::Authorization,
+        ),
+        14 => if_equal(
+            low == word(b"content-") && high << 16 == word(b"length") << 16,
+            KnownField::ContentLength,
+        ),
+        // `Transfer-Encoding` is longer than a block.
+        _ => KnownField::Other,
     }
 }
 
-/// The field that a name of letters, digits and `-` stands for.
-#[inline(always)]
-fn known_field(block: Block, len: usize) -> KnownField {
-    let (low, high) = block.lower_words();
-    let (known, is_it) = match len {
-        2 => (KnownField::Te, low as u16 == u16::from_le_bytes(*b"te")),
-        4 => match low as u32 {
-            HOST => (KnownField::Host, true),
-            DATE => (KnownField::Date, true),
-            _ => (KnownField::Other, true),
-        },
-        5 => (KnownField::Range, low & (u64::MAX >> 24) == word(b"range")),
-        6 => match low & (u64::MAX >> 16) {
-            COOKIE => (KnownField::Cookie, true),
-            EXPECT => (KnownField::Expect, true),
-            SERVER => (KnownField::Server, true),
-            _ => (KnownField::Other, true),
-        },
-        7 => match low & (u64::MAX >> 8) {
-            UPGRADE => (KnownField::Upgrade, true),
-            REFERER => (KnownField::Referer, true),
-            TRAILER => (KnownField::Trailer, true),
-            _ => (KnownField::Other, true),
-        },
-        10 => match (low, high as u16) {
-            (CONNECTI, ON) => (KnownField::Connection, true),
-            (USER_AGE, NT) => (KnownField::UserAgent, true),
-            _ => (KnownField::Other, true),
-        },
-        12 => (
-            KnownField::ContentType,
-            low == word(b"content-") && high as u32 == word(b"type") as u32,
-        ),
-        13 => (
-            KnownField::Authorization,
-            low == word(b"authoriz") && high & (u64::MAX >> 24) == word(b"ation"),
-        ),
-        14 => (
-            KnownField::ContentLength,
-            low == word(b"content-") && high & (u64::MAX >> 16) == word(b"length"),
-        ),
-        // `Transfer-Encoding` is longer than a block.
-        _ => (KnownField::Other, true),
-    };
-    if is_it { known } else { KnownField::Other }
-}
-
-/// Up to eight bytes as a number, as a block's words are.
+/// Up to eight bytes as a number, as they stand in a block.
 const fn word(text: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     let mut index = 0;
@@ -147,39 +148,66 @@ const fn word(text: &[u8]) -> u64 {
 
 const HOST: u32 = word(b"host") as u32;
 const DATE: u32 = word(b"date") as u32;
-const COOKIE: u64 = word(b"cookie");
-const EXPECT: u64 = word(b"expect");
-const SERVER: u64 = word(b"server");
-const UPGRADE: u64 = word(b"upgrade");
-const REFERER: u64 = word(b"referer");
-const TRAILER: u64 = word(b"trailer");
+const COOKIE: u64 = word(b"cookie") << 16;
+const EXPECT: u64 = word(b"expect") << 16;
+const SERVER: u64 = word(b"server") << 16;
+const UPGRADE: u64 = word(b"upgrade") << 8;
+const REFERER: u64 = word(b"referer") << 8;
+const TRAILER: u64 = word(b"trailer") << 8;
 const CONNECTI: u64 = word(b"connecti");
 const ON: u16 = word(b"on") as u16;
 const USER_AGE: u64 = word(b"user-age");
 const NT: u16 = word(b"nt") as u16;
 
-/// Names the rule that the line at `start` breaks, if that can be told yet.
-#[cold]
+/// Parses the line that `rest` begins with, whatever it is; the rules are all here.
+///
+/// The line's length comes first, as it may be known before the line's end.
 #[inline(never)]
-fn refuse(view: &[u8], start: usize, limits: &RequestLimits) -> Stop {
-    let rest = view.get(start..).unwrap_or_default();
+fn parse_whole<'a>(
+    view: &'a [u8],
+    rest: &'a [u8],
+    limits: &RequestLimits,
+) -> Result<FieldLine<'a>, Stop> {
     let end = memchr(b'\n', rest);
     let line = &rest[..end.unwrap_or(rest.len())];
     let text = line.strip_suffix(b"\r").unwrap_or(line);
     if text.len() > field_bytes_max(limits) {
-        return Reject::FieldTooLong.into();
+        return Err(Reject::FieldTooLong.into());
     }
-    if end.is_none() {
-        return Stop::Incomplete;
-    }
+    let Some(end) = end else {
+        return Err(Stop::Incomplete);
+    };
     let continues = matches!(text.first(), Some(b' ' | b'\t'));
     if !line.ends_with(b"\r") || memchr(b'\r', text).is_some() || continues {
-        return Reject::LineEnd.into();
+        return Err(Reject::LineEnd.into());
     }
-    match memchr(b':', text) {
-        Some(colon) if is_token(&text[..colon]) => Reject::FieldValue.into(),
-        _ => Reject::FieldName.into(),
+    let after = &rest[end + 1..];
+    if text.is_empty() {
+        return Ok(FieldLine::End(after));
     }
+    let colon = memchr(b':', text).ok_or(Reject::FieldName)?;
+    let (name, value) = (&text[..colon], &text[colon + 1..]);
+    if !is_token(name) {
+        return Err(Reject::FieldName.into());
+    }
+    if value.iter().any(|&byte| is_control(byte)) {
+        return Err(Reject::FieldValue.into());
+    }
+    let start = view.len() - rest.len();
+    let value_start = start + text.len() - value.trim_ascii_start().len();
+    let field = FieldSpan {
+        name_start: start as u32,
+        value_start: value_start as u32,
+        value_len: value.trim_ascii().len() as u32,
+        name_len: name.len() as u16,
+        known: KnownField::of(name),
+    };
+    Ok(FieldLine::Field(field, after))
+}
+
+/// Whether no field value may have this byte. TAB is allowed. RFC 9110 §5.5.
+fn is_control(byte: u8) -> bool {
+    (byte < 0x20 && byte != b'\t') || byte == 0x7F
 }
 
 /// Whether `bytes` are a token. RFC 9110 §5.6.2.

@@ -12,7 +12,7 @@ use super::authority;
 use super::field_line::{self, FieldLine};
 use super::framing::{self, Connection, Lengths};
 use super::reject::{PartialLine, Reject};
-use super::request_line::{self, Line, Verb};
+use super::request_line::{self, Verb};
 
 /// What [`parse_head`] found.
 #[derive(Clone, Debug)]
@@ -136,27 +136,51 @@ fn parse(
     spans: &mut Vec<FieldSpan>,
 ) -> Result<ParsedHead, Stop> {
     // RFC 9112 §2.2: blank lines before a request line are skipped.
-    let start = if view.first() == Some(&b'\r') {
-        blank_lines_len(view)
-    } else {
-        0
+    let line = match view.first() {
+        Some(b'\r') => &view[blank_lines_len(view)..],
+        _ => view,
     };
-    let line = request_line::parse(view, start, limits)?;
+    let mut head = ParsedHead::EMPTY;
+    let (verb, mut rest) = request_line::parse(view, line, limits, &mut head)?;
+    head.head_request = verb == Verb::Head;
     let mut seen = Seen::default();
-    let mut at = line.next;
-    let head_bytes = loop {
-        match field_line::parse(view, at, limits)? {
-            FieldLine::Field(field, next) => {
+    rest = loop {
+        match field_line::parse(view, rest, limits)? {
+            FieldLine::Field(field, after) => {
                 if is_looked_at(field.known) {
                     seen.look_at(view, &field)?;
                 }
                 spans.push(field);
-                at = next;
+                rest = after;
             }
-            FieldLine::End(end) => break end,
+            FieldLine::End(after) => break after,
         }
     };
-    finish(view, line, &seen, head_bytes)
+    head.head_bytes = view.len() - rest.len();
+    seen.finish(view, verb, &mut head)?;
+    Ok(head)
+}
+
+impl ParsedHead {
+    const EMPTY: Self = Self {
+        line: RequestLine {
+            method: Span { start: 0, len: 0 },
+            target: Span { start: 0, len: 0 },
+            authority: None,
+            path: Span { start: 0, len: 0 },
+            query: None,
+            version: Version::Http11,
+        },
+        head_bytes: 0,
+        framing: ContentFraming::None,
+        expects_continue: false,
+        close: false,
+        upgrade: false,
+        host: None,
+        path_is_plain: false,
+        head_request: false,
+        asterisk: false,
+    };
 }
 
 #[inline(always)]
@@ -204,14 +228,41 @@ impl Seen {
         Ok(())
     }
 
+    /// Checks the section as a whole, and fills in what it says.
+    #[inline(always)]
+    fn finish(&self, view: &[u8], verb: Verb, head: &mut ParsedHead) -> Result<(), Reject> {
+        let is_http_10 = head.line.version == Version::Http10;
+        match self.host {
+            Some(host) => authority::check(view, host)?,
+            None if is_http_10 => {}
+            None => return Err(Reject::HostMissing),
+        }
+        head.host = self.host;
+        if let Some(authority) = head.line.authority {
+            // RFC 9112 §3.2.2: an absolute target's authority replaces the Host field.
+            authority::check(view, authority)?;
+            head.host = Some(authority);
+        }
+        head.framing = self.framing(verb, head.line.version)?;
+        if self.other_expectation {
+            return Err(Reject::Expectation);
+        }
+        let has_content = head.framing != ContentFraming::None;
+        // RFC 9110 §10.1.1: an HTTP/1.0 peer does not know interim responses.
+        head.expects_continue = self.expects_continue && has_content && !is_http_10;
+        head.close = self.connection.close || is_http_10;
+        head.upgrade = self.upgrade && self.connection.upgrade && !has_content && !is_http_10;
+        Ok(())
+    }
+
     /// How the content is framed. RFC 9112 §6.3, without its leniencies.
     #[inline(always)]
-    fn framing(&self, line: &Line) -> Result<ContentFraming, Reject> {
+    fn framing(&self, verb: Verb, version: Version) -> Result<ContentFraming, Reject> {
         if self.transfer_encodings != 0 {
-            return self.transfer_encoding(line.line.version);
+            return self.transfer_encoding(version);
         }
         match self.lengths.value() {
-            None if line.verb == Verb::WithContent => Err(Reject::LengthRequired),
+            None if verb == Verb::WithContent => Err(Reject::LengthRequired),
             None | Some(0) => Ok(ContentFraming::None),
             Some(length) => Ok(ContentFraming::Length(length)),
         }
@@ -234,39 +285,6 @@ impl Seen {
     }
 }
 
-/// Checks the section as a whole.
-#[inline(always)]
-fn finish(view: &[u8], line: Line, seen: &Seen, head_bytes: usize) -> Result<ParsedHead, Stop> {
-    let is_http_10 = line.line.version == Version::Http10;
-    match seen.host {
-        Some(host) => authority::check(view, host)?,
-        None if is_http_10 => {}
-        None => return Err(Reject::HostMissing.into()),
-    }
-    if let Some(authority) = line.line.authority {
-        authority::check(view, authority)?;
-    }
-    let framing = seen.framing(&line)?;
-    if seen.other_expectation {
-        return Err(Reject::Expectation.into());
-    }
-    let has_content = framing != ContentFraming::None;
-    Ok(ParsedHead {
-        line: line.line,
-        head_bytes,
-        framing,
-        // RFC 9110 §10.1.1: an HTTP/1.0 peer does not know interim responses.
-        expects_continue: seen.expects_continue && has_content && !is_http_10,
-        close: seen.connection.close || is_http_10,
-        upgrade: seen.upgrade && seen.connection.upgrade && !has_content && !is_http_10,
-        // RFC 9112 §3.2.2: an absolute target's authority replaces the Host field.
-        host: line.line.authority.or(seen.host),
-        path_is_plain: line.path_is_plain,
-        head_request: line.verb == Verb::Head,
-        asterisk: line.asterisk,
-    })
-}
-
 /// The length of the blank lines that `view` begins with.
 #[inline(never)]
 fn blank_lines_len(view: &[u8]) -> usize {
@@ -280,12 +298,12 @@ pub(super) fn field_bytes_max(limits: &RequestLimits) -> usize {
     limits.field_bytes_max.min(u16::MAX.into()) as usize
 }
 
-/// The span from `start` to `end`, which are below `head_bytes_max`.
+/// A span within a head, whose offsets are all below `head_bytes_max`.
 #[inline(always)]
-pub(super) fn span(start: usize, end: usize) -> Span {
+pub(super) fn span(start: usize, len: usize) -> Span {
     Span {
         start: start as u32,
-        len: (end - start) as u32,
+        len: len as u32,
     }
 }
 

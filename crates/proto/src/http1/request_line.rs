@@ -1,28 +1,16 @@
 //! The request line: method, target, version.
 //!
-//! [`parse`] takes a line that is right, nearly always, in few instructions. Whatever it does not
-//! take, [`refuse`] reads again, slowly, to name the rule broken; it decides only by whole lines, so
-//! that the answer does not depend on how the bytes came in. Source: RFC 9112 §3.
+//! [`parse`] takes the usual line in few instructions; [`parse_whole`] takes every line that is
+//! right, and names the rule that a wrong one breaks. It decides by whole lines only, so the answer
+//! does not depend on how the bytes came in. Source: RFC 9112 §3.
 
 use memchr::{memchr, memchr2};
-use tidegate_httpapi::{RequestLimits, RequestLine, Version};
+use tidegate_httpapi::{RequestLimits, Version};
 
-use super::block::{BLOCK, Block, first};
+use super::block::{BLOCK, Block, first_not};
 use super::field_line::is_token;
-use super::head::{Stop, field_bytes_max, span};
+use super::head::{ParsedHead, Stop, field_bytes_max, span};
 use super::reject::{PartialLine, Reject};
-
-/// A request line that obeys all rules.
-pub(super) struct Line {
-    pub(super) line: RequestLine,
-    pub(super) verb: Verb,
-    /// Whether the path needs no cooking.
-    pub(super) path_is_plain: bool,
-    /// Whether the target is `*`.
-    pub(super) asterisk: bool,
-    /// Where the next line begins.
-    pub(super) next: usize,
-}
 
 /// The methods that change how a head is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,198 +19,123 @@ pub(super) enum Verb {
     /// `POST` and `PUT`: must say how long their content is.
     WithContent,
     Options,
+    Connect,
     Other,
 }
 
-/// Parses the request line at `start`.
+/// Parses the request line that `rest`, the end of `view`, begins with. Fills in what it says, and
+/// returns what is behind it.
 #[inline(always)]
-pub(super) fn parse(view: &[u8], start: usize, limits: &RequestLimits) -> Result<Line, Stop> {
-    let Some((method_len, verb)) = method(view, start, limits) else {
-        return Err(refuse(view, start, limits));
-    };
-    let target_start = start + method_len + 1;
-    let Some(target) = target(view, target_start) else {
-        return Err(refuse(view, start, limits));
-    };
-    let target_len = target.end - target_start;
-    if target_len > field_bytes_max(limits) {
-        return Err(refuse(view, start, limits));
+pub(super) fn parse<'a>(
+    view: &'a [u8],
+    rest: &'a [u8],
+    limits: &RequestLimits,
+    head: &mut ParsedHead,
+) -> Result<(Verb, &'a [u8]), Stop> {
+    match parse_usual(view, rest, limits, head) {
+        Some(parsed) => Ok(parsed),
+        None => parse_whole(view, rest, limits, head),
     }
-    let Some((version, version_len)) = version(view, target.end) else {
-        return Err(refuse(view, start, limits));
-    };
-    let mut line = Line {
-        line: RequestLine {
-            method: span(start, start + method_len),
-            target: span(target_start, target.end),
-            authority: None,
-            path: span(target_start, target.end),
-            query: None,
-            version,
-        },
-        verb,
-        path_is_plain: target_len <= plain_max(limits),
-        asterisk: false,
-        next: target.end + version_len,
-    };
-    if !target.plain {
-        split_target(view, &mut line)?;
-    }
-    Ok(line)
 }
 
-/// The length of the method at `start` and what it is; `None` for one that is refused or not whole.
+/// Parses a usual line: a usual method, a path and perhaps a query, HTTP/1.1.
 #[inline(always)]
-fn method(view: &[u8], start: usize, limits: &RequestLimits) -> Option<(usize, Verb)> {
-    let word = u64::from_le_bytes(*view.get(start..)?.first_chunk()?);
-    if word as u32 == u32::from_le_bytes(*b"GET ") {
-        return Some((3, Verb::Other));
-    }
-    const FIVE: u64 = 0xFF_FFFF_FFFF;
-    if word & FIVE == u64::from_le_bytes(*b"POST \0\0\0") {
-        return Some((4, Verb::WithContent));
-    }
-    if word & FIVE == u64::from_le_bytes(*b"HEAD \0\0\0") {
-        return Some((4, Verb::Head));
-    }
-    other_method(&view[start..], limits)
-}
-
-#[inline(never)]
-fn other_method(rest: &[u8], limits: &RequestLimits) -> Option<(usize, Verb)> {
-    let window = &rest[..rest.len().min(limits.method_bytes_max as usize + 1)];
-    let method = &window[..memchr(b' ', window)?];
-    if !is_token(method) || is_known_in_other_case(method) {
+fn parse_usual<'a>(
+    view: &[u8],
+    rest: &'a [u8],
+    limits: &RequestLimits,
+    head: &mut ParsedHead,
+) -> Option<(Verb, &'a [u8])> {
+    let (method_len, verb) = usual_method(rest)?;
+    let after_method = rest.get(method_len + 1..)?;
+    let (target_len, is_special) = target_len(after_method)?;
+    let (target, after_target) = after_method.split_at_checked(target_len)?;
+    let (version, after) = after_target.split_first_chunk()?;
+    if version != b" HTTP/1.1\r\n"
+        || target.first() != Some(&b'/')
+        || target_len > field_bytes_max(limits)
+    {
         return None;
     }
-    match method {
-        b"PUT" => Some((3, Verb::WithContent)),
-        b"OPTIONS" => Some((7, Verb::Options)),
-        b"CONNECT" => None,
-        _ => Some((method.len(), Verb::Other)),
+    let start = view.len() - rest.len();
+    let target_start = start + method_len + 1;
+    head.line.method = span(start, method_len);
+    head.line.target = span(target_start, target_len);
+    head.line.path = head.line.target;
+    head.path_is_plain = target_len <= plain_max(limits);
+    if is_special {
+        divide_path(view, target_start, limits, head).ok()?;
+    }
+    Some((verb, after))
+}
+
+/// The usual method that `rest` begins with, and its length.
+#[inline(always)]
+fn usual_method(rest: &[u8]) -> Option<(usize, Verb)> {
+    let word = u64::from_le_bytes(*rest.first_chunk()?);
+    let begins = |method: &[u8; 8], len: usize| {
+        let shift = 64 - 8 * len;
+        word << shift == u64::from_le_bytes(*method) << shift
+    };
+    if begins(b"GET ....", 4) {
+        Some((3, Verb::Other))
+    } else if begins(b"POST ...", 5) {
+        Some((4, Verb::WithContent))
+    } else if begins(b"HEAD ...", 5) {
+        Some((4, Verb::Head))
+    } else if begins(b"PUT ....", 4) {
+        Some((3, Verb::WithContent))
+    } else if begins(b"DELETE .", 7) {
+        Some((6, Verb::Other))
+    } else {
+        None
     }
 }
 
-fn is_known_in_other_case(method: &[u8]) -> bool {
-    KNOWN_METHODS
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(method) && *known != method)
-}
-
-/// Where a target ends, and whether it is a path that needs neither splitting nor cooking.
-struct Target {
-    end: usize,
-    plain: bool,
-}
-
-/// Scans the target at `start` up to the blank behind it.
+/// The length of the target that `rest` begins with, and whether it has more than a plain path has.
 #[inline(always)]
-fn target(view: &[u8], start: usize) -> Option<Target> {
-    let mut at = start;
+fn target_len(rest: &[u8]) -> Option<(usize, bool)> {
+    let mut left = rest;
     let mut special = 0;
     let mut after_slash = 0;
-    let end = loop {
-        let block = Block::at(view, at);
-        let stops = block.not_in_target();
-        let slashes = block.slashes();
+    while let Some((block, after)) = left.split_first_chunk() {
+        let block = Block::new(block);
+        let len = first_not(block.target_bytes());
+        let slashes = block.slashes() << 1 | after_slash;
         // A slash or a dot right after a slash: an empty segment, or perhaps a dot segment.
-        let marks = block.marks() | (slashes << 1 | after_slash) & (slashes | block.dots());
-        if stops != 0 {
-            let len = first(stops);
-            special |= marks & ((1 << len) - 1);
-            break at + len;
+        let marks = block.marks() | slashes & block.slashes_and_dots();
+        special |= marks & ((1 << len) - 1);
+        if len < BLOCK {
+            return Some((rest.len() - left.len() + len, special != 0));
         }
-        special |= marks;
-        after_slash = slashes >> (BLOCK - 1);
-        at += BLOCK;
-    };
-    if *view.get(end)? != b' ' || end == start {
-        return None;
+        after_slash = slashes >> BLOCK;
+        left = after;
     }
-    let plain = special == 0 && view[start] == b'/';
-    Some(Target { end, plain })
+    None
 }
 
-/// The version behind the blank at `start`, and how many bytes blank, version and line end are.
-#[inline(always)]
-fn version(view: &[u8], start: usize) -> Option<(Version, usize)> {
-    let bytes: &[u8; 11] = view.get(start..)?.first_chunk()?;
-    if bytes == b" HTTP/1.1\r\n" {
-        return Some((Version::Http11, 11));
-    }
-    match bytes {
-        b" HTTP/1.0\r\n" => Some((Version::Http10, 11)),
-        [
-            b' ',
-            b'H',
-            b'T',
-            b'T',
-            b'P',
-            b'/',
-            b'1',
-            b'.',
-            minor,
-            b'\r',
-            b'\n',
-        ] if minor.is_ascii_digit() => Some((Version::Http11, 11)),
-        _ => None,
-    }
-}
-
-/// A path no longer than this breaks no limit on segments.
-#[inline(always)]
-fn plain_max(limits: &RequestLimits) -> usize {
-    let unless_unlimited = |limit: u32| if limit == 0 { u32::MAX } else { limit };
-    unless_unlimited(limits.segment_chars_max).min(unless_unlimited(limits.segments_max)) as usize
-}
-
-/// Finds the parts of a target that is not just a plain path.
+/// Finds path and query of the target, which are there from `path_start` on.
 #[inline(never)]
-fn split_target(view: &[u8], line: &mut Line) -> Result<(), Reject> {
-    let target = line.line.target;
-    let start = target.start as usize;
-    let end = start + target.len as usize;
-    let bytes = &view[start..end];
+fn divide_path(
+    view: &[u8],
+    path_start: usize,
+    limits: &RequestLimits,
+    head: &mut ParsedHead,
+) -> Result<(), Reject> {
+    let target = head.line.target;
+    let end = (target.start + target.len) as usize;
+    let bytes = &view[path_start..end];
     // A fragment is not sent; who sends one may mean it as part of the path.
     if memchr(b'#', bytes).is_some() {
         return Err(Reject::TargetByte);
     }
-    let path_start = if bytes[0] == b'/' {
-        start
-    } else if bytes == b"*" && line.verb == Verb::Options {
-        line.asterisk = true;
-        line.path_is_plain = true;
-        line.line.path = span(start, start);
-        return Ok(());
-    } else {
-        let scheme_len = absolute_scheme(bytes).ok_or(Reject::TargetForm)?;
-        let authority = &bytes[scheme_len..];
-        let authority_len = memchr2(b'/', b'?', authority).unwrap_or(authority.len());
-        if authority.get(authority_len) == Some(&b'?') {
-            return Err(Reject::TargetWithoutPath);
-        }
-        let path_start = start + scheme_len + authority_len;
-        line.line.authority = Some(span(start + scheme_len, path_start));
-        path_start
-    };
-    let question = memchr(b'?', &view[path_start..end]);
-    let path_end = question.map_or(end, |question| path_start + question);
-    line.line.path = span(path_start, path_end);
-    line.line.query = question.map(|_| span(path_end + 1, end));
-    line.path_is_plain &= is_plain(&view[path_start..path_end]);
+    let question = memchr(b'?', bytes);
+    let path = &bytes[..question.unwrap_or(bytes.len())];
+    head.line.path = span(path_start, path.len());
+    head.line.query =
+        question.map(|question| span(path_start + question + 1, bytes.len() - question - 1));
+    head.path_is_plain = is_plain(path) && path.len() <= plain_max(limits);
     Ok(())
-}
-
-/// The length of `http://` or `https://` at the beginning of an absolute target.
-fn absolute_scheme(target: &[u8]) -> Option<usize> {
-    [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find(|scheme| {
-            target
-                .get(..scheme.len())
-                .is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
-        })
-        .map(<[u8]>::len)
 }
 
 /// Whether cooking would leave this path, made of target bytes, as it is.
@@ -237,69 +150,151 @@ fn is_plain(path: &[u8]) -> bool {
     dull && path.first() == Some(&b'/')
 }
 
-/// Names the rule that the line at `start` breaks, if that can be told yet.
+/// A path no longer than this breaks no limit on segments.
+#[inline(always)]
+fn plain_max(limits: &RequestLimits) -> usize {
+    // 0 is unlimited, so it is the largest.
+    let max = |limit: u32| limit.wrapping_sub(1);
+    (max(limits.segment_chars_max).min(max(limits.segments_max)) as usize).saturating_add(1)
+}
+
+/// Parses the line that `rest` begins with, whatever it is; the rules are all here.
 ///
-/// Lengths come first, as they are known before the line's end.
-#[cold]
+/// Lengths come first, as they may be known before the line's end.
 #[inline(never)]
-fn refuse(view: &[u8], start: usize, limits: &RequestLimits) -> Stop {
-    let rest = &view[start..];
+fn parse_whole<'a>(
+    view: &'a [u8],
+    rest: &'a [u8],
+    limits: &RequestLimits,
+    head: &mut ParsedHead,
+) -> Result<(Verb, &'a [u8]), Stop> {
     let end = memchr(b'\n', rest);
     let line = &rest[..end.unwrap_or(rest.len())];
     let text = line.strip_suffix(b"\r").unwrap_or(line);
-    let parts = split(text);
-    if parts.method.len() > limits.method_bytes_max as usize {
-        return Reject::MethodTooLong.into();
+    let words = Words::of(text);
+    if words.method.len() > limits.method_bytes_max as usize {
+        return Err(Reject::MethodTooLong.into());
     }
-    if parts.target.len() > field_bytes_max(limits) {
-        return Reject::TargetTooLong.into();
+    if words.target.len() > field_bytes_max(limits) {
+        return Err(Reject::TargetTooLong.into());
     }
-    if end.is_none() {
-        return Stop::Incomplete;
-    }
-    if !line.ends_with(b"\r") || memchr(b'\r', text).is_some() {
-        return Reject::LineEnd.into();
-    }
-    if parts.method.is_empty() || parts.target.is_empty() {
-        return Reject::RequestLine.into();
-    }
-    if !is_token(parts.method) {
-        return Reject::Method.into();
-    }
-    if is_known_in_other_case(parts.method) {
-        return Reject::MethodCase.into();
-    }
-    // More blanks than two: they are the target's when the line does end in a version.
-    let last = text.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    let [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = last else {
-        return Reject::RequestLine.into();
+    let Some(end) = end else {
+        return Err(Stop::Incomplete);
     };
-    if !major.is_ascii_digit() || !minor.is_ascii_digit() {
-        return Reject::RequestLine.into();
+    if !line.ends_with(b"\r") || memchr(b'\r', text).is_some() {
+        return Err(Reject::LineEnd.into());
     }
-    if *major != b'1' {
-        return Reject::VersionNotSupported.into();
+    if words.target.is_empty() {
+        return Err(Reject::RequestLine.into());
     }
-    if parts.method == b"CONNECT" {
-        return Reject::Connect.into();
+    let verb = verb(words.method)?;
+    head.line.version = version(words.last)?;
+    if verb == Verb::Connect {
+        return Err(Reject::Connect.into());
     }
-    Reject::TargetByte.into()
+    if words.last.len() != words.version.len() || !words.target.iter().all(u8::is_ascii_graphic) {
+        return Err(Reject::TargetByte.into());
+    }
+    let start = view.len() - rest.len();
+    head.line.method = span(start, words.method.len());
+    head.line.target = span(start + words.method.len() + 1, words.target.len());
+    head.asterisk = words.target == b"*" && verb == Verb::Options;
+    if head.asterisk {
+        head.path_is_plain = true;
+    } else {
+        divide_target(view, limits, head)?;
+    }
+    Ok((verb, &rest[end + 1..]))
 }
 
-struct Parts<'a> {
+/// Finds authority, path and query of the target.
+fn divide_target(view: &[u8], limits: &RequestLimits, head: &mut ParsedHead) -> Result<(), Reject> {
+    let target = head.line.target.of(view);
+    let mut path_start = head.line.target.start as usize;
+    if target[0] != b'/' {
+        let scheme_len = scheme_len(target).ok_or(Reject::TargetForm)?;
+        let authority = &target[scheme_len..];
+        let authority_len = memchr2(b'/', b'?', authority).unwrap_or(authority.len());
+        if authority.get(authority_len) == Some(&b'?') {
+            return Err(Reject::TargetWithoutPath);
+        }
+        path_start += scheme_len;
+        head.line.authority = Some(span(path_start, authority_len));
+        path_start += authority_len;
+    }
+    divide_path(view, path_start, limits, head)
+}
+
+/// The length of `http://` or `https://` at the beginning of an absolute target.
+fn scheme_len(target: &[u8]) -> Option<usize> {
+    let begins = |scheme: &&[u8]| {
+        let begin = target.get(..scheme.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(scheme))
+    };
+    let schemes = [&b"http://"[..], b"https://"];
+    schemes.into_iter().find(begins).map(<[u8]>::len)
+}
+
+fn verb(method: &[u8]) -> Result<Verb, Reject> {
+    if method.is_empty() {
+        return Err(Reject::RequestLine);
+    }
+    if !is_token(method) {
+        return Err(Reject::Method);
+    }
+    let known = KNOWN_METHODS
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(method));
+    if known.is_some_and(|known| *known != method) {
+        return Err(Reject::MethodCase);
+    }
+    Ok(match method {
+        b"HEAD" => Verb::Head,
+        b"POST" | b"PUT" => Verb::WithContent,
+        b"OPTIONS" => Verb::Options,
+        b"CONNECT" => Verb::Connect,
+        _ => Verb::Other,
+    })
+}
+
+fn version(word: &[u8]) -> Result<Version, Reject> {
+    match word {
+        b"HTTP/1.0" => Ok(Version::Http10),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            // RFC 9110 §2.5: a later minor version is read as the highest we know.
+            if *major == b'1' {
+                Ok(Version::Http11)
+            } else {
+                Err(Reject::VersionNotSupported)
+            }
+        }
+        _ => Err(Reject::RequestLine),
+    }
+}
+
+/// The words of a request line, right or wrong; empty where there is none.
+struct Words<'a> {
     method: &'a [u8],
     target: &'a [u8],
+    /// All behind the second blank.
     version: &'a [u8],
+    /// All behind the last blank. More blanks than two are the target's if this is a version.
+    last: &'a [u8],
 }
 
-/// The words of a request line, right or wrong.
-fn split(text: &[u8]) -> Parts<'_> {
-    let mut words = text.splitn(3, |&byte| byte == b' ');
-    let mut next = || words.next().unwrap_or_default();
-    Parts {
-        method: next(),
-        target: next(),
-        version: next(),
+impl<'a> Words<'a> {
+    fn of(text: &'a [u8]) -> Self {
+        let is_blank = |byte: &u8| *byte == b' ';
+        let mut words = text.splitn(3, is_blank);
+        let mut next = || words.next().unwrap_or_default();
+        Self {
+            method: next(),
+            target: next(),
+            version: next(),
+            last: text.rsplit(is_blank).next().unwrap_or_default(),
+        }
     }
 }
 
@@ -315,16 +310,15 @@ pub(super) fn ends_in_target(view: &[u8], start: usize) -> bool {
 pub(super) fn partial(view: &[u8], start: usize) -> PartialLine {
     let rest = &view[start..];
     let line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
-    let parts = split(line.strip_suffix(b"\r").unwrap_or(line));
-    let target_start = start + parts.method.len() + 1;
-    let version_start = target_start + parts.target.len() + 1;
-    let known =
-        |start: usize, part: &[u8]| (!part.is_empty()).then(|| span(start, start + part.len()));
-    let version = parts.version.starts_with(b"HTTP/") && parts.version.len() == 8;
+    let words = Words::of(line.strip_suffix(b"\r").unwrap_or(line));
+    let target_start = start + words.method.len() + 1;
+    let version_start = target_start + words.target.len() + 1;
+    let part = |start, word: &[u8]| (!word.is_empty()).then(|| span(start, word.len()));
+    let is_version = !matches!(version(words.version), Err(Reject::RequestLine));
     PartialLine {
-        method: known(start, parts.method),
-        target: known(target_start, parts.target),
-        version: known(version_start, parts.version).filter(|_| version),
+        method: part(start, words.method),
+        target: part(target_start, words.target),
+        version: part(version_start, words.version).filter(|_| is_version),
     }
 }
 
