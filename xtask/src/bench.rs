@@ -6,6 +6,7 @@
 
 mod build;
 mod callgrind;
+mod configuration;
 mod error;
 mod idle;
 mod isolation;

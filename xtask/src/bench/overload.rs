@@ -219,7 +219,7 @@ const SERVERS: [Server; 3] = [Server::TidegateUring, Server::Hyper, Server::Acti
 /// Enough that the server always has a next request, and fewer than our queue holds.
 const SATURATING_CONNECTIONS: usize = 8;
 const OPEN_CONNECTIONS: usize = 512;
-const OUR_OVERLOAD_SETTINGS: [&str; 2] = ["--queue-length", "16"];
+const OUR_OVERLOAD_SETTINGS: [&str; 2] = ["--overload", "16"];
 const ROUNDS_MAX: usize = 5;
 /// A server that refuses nothing still works off what the last load left: at most one request for
 /// each connection.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::configuration;
 use super::error::BenchError;
-use super::machine;
-use super::places::{BUN_PACKAGE, Places, find_program};
+use super::places::{Places, find_program};
 
 /// A server, or one setting of ours.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -106,48 +106,108 @@ impl Server {
         port: u16,
         exchange: Exchange,
     ) -> Result<Vec<String>, BenchError> {
-        let port_word = port.to_string();
-        let (program, arguments): (PathBuf, Vec<&str>) = match self {
-            Self::BareUring | Self::BarePoll => {
-                return bare_command(self, places, port, exchange);
-            }
-            Self::TidegateUring => (
-                places.subject(),
-                vec!["--port", &port_word, "--io", "uring", "--mode", "high-perf"],
-            ),
-            Self::TidegatePoll => (
-                places.subject(),
-                vec!["--port", &port_word, "--io", "poll", "--mode", "high-perf"],
-            ),
-            Self::TidegateClassic => (
-                places.subject(),
-                vec!["--port", &port_word, "--io", "uring", "--mode", "classic"],
-            ),
-            Self::Program => return program_command(places, port),
-            Self::Hyper => (places.peer("peer-hyper"), vec![&port_word]),
-            Self::Axum => (places.peer("peer-axum"), vec![&port_word]),
-            Self::Actix => (places.peer("peer-actix"), vec![&port_word]),
-            Self::May => (places.peer("peer-may"), vec![&port_word]),
+        match self {
+            Self::BareUring => self.bare_command(places, port, exchange, "uring"),
+            Self::BarePoll => self.bare_command(places, port, exchange, "poll"),
+            Self::TidegateUring => self.subject_command(places, port, "uring", "high-perf"),
+            Self::TidegatePoll => self.subject_command(places, port, "poll", "high-perf"),
+            Self::TidegateClassic => self.subject_command(places, port, "uring", "classic"),
+            Self::Program => self.program_command(places, port),
+            Self::Hyper => self.words(places.peer("peer-hyper"), &[&port.to_string()]),
+            Self::Axum => self.words(places.peer("peer-axum"), &[&port.to_string()]),
+            Self::Actix => self.words(places.peer("peer-actix"), &[&port.to_string()]),
+            Self::May => self.words(places.peer("peer-may"), &[&port.to_string()]),
             Self::Bun => {
                 let script = places.peers().join("bun").join("server.ts");
-                return present(places.bun(), self.remedy())
-                    .map(|bun| vec![bun, script.to_string_lossy().into_owned(), port_word]);
+                self.words(
+                    places.bun(),
+                    &[&script.to_string_lossy(), &port.to_string()],
+                )
             }
-            Self::Nginx => {
-                return self.configured(places, &nginx_configuration(places, port), &["-c"]);
-            }
-            Self::H2o => return self.configured(places, &h2o_configuration(places, port), &["-c"]),
-            Self::Haproxy => {
-                return self.configured(
-                    places,
-                    &haproxy_configuration(places, port),
-                    &["-db", "-f"],
-                );
-            }
-        };
-        let mut words = vec![present(program, self.remedy())?];
-        words.extend(arguments.into_iter().map(str::to_owned));
+            Self::Nginx => self.configured(places, &configuration::nginx(places, port), &["-c"]),
+            Self::H2o => self.configured(places, &configuration::h2o(places, port), &["-c"]),
+            Self::Haproxy => self.configured(
+                places,
+                &configuration::haproxy(places, port),
+                &["-db", "-f"],
+            ),
+        }
+    }
+
+    /// The program's path and its arguments, if the program is there.
+    fn words(self, program: PathBuf, arguments: &[&str]) -> Result<Vec<String>, BenchError> {
+        if !program.is_file() {
+            return Err(BenchError::Missing {
+                what: "its program",
+                remedy: self.remedy(),
+            });
+        }
+        let mut words = vec![program.to_string_lossy().into_owned()];
+        words.extend(arguments.iter().map(|word| (*word).to_owned()));
         Ok(words)
+    }
+
+    fn bare_command(
+        self,
+        places: &Places,
+        port: u16,
+        exchange: Exchange,
+        io: &str,
+    ) -> Result<Vec<String>, BenchError> {
+        let [port, request, content] = [
+            usize::from(port),
+            exchange.request_bytes,
+            exchange.content_bytes,
+        ]
+        .map(|number| number.to_string());
+        let arguments = [
+            "--io",
+            io,
+            "--port",
+            &port,
+            "--request-bytes",
+            &request,
+            "--body",
+            &content,
+        ];
+        self.words(places.bare_responder(), &arguments)
+    }
+
+    fn subject_command(
+        self,
+        places: &Places,
+        port: u16,
+        io: &str,
+        mode: &str,
+    ) -> Result<Vec<String>, BenchError> {
+        let (port, logs) = (port.to_string(), places.scratch.to_string_lossy());
+        let arguments = [
+            "--port",
+            &port,
+            "--log-directory",
+            &logs,
+            "--io",
+            io,
+            "--mode",
+            mode,
+        ];
+        self.words(places.subject(), &arguments)
+    }
+
+    fn program_command(self, places: &Places, port: u16) -> Result<Vec<String>, BenchError> {
+        let listen = format!("http://127.0.0.1:{port}/");
+        let arguments = [
+            "serve",
+            "--listen",
+            &listen,
+            "--mode",
+            "high-perf",
+            "--io",
+            "uring",
+            "--io-threads",
+            "1",
+        ];
+        self.words(places.program(), &arguments)
     }
 
     /// Writes the configuration, and gives the words that start the server with it.
@@ -158,15 +218,12 @@ impl Server {
         flags: &[&str],
     ) -> Result<Vec<String>, BenchError> {
         let program = find_program(self.name()).ok_or(BenchError::Missing {
-            what: self.name(),
+            what: "its program",
             remedy: self.remedy(),
         })?;
         let path = places.scratch.join(format!("{}.conf", self.name()));
         fs::write(&path, configuration).map_err(BenchError::file(&path))?;
-        let mut words = vec![program.to_string_lossy().into_owned()];
-        words.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        words.push(path.to_string_lossy().into_owned());
-        Ok(words)
+        self.words(program, &[flags, &[&*path.to_string_lossy()]].concat())
     }
 
     fn remedy(self) -> &'static str {
@@ -187,113 +244,6 @@ impl Server {
             Self::Haproxy => "install the package haproxy, or give --install",
         }
     }
-}
-
-fn bare_command(
-    server: Server,
-    places: &Places,
-    port: u16,
-    exchange: Exchange,
-) -> Result<Vec<String>, BenchError> {
-    let io = if server == Server::BarePoll {
-        "poll"
-    } else {
-        "uring"
-    };
-    let mut words = vec![present(places.bare_responder(), server.remedy())?];
-    for (flag, value) in [
-        ("--io", io.to_owned()),
-        ("--port", port.to_string()),
-        ("--request-bytes", exchange.request_bytes.to_string()),
-        ("--body", exchange.content_bytes.to_string()),
-    ] {
-        words.extend([flag.to_owned(), value]);
-    }
-    Ok(words)
-}
-
-fn program_command(places: &Places, port: u16) -> Result<Vec<String>, BenchError> {
-    let mut words = vec![present(places.program(), Server::Program.remedy())?];
-    let listen = format!("http://127.0.0.1:{port}/");
-    let arguments = [
-        "serve",
-        "--listen",
-        &listen,
-        "--mode",
-        "high-perf",
-        "--io",
-        "uring",
-        "--io-threads",
-        "1",
-    ];
-    words.extend(arguments.map(str::to_owned));
-    Ok(words)
-}
-
-fn present(program: PathBuf, remedy: &'static str) -> Result<String, BenchError> {
-    if program.is_file() {
-        Ok(program.to_string_lossy().into_owned())
-    } else {
-        let what = if program.ends_with("bun") {
-            BUN_PACKAGE
-        } else {
-            "its program"
-        };
-        Err(BenchError::Missing { what, remedy })
-    }
-}
-
-/// One process, no logs, answers from the configuration itself.
-fn nginx_configuration(places: &Places, port: u16) -> String {
-    let scratch = places.scratch.display();
-    let user = if machine::is_root() { "user root;" } else { "" };
-    let (hello, json) = (bench_answers::HELLO, bench_answers::json());
-    format!(
-        "worker_processes 1; daemon off; master_process off; worker_rlimit_nofile 20000; {user}\n\
-         pid {scratch}/nginx.pid; error_log {scratch}/nginx.log;\n\
-         events {{ worker_connections 15000; multi_accept on; }}\n\
-         http {{\n\
-         access_log off; tcp_nodelay on; default_type text/plain;\n\
-         keepalive_requests 1000000000; keepalive_timeout 3600;\n\
-         client_body_temp_path {scratch}/nginx-body; proxy_temp_path {scratch}/nginx-proxy;\n\
-         fastcgi_temp_path {scratch}/nginx-fastcgi; uwsgi_temp_path {scratch}/nginx-uwsgi;\n\
-         scgi_temp_path {scratch}/nginx-scgi;\n\
-         server {{\n\
-         listen 127.0.0.1:{port} backlog=4096;\n\
-         location = /hello {{ return 200 \"{hello}\"; }}\n\
-         location = /json {{ default_type application/json; return 200 '{json}'; }}\n\
-         }} }}\n"
-    )
-}
-
-/// One thread; the answers are files, which is what h2o serves by itself.
-fn h2o_configuration(places: &Places, port: u16) -> String {
-    let user = if machine::is_root() {
-        "user: root\n"
-    } else {
-        ""
-    };
-    format!(
-        "{user}num-threads: 1\nmax-connections: 15000\nhttp1-request-timeout: 3600\n\
-         listen: {{ host: 127.0.0.1, port: {port} }}\n\
-         hosts: {{ default: {{ paths: {{ /: {{ file.dir: {} }} }} }} }}\n",
-        places.www().display()
-    )
-}
-
-/// One thread; answers from memory. haproxy adds no `Date`.
-fn haproxy_configuration(places: &Places, port: u16) -> String {
-    let (hello, json) = (bench_answers::HELLO, places.www().join("json"));
-    format!(
-        "global\n nbthread 1\n maxconn 4000\n\
-         defaults\n mode http\n timeout client 1h\n timeout server 10s\n timeout connect 1s\n\
-         timeout http-keep-alive 1h\n\
-         frontend bench\n bind 127.0.0.1:{port} backlog 4096\n\
-         http-request return status 200 content-type text/plain string \"{hello}\" if {{ path /hello }}\n\
-         http-request return status 200 content-type application/json file {} if {{ path /json }}\n\
-         http-request return status 404\n",
-        json.display()
-    )
 }
 
 #[cfg(test)]
