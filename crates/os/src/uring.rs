@@ -13,6 +13,7 @@ mod operations;
 mod receive_buffers;
 mod ring;
 mod submission;
+mod timer;
 mod turn;
 mod vectored;
 

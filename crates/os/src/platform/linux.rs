@@ -27,9 +27,21 @@ pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = false;
 /// A broken connection is an error of the send, not a signal to the process.
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 
-/// Out of descriptors or memory: accepting is worth another try later.
-pub(crate) const ACCEPT_EXHAUSTED: &[i32] =
-    &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+/// Accepting failed because of the one connection it was to take (gone, or forbidden by a firewall),
+/// so that the next may succeed. Source: accept(2), "Error handling".
+pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[
+    libc::ECONNABORTED,
+    libc::EINTR,
+    libc::EPERM,
+    libc::EPROTO,
+    libc::ENETDOWN,
+    libc::ENOPROTOOPT,
+    libc::EHOSTDOWN,
+    libc::ENONET,
+    libc::EHOSTUNREACH,
+    libc::EOPNOTSUPP,
+    libc::ENETUNREACH,
+];
 
 pub(crate) const PRIVILEGED_PORT_HELP: &str = "use a port above 1023, give the program the \
     capability (`setcap cap_net_bind_service=+ep FILE`), or lower \

@@ -18,8 +18,7 @@ pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = false;
 /// macOS knows no MSG_NOSIGNAL. Rust programs ignore SIGPIPE from their start.
 pub(crate) const SEND_FLAGS: i32 = 0;
 
-pub(crate) const ACCEPT_EXHAUSTED: &[i32] =
-    &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
 
 pub(crate) const PRIVILEGED_PORT_HELP: &str =
     "use a port above 1023, or start the program with the right to bind low ports";

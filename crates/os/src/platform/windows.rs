@@ -23,8 +23,8 @@ pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = true;
 
 pub(crate) const SEND_FLAGS: i32 = 0;
 
-/// WSAEMFILE, WSAENOBUFS.
-pub(crate) const ACCEPT_EXHAUSTED: &[i32] = &[10024, 10055];
+/// WSAEINTR, WSAECONNABORTED, WSAECONNRESET.
+pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[10004, 10053, 10054];
 
 pub(crate) const PRIVILEGED_PORT_HELP: &str =
     "the port is in an excluded range (`netsh int ipv4 show excludedportrange tcp`)";

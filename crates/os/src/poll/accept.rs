@@ -11,7 +11,7 @@ use super::operations::PollOperations;
 use crate::error::SystemError;
 use crate::event::{ACCEPT_PAUSE, Event, Handler};
 use crate::key::ListenerKey;
-use crate::platform::ACCEPT_EXHAUSTED;
+use crate::platform::ACCEPT_TRANSIENT;
 use crate::socket::{ListenAddress, Listener, ListenerFile};
 
 #[derive(Default)]
@@ -160,7 +160,8 @@ impl PollOperations {
                     }
                     return count;
                 }
-                Err(error) if is_exhausted(&error) => {
+                Err(error) if is_transient(&error) => {}
+                Err(error) => {
                     // It stays ready: its queue is not empty, and no event will say so again.
                     self.listeners.paused_until = Some(Instant::now() + ACCEPT_PAUSE);
                     self.listeners.descriptor_was_freed = false;
@@ -172,8 +173,6 @@ impl PollOperations {
                     handler.handle(self, event);
                     return count + 1;
                 }
-                // Of the one connection that was to be accepted, see accept(2): on to the next.
-                Err(_) => {}
             }
         }
         self.listeners.any_ready = true;
@@ -206,10 +205,10 @@ impl Accepting {
     }
 }
 
-fn is_exhausted(error: &io::Error) -> bool {
+fn is_transient(error: &io::Error) -> bool {
     error
         .raw_os_error()
-        .is_some_and(|code| ACCEPT_EXHAUSTED.contains(&code))
+        .is_some_and(|code| ACCEPT_TRANSIENT.contains(&code))
 }
 
 /// Tokens are connections' indexes from below, listeners' from above, and the waker's on top.

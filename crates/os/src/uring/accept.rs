@@ -13,7 +13,7 @@ use super::submission::{self, Operation};
 use crate::error::SystemError;
 use crate::event::ACCEPT_PAUSE;
 use crate::key::ListenerKey;
-use crate::platform::ACCEPT_EXHAUSTED;
+use crate::platform::ACCEPT_TRANSIENT;
 use crate::socket::{Listener, ListenerFile};
 
 #[derive(Default)]
@@ -131,13 +131,12 @@ impl UringOperations {
             return None;
         }
         let code = -result;
-        // Errors of the one connection that was to be accepted, see accept(2), do not concern the
-        // next one. Anything else would come again at once.
-        if result >= 0 || ACCEPT_TRANSIENT.contains(&code) {
+        // What does not pass by itself, as having no descriptors left, would come again at once.
+        let passes = [libc::ECANCELED, libc::EAGAIN].contains(&code);
+        if result >= 0 || passes || ACCEPT_TRANSIENT.contains(&code) {
             self.accept(key);
             return None;
         }
-        debug_assert!(ACCEPT_EXHAUSTED.contains(&code), "accept: {code}");
         self.listeners.paused_until = Some(Instant::now() + ACCEPT_PAUSE);
         self.listeners.descriptor_was_freed = false;
         Some(SystemError {
@@ -176,21 +175,3 @@ impl UringOperations {
         unsafe { self.ring.push(&entry) };
     }
 }
-
-/// The connection was gone before it was accepted, or a firewall forbade it; or we were
-/// interrupted or cancelled.
-const ACCEPT_TRANSIENT: &[i32] = &[
-    libc::ECONNABORTED,
-    libc::EINTR,
-    libc::EAGAIN,
-    libc::ECANCELED,
-    libc::EPERM,
-    libc::EPROTO,
-    libc::ENETDOWN,
-    libc::ENOPROTOOPT,
-    libc::EHOSTDOWN,
-    libc::ENONET,
-    libc::EHOSTUNREACH,
-    libc::EOPNOTSUPP,
-    libc::ENETUNREACH,
-];

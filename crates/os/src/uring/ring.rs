@@ -62,9 +62,11 @@ impl Ring {
                 return;
             }
             drop(queue);
-            // A refusal (EAGAIN, EBUSY) passes: the kernel frees memory, or has moved completions
-            // that overflowed.
-            let _ = self.enter(0);
+            // A shortage of the kernel's passes, and `enter` is no error then. Any other would mean
+            // that the ring is broken, and what is asked of it lost.
+            if let Err(error) = self.enter(0) {
+                panic!("the submission queue cannot be emptied: {error}");
+            }
         }
     }
 

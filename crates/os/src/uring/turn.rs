@@ -7,12 +7,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use io_uring::{cqueue, types};
+use io_uring::cqueue;
 
 use super::operations::UringOperations;
 use super::receive_buffers::{self, ReceiveBuffers};
 use super::ring::{self, Ring};
 use super::submission::{self, Operation};
+use super::timer::{SLACK, Timer};
 use crate::error::SystemError;
 use crate::event::{Event, EventLoop, Handler, LoopSettings, Operations, ReceiveOrder};
 use crate::key::ListenerKey;
@@ -44,16 +45,6 @@ struct Receive {
     has_grown: bool,
 }
 
-/// The one timer of the loop. It stays with the kernel while turns come and go, so that a turn
-/// need not set one: a wait may end early, not late.
-struct Timer {
-    /// Boxed: an entry that points here may have to wait for the next turn, by which time the loop
-    /// may have been moved.
-    duration: Box<types::Timespec>,
-    /// What the timer with the kernel was set to, and when it goes off.
-    armed: Option<(Duration, Instant)>,
-}
-
 impl EventLoop for UringLoop {
     type Operations = UringOperations;
 
@@ -81,10 +72,7 @@ impl EventLoop for UringLoop {
             },
             order: settings.receive_order,
             completions_max: settings.completions_max.max(1),
-            timer: Timer {
-                duration: Box::new(types::Timespec::new()),
-                armed: None,
-            },
+            timer: Timer::new(),
             wake_fd,
         })
     }
@@ -182,7 +170,7 @@ impl UringLoop {
                         unsafe { ring.push(&submission::watch(self.wake_fd)) };
                     }
                 }
-                Operation::Timer => timer.armed = None,
+                Operation::Timer => timer.expired(),
                 Operation::Unwatched => {}
             }
         }
@@ -280,43 +268,6 @@ impl Receive {
             self.has_grown = true;
             self.buffers.grow();
         }
-    }
-}
-
-impl Timer {
-    /// Sees to it that a timer goes off after `timeout` at the latest.
-    #[inline]
-    fn arm(&mut self, ring: &Ring, timeout: Duration) {
-        // The common case, without a look at the clock: it was set to less, and earlier.
-        if self.armed.is_none_or(|(duration, _)| duration > timeout) {
-            self.set(ring, timeout);
-        }
-    }
-
-    #[cold]
-    fn set(&mut self, ring: &Ring, timeout: Duration) {
-        let deadline = Instant::now().checked_add(timeout);
-        let Some(deadline) = deadline else {
-            return;
-        };
-        *self.duration = timeout.into();
-        match self.armed {
-            Some((_, armed)) if armed <= deadline + SLACK => return,
-            Some(_) => {
-                // SAFETY: `duration` is read when the entry is submitted, and lives as long as the
-                // ring is entered.
-                let entry = unsafe { submission::timer_update(&raw const *self.duration) };
-                // SAFETY: as above.
-                unsafe { ring.push(&entry) };
-            }
-            None => {
-                // SAFETY: as above.
-                let entry = unsafe { submission::timer(&raw const *self.duration) };
-                // SAFETY: as above.
-                unsafe { ring.push(&entry) };
-            }
-        }
-        self.armed = Some((timeout, deadline));
     }
 }
 
@@ -420,10 +371,6 @@ const NO_BUFFER: i32 = -libc::ENOBUFS;
 const CANCELLED: i32 = -libc::ECANCELED;
 const INTERRUPTED: i32 = -libc::EINTR;
 const AGAIN: i32 = -libc::EAGAIN;
-
-/// How much longer than asked for a wait may be. Spares setting the timer anew when an owner asks
-/// for the time that is left until some moment, turn after turn.
-const SLACK: Duration = Duration::from_millis(1);
 
 /// Between two looks while the loop ends.
 const END_WAIT: Duration = Duration::from_millis(100);
