@@ -502,21 +502,18 @@ impl<Q> Control<Q> {
         let mut entries = Vec::new();
         let mut hosts = Vec::with_capacity(port.hosts.len());
         for (host, paths) in &port.hosts {
-            let leaves: Vec<_> = paths
-                .iter()
-                .map(|(path, entry)| {
-                    // Where both stand, the registration serves.
-                    let leaf = match &entry.claim {
-                        None => Leaf::RESERVED,
-                        Some(claim) => {
-                            entries.push((Arc::clone(&claim.registration), claim.group));
-                            Leaf::registered(entries.len() - 1)
-                        }
-                    };
-                    (&**path, leaf)
-                })
-                .collect();
-            hosts.push((host, PathTree::new(leaves.into_iter())));
+            let leaves = paths.iter().map(|(path, entry)| {
+                // Where both stand, the registration serves.
+                let leaf = match &entry.claim {
+                    None => Leaf::RESERVED,
+                    Some(claim) => {
+                        entries.push((Arc::clone(&claim.registration), claim.group));
+                        Leaf::registered(entries.len() - 1)
+                    }
+                };
+                (&**path, leaf)
+            });
+            hosts.push((host, PathTree::new(leaves)));
         }
         let Port { scheme, .. } = *port;
         let buckets = Buckets::new(hosts.into_iter());

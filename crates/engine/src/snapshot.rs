@@ -132,7 +132,7 @@ impl<Q> Snapshot<Q> {
         if let Some(entry) = port.entries.get(hosts.fixed.index()) {
             return Outcome::Registered(entry);
         }
-        port.route(hosts, cooked_path)
+        port.search(hosts, cooked_path)
     }
 
     fn port_index(&self, key: PortKey) -> Option<usize> {
@@ -161,7 +161,9 @@ impl<Q> PortTable<Q> {
         &self.entries
     }
 
-    fn route(&self, hosts: HostRoute, cooked_path: &str) -> Outcome<'_, Q> {
+    /// Kept out of line, so that the common case saves no registers for it.
+    #[inline(never)]
+    fn search(&self, hosts: HostRoute, cooked_path: &str) -> Outcome<'_, Q> {
         match self.buckets.winner(hosts, cooked_path) {
             Leaf::RESERVED => Outcome::ReservedOnly,
             Leaf::NONE if hosts.host_is_known => Outcome::UnknownPath,

@@ -167,6 +167,9 @@ impl Buckets {
     }
 
     fn link(&mut self) {
+        if !self.has_subdomains {
+            return;
+        }
         let wider: Vec<_> = self
             .by_name
             .iter()

@@ -49,7 +49,18 @@ struct Node {
 impl PathTree {
     /// A tree of folded paths that begin and end with `/`.
     pub(crate) fn new<'a>(entries: impl Iterator<Item = (&'a str, Leaf)>) -> Self {
-        let mut drafts = vec![Draft::default()];
+        let mut entries = entries.peekable();
+        let mut root = Draft::default();
+        // Most hosts have this and nothing else.
+        if let Some((_, leaf)) = entries.next_if(|(path, _)| *path == "/") {
+            root.leaf = leaf;
+            if entries.peek().is_none() {
+                return Self {
+                    nodes: Box::new([Node::lonely(leaf)]),
+                };
+            }
+        }
+        let mut drafts = vec![root];
         for (path, leaf) in entries {
             let mut at = 0;
             for segment in path.split('/').filter(|segment| !segment.is_empty()) {
@@ -121,6 +132,17 @@ impl PathTree {
             false => children.binary_search_by(|child| compare(&child.segment, segment)),
         };
         found.ok().map(|index| &children[index])
+    }
+}
+
+impl Node {
+    fn lonely(leaf: Leaf) -> Self {
+        Self {
+            segment: Box::default(),
+            leaf,
+            children_start: 0,
+            children_count: 0,
+        }
     }
 }
 
