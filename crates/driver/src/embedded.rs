@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
 use tidegate_httpapi::{
-    ApiError, Application, Backend, ConnectionFilter, Endpoint, GroupProperties, QueueProperties,
+    ApiError, Application, Backend, BackendInfo, ConnectionFilter, Endpoint, GroupProperties, QueueProperties,
     RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties, Timeouts, UrlGroupId,
     UrlPrefix,
 };
@@ -327,6 +327,17 @@ impl Backend for Embedded {
 
     fn connection_count(&self) -> u64 {
         self.shared.connections.count()
+    }
+
+    fn info(&self) -> BackendInfo {
+        let mut info = BackendInfo::default();
+        info.event_loop = Some(match self.io {
+            Io::Uring => "uring",
+            _ => "poll",
+        });
+        info.io_threads = Some(self.workers.len());
+        info.error_log = self.shared.error_log.folder().map(Path::to_path_buf);
+        info
     }
 
     fn stop(&self, deadline: Duration) {

@@ -9,6 +9,7 @@ mod file_name;
 mod line;
 mod writer;
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +66,7 @@ impl ErrorRecord {
 
 /// The log's way in. Shared by all workers.
 pub(crate) struct ErrorLog {
+    folder: Option<PathBuf>,
     /// `None` when nothing is to be written.
     queue: Option<SyncSender<Message>>,
     lost: Arc<AtomicU64>,
@@ -84,6 +86,7 @@ impl ErrorLog {
     pub(crate) fn start(settings: &ErrorLogSettings) -> Self {
         let lost = Arc::new(AtomicU64::new(0));
         let mut log = Self {
+            folder: None,
             queue: None,
             lost: Arc::clone(&lost),
             thread: Mutex::new(None),
@@ -98,12 +101,14 @@ impl ErrorLog {
             TimeZone::UTC
         };
         let writer = Writer::new(settings, zone, lost);
+        let folder = writer.folder().map(Path::to_path_buf);
         let (sender, receiver) = mpsc::sync_channel(RECORDS_WAITING_MAX);
         let spawned = thread::Builder::new()
             .name("tidegate-httperr".to_owned())
             .spawn(move || write_all(&receiver, writer));
         match spawned {
             Ok(thread) => {
+                log.folder = folder;
                 log.queue = Some(sender);
                 log.thread = Mutex::new(Some(thread));
             }
@@ -129,6 +134,11 @@ impl ErrorLog {
         if queue.try_send(message).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Where the files are; none when nothing is written.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// How many records could not be written.

@@ -37,6 +37,18 @@ pub enum Endpoint {
     Unix(PathBuf),
 }
 
+/// What a backend runs on, for whoever looks after it. What it does not know it leaves out.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BackendInfo {
+    /// The event loop, as the settings call it: `uring`, `poll`.
+    pub event_loop: Option<&'static str>,
+    /// Threads that read requests.
+    pub io_threads: Option<usize>,
+    /// The folder of the HTTPERR log; none as well when it is not written.
+    pub error_log: Option<PathBuf>,
+}
+
 /// A driver: in this process, machine-wide, or the system's own.
 pub trait Backend: Send + Sync {
     /// Creates a server session.
@@ -206,6 +218,11 @@ pub trait Backend: Send + Sync {
 
     /// How many connections are open now.
     fn connection_count(&self) -> u64;
+
+    /// What the backend runs on.
+    fn info(&self) -> BackendInfo {
+        BackendInfo::default()
+    }
 
     /// Stops: accepts no more, finishes what is in progress within `deadline`, then closes. Returns
     /// when all threads have ended. Safe to call twice.

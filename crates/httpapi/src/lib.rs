@@ -22,7 +22,7 @@ pub use application::{
     PeerAddress, RespondLater, Responder,
 };
 pub use backend::{
-    Backend, Endpoint, RequestQueueId, ReservationOwner, ServerSessionId, UrlGroupId,
+    Backend, BackendInfo, Endpoint, RequestQueueId, ReservationOwner, ServerSessionId, UrlGroupId,
 };
 pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};
 pub use error::{ApiError, ErrorCode};

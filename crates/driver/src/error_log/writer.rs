@@ -68,6 +68,11 @@ impl Writer {
         }
     }
 
+    /// Where the files are.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Writes a record of `time`; it may stay in the buffer until [`flush`](Self::flush).
     pub(super) fn write(&mut self, time: SystemTime, record: &ErrorRecord) {
         if !self.is_time_to_try(time) {
