@@ -1,17 +1,19 @@
 //! What a worker has beside its connections: clocks, memory, the error log, the way to the others.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tidegate_engine::{ConnectionCount, Counters, HostRoute, PortKey, Snapshot, TimerWheel};
-use tidegate_httpapi::{ConnectionFilter, FieldSpan, PeerAddress, Version};
+use tidegate_httpapi::{ConnectionFilter, PeerAddress, Version};
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
 use tidegate_proto::http1::{Reject, parse_authority};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::connection::receive::ReceivedRequest;
 use crate::connection::respond::Seen;
 use crate::error_log::{ErrorLog, ErrorRecord};
 use crate::mailbox::Mailbox;
@@ -19,6 +21,7 @@ use crate::output::Pool;
 use crate::pending::Ends;
 use crate::queue::Queue;
 use crate::settings::EmbeddedSettings;
+use crate::view::KnownRoute;
 
 /// What all workers share.
 pub(crate) struct Shared {
@@ -34,8 +37,6 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) wheel: TimerWheel<ConnectionKey>,
     pub(crate) pool: Pool,
-    pub(crate) spans: Vec<FieldSpan>,
-    pub(crate) cooked: String,
     pub(crate) counters: Counters,
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
     /// By when all must have ended, once the driver stops.
@@ -54,8 +55,6 @@ impl Core {
             shared,
             mailbox,
             pool: Pool::default(),
-            spans: Vec::new(),
-            cooked: String::new(),
             counters: Counters::default(),
             filter: None,
             draining: None,
@@ -87,12 +86,31 @@ impl Core {
         snapshot: &Snapshot<Queue>,
         operations: &O,
         conn: &mut Connection,
-        host: Option<&[u8]>,
+        request: &ReceivedRequest<'_>,
     ) -> Result<HostRoute, Reject> {
-        if let Some(known) = self.memo.find(snapshot.version(), conn, host) {
-            return Ok(known);
+        let version = snapshot.version();
+        if let Some(known) = request.route.and_then(Cell::get)
+            && known.version == version
+            && known.port == conn.port
+            && known.local == conn.local
+        {
+            return Ok(known.route);
         }
-        self.find_hosts(snapshot, operations, conn, host)
+        let host = request.head.host.map(|span| span.of(request.bytes));
+        let route = match self.memo.find(version, conn, host) {
+            Some(known) => known,
+            None => self.find_hosts(snapshot, operations, conn, host)?,
+        };
+        // Without a host the local address decides, which may differ between connections.
+        if let (Some(kept), Some(_)) = (request.route, host) {
+            kept.set(Some(KnownRoute {
+                version,
+                port: conn.port,
+                local: conn.local,
+                route,
+            }));
+        }
+        Ok(route)
     }
 
     #[cold]

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
 use tidegate_httpapi::{
-    ApiError, Application, Backend, BackendInfo, ConnectionFilter, Endpoint, GroupProperties, QueueProperties,
-    RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties, Timeouts, UrlGroupId,
-    UrlPrefix,
+    ApiError, Application, Backend, BackendInfo, ConnectionFilter, Endpoint, GroupProperties,
+    QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties,
+    Timeouts, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{EventLoop, LoopSettings, Operations, PollLoop, SystemError, uring_available};
 

@@ -19,6 +19,7 @@ mod output;
 mod pending;
 mod queue;
 mod settings;
+mod view;
 mod worker;
 
 pub use embedded::Embedded;

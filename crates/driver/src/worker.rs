@@ -20,11 +20,12 @@ use crate::error_log::ErrorRecord;
 use crate::mailbox::{ListenerId, Mailbox, Message, RequestKey};
 use crate::pending::OwnedExchange;
 use crate::queue::Queue;
+use crate::view::View;
 
 /// A worker's state.
 pub(crate) struct Worker {
     core: Core,
-    snapshot: Arc<Snapshot<Queue>>,
+    view: View,
     connections: Connections,
     listeners: HashMap<ListenerKey, ListenerInfo>,
     /// Memory for the messages taken from the mailbox.
@@ -47,7 +48,7 @@ impl Worker {
     ) -> Self {
         Self {
             core: Core::new(shared, mailbox),
-            snapshot,
+            view: View::new(snapshot),
             connections: Connections::default(),
             listeners: HashMap::new(),
             messages: Vec::new(),
@@ -105,8 +106,8 @@ impl Worker {
             let Some(key) = self.core.wheel.poll(self.core.clock.tick()) else {
                 return;
             };
-            self.with(operations, key, |core, snapshot, operations, conn| {
-                core.due(snapshot, operations, conn);
+            self.with(operations, key, |core, view, operations, conn| {
+                core.due(&view.snapshot, operations, conn);
             });
         }
     }
@@ -117,18 +118,18 @@ impl Worker {
         &mut self,
         operations: &mut O,
         key: ConnectionKey,
-        act: impl FnOnce(&mut Core, &Snapshot<Queue>, &mut O, &mut Connection),
+        act: impl FnOnce(&mut Core, &mut View, &mut O, &mut Connection),
     ) {
         let Some(conn) = self.connections.find(key) else {
             return;
         };
-        act(&mut self.core, &self.snapshot, operations, conn);
+        act(&mut self.core, &mut self.view, operations, conn);
         if conn.gone {
             self.core.unwatch(conn);
             self.core.counters.connections_closed += 1;
             self.connections.remove(key);
         } else {
-            self.core.settle(&self.snapshot, operations, conn);
+            self.core.settle(&self.view.snapshot, operations, conn);
         }
     }
 
@@ -137,14 +138,14 @@ impl Worker {
         &mut self,
         operations: &mut O,
         request: RequestKey,
-        act: impl FnOnce(&mut Core, &Snapshot<Queue>, &mut O, &mut Connection),
+        act: impl FnOnce(&mut Core, &mut View, &mut O, &mut Connection),
     ) {
         self.with(
             operations,
             request.connection,
-            |core, snapshot, operations, conn| {
+            |core, view, operations, conn| {
                 if conn.request == request.request {
-                    act(core, snapshot, operations, conn);
+                    act(core, view, operations, conn);
                 }
             },
         );
@@ -194,7 +195,7 @@ impl Worker {
     }
 
     fn peer_closed<O: Operations>(&mut self, operations: &mut O, key: ConnectionKey) {
-        self.with(operations, key, |core, snapshot, operations, conn| {
+        self.with(operations, key, |core, view, operations, conn| {
             conn.peer_closed = true;
             if conn.ended {
                 core.close(operations, conn);
@@ -208,7 +209,7 @@ impl Worker {
                     core.close_after_output(conn);
                 }
             }
-            core.go_on(snapshot, operations, conn);
+            core.go_on(view, operations, conn);
         });
     }
 
@@ -241,9 +242,9 @@ impl Worker {
             self.failed(operations, key);
             return;
         }
-        self.with(operations, key, |core, snapshot, operations, conn| {
+        self.with(operations, key, |core, view, operations, conn| {
             conn.sending = false;
-            core.go_on(snapshot, operations, conn);
+            core.go_on(view, operations, conn);
         });
     }
 
@@ -259,22 +260,22 @@ impl Worker {
     fn take_message<O: Operations>(&mut self, operations: &mut O, message: Message) {
         match message {
             Message::Respond(request, head, body) => {
-                self.with_application(operations, request, |core, snapshot, operations, conn| {
+                self.with_application(operations, request, |core, view, operations, conn| {
                     core.answer(conn, head, body);
-                    core.go_on(snapshot, operations, conn);
+                    core.go_on(view, operations, conn);
                 });
             }
             Message::Abandon(request) => {
-                self.with_application(operations, request, |core, snapshot, operations, conn| {
+                self.with_application(operations, request, |core, view, operations, conn| {
                     core.abandon(conn);
-                    core.go_on(snapshot, operations, conn);
+                    core.go_on(view, operations, conn);
                 });
             }
             Message::Refuse(request, cause) => {
-                self.with_application(operations, request, |core, snapshot, operations, conn| {
+                self.with_application(operations, request, |core, view, operations, conn| {
                     core.unavailable(operations, conn, cause, Seen::Nothing);
                     if !conn.gone {
-                        core.go_on(snapshot, operations, conn);
+                        core.go_on(view, operations, conn);
                     }
                 });
             }
@@ -285,24 +286,24 @@ impl Worker {
                 });
             }
             Message::ContentWanted(request) => {
-                self.with_request(operations, request, |core, snapshot, operations, conn| {
+                self.with_request(operations, request, |core, view, operations, conn| {
                     core.content_wanted(operations, conn);
-                    core.go_on(snapshot, operations, conn);
+                    core.go_on(view, operations, conn);
                 });
             }
             Message::ContentUnwanted(request) => {
-                self.with_request(operations, request, |core, snapshot, operations, conn| {
+                self.with_request(operations, request, |core, view, operations, conn| {
                     if let Receive::Content(content) = &mut conn.receive {
                         content.channel = None;
                         content.paused = false;
                         core.resume(operations, conn);
-                        core.go_on(snapshot, operations, conn);
+                        core.go_on(view, operations, conn);
                     }
                 });
             }
             Message::StreamReady(request) => {
-                self.with_request(operations, request, |core, snapshot, operations, conn| {
-                    core.go_on(snapshot, operations, conn);
+                self.with_request(operations, request, |core, view, operations, conn| {
+                    core.go_on(view, operations, conn);
                 });
             }
             Message::Dispatch(exchange) => self.dispatch(exchange),
@@ -318,7 +319,7 @@ impl Worker {
                     operations.stop_listening(key);
                 }
             }
-            Message::Snapshot(snapshot) => self.snapshot = snapshot,
+            Message::Snapshot(snapshot) => self.view.snapshot = snapshot,
             Message::Filter(filter) => self.core.filter = filter,
             Message::Count(asker) => {
                 // Whoever asked may have given up waiting.
@@ -333,12 +334,12 @@ impl Worker {
         &mut self,
         operations: &mut O,
         request: RequestKey,
-        act: impl FnOnce(&mut Core, &Snapshot<Queue>, &mut O, &mut Connection),
+        act: impl FnOnce(&mut Core, &mut View, &mut O, &mut Connection),
     ) {
-        self.with_request(operations, request, |core, snapshot, operations, conn| {
+        self.with_request(operations, request, |core, view, operations, conn| {
             if matches!(conn.respond, Respond::Application(_)) {
                 conn.queued = false;
-                act(core, snapshot, operations, conn);
+                act(core, view, operations, conn);
             }
         });
     }
@@ -384,10 +385,10 @@ impl Worker {
             operations.stop_listening(key);
         }
         for key in self.connections.keys() {
-            self.with(operations, key, |core, snapshot, operations, conn| {
+            self.with(operations, key, |core, view, operations, conn| {
                 if conn.is_between_requests() && conn.input.is_empty() && !conn.closing {
                     core.close_after_output(conn);
-                    core.go_on(snapshot, operations, conn);
+                    core.go_on(view, operations, conn);
                 }
             });
         }
@@ -413,13 +414,9 @@ impl<O: Operations> Handler<O> for Worker {
                 position,
             } => {
                 self.core.counters.bytes_received += bytes.len() as u64;
-                self.with(
-                    operations,
-                    connection,
-                    |core, snapshot, operations, conn| {
-                        core.received(snapshot, operations, conn, bytes, position);
-                    },
-                );
+                self.with(operations, connection, |core, view, operations, conn| {
+                    core.received(view, operations, conn, bytes, position);
+                });
             }
             Event::Sent {
                 connection,

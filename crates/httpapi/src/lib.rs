@@ -38,6 +38,6 @@ pub use request::{
 };
 pub use response::{Body, ResponseHead, Transfer, reason_phrase};
 pub use url_prefix::{
-    AddressFault, Host, PrefixError, Scheme, SegmentFault, UrlPrefix, canonical_host_name, fold_case,
-    fold_path,
+    AddressFault, Host, PrefixError, Scheme, SegmentFault, UrlPrefix, canonical_host_name,
+    fold_case, fold_path,
 };

@@ -97,7 +97,7 @@ pub struct RequestHead<'a> {
     /// The bytes that all spans refer to.
     pub bytes: &'a [u8],
     /// The parts of the request line.
-    pub line: RequestLine,
+    pub line: &'a RequestLine,
     /// The field lines.
     pub fields: Fields<'a>,
     /// Percent-decoded path without dot segments, as used for routing.
@@ -162,7 +162,7 @@ impl<'a> RequestHead<'a> {
     pub fn to_owned(&self) -> OwnedRequestHead {
         OwnedRequestHead(Arc::new(Owned {
             bytes: self.bytes.into(),
-            line: self.line,
+            line: *self.line,
             fields: self.fields.spans().into(),
             cooked_path: (self.cooked_path.as_bytes() != self.raw_path())
                 .then(|| self.cooked_path.into()),
@@ -199,7 +199,7 @@ impl OwnedRequestHead {
         let owned = &*self.0;
         RequestHead {
             bytes: &owned.bytes,
-            line: owned.line,
+            line: &owned.line,
             fields: Fields::new(&owned.bytes, &owned.fields),
             cooked_path: match &owned.cooked_path {
                 Some(cooked) => cooked,

@@ -3,6 +3,7 @@
 //! A request takes this way: parsed, its path cooked, routed, let into its group, then either answered
 //! on the spot (HighPerf) or put into its queue (Classic).
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::inline::{InlineContent, InlineExchange};
 use crate::mailbox::RequestKey;
 use crate::pending::{Closed, OwnedExchange, Pending};
 use crate::queue::{Admission, Queue};
+use crate::view::{KnownRoute, View};
 
 impl Core {
     /// Takes bytes that were received. `position`: how many connections had bytes before this one in
@@ -31,14 +33,14 @@ impl Core {
     #[inline]
     pub(crate) fn received<O: Operations>(
         &mut self,
-        snapshot: &Snapshot<Queue>,
+        view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
         bytes: &[u8],
         position: u32,
     ) {
         if conn.input.is_empty() {
-            let consumed = self.take(snapshot, operations, conn, bytes, position);
+            let consumed = self.take(view, operations, conn, bytes, position);
             if consumed < bytes.len() && !conn.gone {
                 self.keep(conn, &bytes[consumed..]);
             }
@@ -49,7 +51,7 @@ impl Core {
                 && conn.input_wanted == 0
                 && !worth_parsing(&conn.input, before, &self.shared.settings.request_limits);
             if !waits_for_line {
-                self.take_input(snapshot, operations, conn, position);
+                self.take_input(view, operations, conn, position);
             }
         }
         if conn.gone {
@@ -65,7 +67,7 @@ impl Core {
     /// Goes on with what was received earlier, after something else has changed.
     pub(crate) fn go_on<O: Operations>(
         &mut self,
-        snapshot: &Snapshot<Queue>,
+        view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
     ) {
@@ -75,7 +77,7 @@ impl Core {
                 break;
             }
             let before = (conn.input.len(), conn.request);
-            self.take_input(snapshot, operations, conn, 0);
+            self.take_input(view, operations, conn, 0);
             if conn.gone || (conn.input.len(), conn.request) == before {
                 break;
             }
@@ -98,14 +100,14 @@ impl Core {
 
     fn take_input<O: Operations>(
         &mut self,
-        snapshot: &Snapshot<Queue>,
+        view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
         position: u32,
     ) {
         let mut input = std::mem::take(&mut conn.input);
         let start = std::mem::take(&mut conn.input_start);
-        let consumed = start + self.take(snapshot, operations, conn, &input[start..], position);
+        let consumed = start + self.take(view, operations, conn, &input[start..], position);
         if conn.gone || consumed >= input.len() {
             self.pool.put(input);
             return;
@@ -150,7 +152,7 @@ impl Core {
     /// Takes requests and content from `bytes` as far as may be now. Says how many it has taken.
     fn take<O: Operations>(
         &mut self,
-        snapshot: &Snapshot<Queue>,
+        view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
         bytes: &[u8],
@@ -170,7 +172,7 @@ impl Core {
                     {
                         break;
                     }
-                    self.take_head(snapshot, operations, conn, rest, position)
+                    self.take_head(view, operations, conn, rest, position)
                 }
             };
             if taken == 0 {
@@ -185,44 +187,74 @@ impl Core {
     #[inline]
     fn take_head<O: Operations>(
         &mut self,
-        snapshot: &Snapshot<Queue>,
+        view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
         bytes: &[u8],
         position: u32,
     ) -> usize {
-        let mut spans = std::mem::take(&mut self.spans);
-        let mut cooked = std::mem::take(&mut self.cooked);
         conn.input_wanted = 0;
-        let parsed = parse_head(bytes, &self.shared.settings.request_limits, &mut spans);
-        let taken = match parsed {
-            Parsed::Incomplete => 0,
-            Parsed::Head(head) => {
-                let fields = Fields::new(bytes, &spans);
-                let request = ReceivedRequest {
-                    bytes,
-                    head: &head,
-                    fields,
-                    position,
-                };
-                match self.serve(snapshot, operations, conn, &request, &mut cooked) {
-                    Ok(taken) => taken,
-                    Err(refused) => {
-                        self.refuse(operations, conn, refused, Seen::Head(&head.line, bytes));
-                        bytes.len()
+        let View {
+            snapshot,
+            heads,
+            spans,
+            cooked,
+        } = view;
+        let parsed;
+        let request = match heads.find(bytes) {
+            Some(known) => ReceivedRequest {
+                bytes,
+                head: &known.head,
+                fields: Fields::new(bytes, &known.spans),
+                cooked_path: &known.cooked_path,
+                route: Some(&known.route),
+                position,
+            },
+            None => {
+                parsed = match parse_head(bytes, &self.shared.settings.request_limits, spans) {
+                    Parsed::Incomplete => return 0,
+                    Parsed::Head(head) => head,
+                    Parsed::Reject { reason, seen } => {
+                        conn.asked = Asked::UNKNOWN;
+                        let seen = Seen::Line(&seen, bytes);
+                        self.refuse(operations, conn, Refused::Reject(reason), seen);
+                        return bytes.len();
                     }
+                };
+                let raw_path = parsed.line.path.of(bytes);
+                let cooked_path = if parsed.path_is_plain {
+                    std::str::from_utf8(raw_path).unwrap_or_default()
+                } else {
+                    cooked.clear();
+                    let limits = &self.shared.settings.request_limits;
+                    if let Err(reason) = cook_path(raw_path, limits, cooked) {
+                        conn.asked = Asked::of(&parsed);
+                        let seen = Seen::Head(&parsed.line, bytes);
+                        self.refuse(operations, conn, Refused::Reject(reason), seen);
+                        return bytes.len();
+                    }
+                    cooked
+                };
+                heads.learn(&bytes[..parsed.head_bytes], &parsed, spans, cooked_path);
+                ReceivedRequest {
+                    bytes,
+                    head: &parsed,
+                    fields: Fields::new(bytes, spans),
+                    cooked_path,
+                    route: None,
+                    position,
                 }
             }
-            Parsed::Reject { reason, seen } => {
-                conn.asked = Asked::UNKNOWN;
-                let seen = Seen::Line(&seen, bytes);
-                self.refuse(operations, conn, Refused::Reject(reason), seen);
+        };
+        conn.asked = Asked::of(request.head);
+        match self.serve(snapshot, operations, conn, &request) {
+            Ok(taken) => taken,
+            Err(refused) => {
+                let seen = Seen::Head(&request.head.line, bytes);
+                self.refuse(operations, conn, refused, seen);
                 bytes.len()
             }
-        };
-        self.spans = spans;
-        self.cooked = cooked;
-        taken
+        }
     }
 
     /// Brings a parsed request to its application. Says how many bytes it took; 0: more are needed.
@@ -233,26 +265,10 @@ impl Core {
         operations: &mut O,
         conn: &mut Connection,
         request: &ReceivedRequest<'_>,
-        cooked: &mut String,
     ) -> Result<usize, Refused> {
         let ReceivedRequest { bytes, head, .. } = *request;
-        conn.asked = Asked {
-            version: head.line.version,
-            head_request: head.head_request,
-            close: head.close,
-            awaits_continue: head.expects_continue,
-        };
-        let raw_path = head.line.path.of(bytes);
-        let cooked_path = if head.path_is_plain {
-            std::str::from_utf8(raw_path).unwrap_or_default()
-        } else {
-            cooked.clear();
-            cook_path(raw_path, &self.shared.settings.request_limits, cooked)?;
-            cooked
-        };
-        let host = head.host.map(|span| span.of(bytes));
-        let hosts = self.hosts(snapshot, operations, conn, host)?;
-        let entry = match snapshot.route(hosts, cooked_path) {
+        let hosts = self.hosts(snapshot, operations, conn, request)?;
+        let entry = match snapshot.route(hosts, request.cooked_path) {
             Outcome::Registered(entry) => entry,
             Outcome::ReservedOnly => return Err(Refused::Unavailable(Unavailable::ReservedOnly)),
             Outcome::UnknownPath => return Err(Refused::NotFound),
@@ -273,9 +289,9 @@ impl Core {
         self.counters.requests += 1;
         let head = RequestHead {
             bytes: &bytes[..head.head_bytes],
-            line: head.line,
+            line: &head.line,
             fields: request.fields,
-            cooked_path,
+            cooked_path: request.cooked_path,
             framing: head.framing,
             expects_continue: head.expects_continue,
             registration: &entry.registration,
@@ -511,11 +527,14 @@ impl Core {
 
 /// A request as the parser found it.
 #[derive(Clone, Copy)]
-struct ReceivedRequest<'a> {
+pub(crate) struct ReceivedRequest<'a> {
     /// All bytes there are, from its first.
-    bytes: &'a [u8],
-    head: &'a ParsedHead,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) head: &'a ParsedHead,
     fields: Fields<'a>,
+    cooked_path: &'a str,
+    /// Where the same head was routed last, when it came before.
+    pub(crate) route: Option<&'a Cell<Option<KnownRoute>>>,
     position: u32,
 }
 

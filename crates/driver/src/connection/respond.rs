@@ -9,7 +9,8 @@ use tidegate_httpapi::{
 };
 use tidegate_os::Operations;
 use tidegate_proto::http1::{
-    PartialLine, ResponseContext, SentFraming, encode_error_page, encode_head, encode_interim,
+    ParsedHead, PartialLine, ResponseContext, SentFraming, encode_error_page, encode_head,
+    encode_interim,
 };
 
 use crate::connection::receive::Refused;
@@ -316,6 +317,15 @@ pub(crate) enum Seen<'a> {
 }
 
 impl Asked {
+    pub(crate) fn of(head: &ParsedHead) -> Self {
+        Self {
+            version: head.line.version,
+            head_request: head.head_request,
+            close: head.close,
+            awaits_continue: head.expects_continue,
+        }
+    }
+
     /// What is assumed of a peer before its request is understood.
     pub(crate) const UNKNOWN: Self = Self {
         version: Version::Http11,
