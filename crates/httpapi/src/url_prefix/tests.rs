@@ -261,3 +261,78 @@ fn messages_name_the_value_and_the_way_out() {
         "address \"0.0.0.0\" of a URL prefix is no local address, write * for every address"
     );
 }
+
+/// Whatever is pieced together: no panic, and what is accepted has one canonical form.
+#[test]
+fn random_text_is_refused_or_has_a_canonical_form() {
+    const PIECES: [&str; 40] = [
+        "http://",
+        "https://",
+        "HTTP://",
+        "://",
+        "/",
+        "//",
+        ":",
+        "::",
+        "80",
+        "0",
+        "65535",
+        "65536",
+        "+",
+        "*",
+        "*.",
+        ".",
+        "..",
+        "[",
+        "]",
+        "[::1]",
+        "::1",
+        "10.0.0.4",
+        "0x7f",
+        "192.",
+        "h",
+        "A-b",
+        "localhost",
+        "ü",
+        "ß",
+        "漢",
+        "１",
+        "＊",
+        "\u{200d}",
+        "\u{fffd}",
+        "\0",
+        "?",
+        "#",
+        "\\",
+        " ",
+        "%2F",
+    ];
+    let mut state = 1_u64;
+    let mut below = |end: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 33) as usize % end
+    };
+    let mut accepted = 0;
+    for _ in 0..200_000 {
+        let start = if below(4) > 0 { "http://" } else { "" };
+        let mut text = start.to_owned();
+        for _ in 0..below(9) {
+            text += PIECES[below(PIECES.len())];
+        }
+        let Ok(prefix) = UrlPrefix::parse(&text) else {
+            continue;
+        };
+        accepted += 1;
+        let canonical = prefix.to_string();
+        let again = UrlPrefix::parse(&canonical);
+        assert_eq!(again.as_ref(), Ok(&prefix), "{text:?}");
+        assert_eq!(
+            again.map(|again| again.to_string()),
+            Ok(canonical),
+            "{text:?}"
+        );
+    }
+    assert!(accepted > 100, "only {accepted} accepted");
+}
