@@ -49,7 +49,7 @@ pub fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Reject> {
             return Err(Reject::HostMappedAddress);
         }
         let port = match after.strip_prefix(':') {
-            Some(port) => Some(parse_port(port.as_bytes())?),
+            Some(port) => Some(parse_port(port)?),
             None if after.is_empty() => None,
             None => return Err(Reject::HostMalformed),
         };
@@ -60,7 +60,7 @@ pub fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Reject> {
         });
     }
     let (host, port) = match text.split_once(':') {
-        Some((host, port)) => (host, Some(parse_port(port.as_bytes())?)),
+        Some((host, port)) => (host, Some(parse_port(port)?)),
         None => (text, None),
     };
     if !is_name(host.as_bytes()) {
@@ -79,7 +79,7 @@ pub(super) fn check(view: &[u8], span: Span) -> Result<(), Reject> {
     let name_len = usual_name_len(view.get(span.start as usize..).unwrap_or_default());
     match host.get(name_len..) {
         Some([]) if !host.is_empty() => Ok(()),
-        Some([b':', port @ ..]) if name_len != 0 => parse_port(port).map(|_| ()),
+        Some([b':', port @ ..]) if name_len != 0 && is_port(port) => Ok(()),
         _ => check_unusual(host),
     }
 }
@@ -106,16 +106,23 @@ fn check_unusual(host: &[u8]) -> Result<(), Reject> {
     parse_authority(host).map(|_| ())
 }
 
+fn parse_port(digits: &str) -> Result<u16, Reject> {
+    if is_port(digits.as_bytes()) {
+        digits.parse().map_err(|_| Reject::HostMalformed)
+    } else {
+        Err(Reject::HostMalformed)
+    }
+}
+
+/// Whether this is a number from 1 to 65535 without leading zeros.
 #[inline(always)]
-fn parse_port(digits: &[u8]) -> Result<u16, Reject> {
-    if digits.is_empty() || digits.len() > 5 || digits[0] == b'0' {
-        return Err(Reject::HostMalformed);
-    }
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Reject::HostMalformed);
-    }
-    let add = |port: u32, digit: &u8| port * 10 + u32::from(digit - b'0');
-    u16::try_from(digits.iter().fold(0, add)).map_err(|_| Reject::HostMalformed)
+fn is_port(digits: &[u8]) -> bool {
+    let in_range = match digits.len() {
+        1..=4 => true,
+        5 => digits <= &b"65535"[..],
+        _ => false,
+    };
+    in_range && digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit)
 }
 
 /// Whether this is a registered name of RFC 3986 §3.2.2, and not empty.

@@ -1,7 +1,7 @@
 //! A field line: name, colon, value, CR LF.
 //!
-//! Used for header sections and trailer sections. [`parse`] takes the usual line in few
-//! instructions; [`parse_whole`] takes every line that is right, and names the rule that a wrong one
+//! Used for header sections and trailer sections. [`parse_usual`] takes the usual line in
+//! few instructions; [`parse`] takes every line that is right, and names the rule that a wrong one
 //! breaks. It decides by whole lines only, so the answer does not depend on how the bytes came in.
 //! Source: RFC 9112 §5, RFC 9110 §5.
 
@@ -20,50 +20,48 @@ pub(super) enum FieldLine<'a> {
     End(&'a [u8]),
 }
 
-/// Parses the line that `rest`, the end of `view`, begins with. Spans count from the start of `view`.
+/// Parses the line that `rest`, the end of `view`, begins with, if it is a usual one: a short name of
+/// letters, digits and `-`, one blank, a value without TAB or blanks around it, and not empty.
+///
+/// Spans count from the start of `view`.
 #[inline(always)]
-pub(super) fn parse<'a>(
-    view: &'a [u8],
-    rest: &'a [u8],
-    limits: &RequestLimits,
-) -> Result<FieldLine<'a>, Stop> {
-    if let Some((field, after)) = parse_usual(view, rest, field_bytes_max(limits)) {
-        return Ok(FieldLine::Field(field, after));
-    }
-    match rest.split_first_chunk() {
-        Some((b"\r\n", after)) => Ok(FieldLine::End(after)),
-        _ => parse_whole(view, rest, limits),
-    }
-}
-
-/// Parses a usual line: a short name of letters, digits and `-`, one blank, a value without TAB or
-/// blanks around it.
-#[inline(always)]
-fn parse_usual<'a>(
+pub(super) fn parse_usual<'a>(
     view: &[u8],
     rest: &'a [u8],
     line_bytes_max: usize,
 ) -> Option<(FieldSpan, &'a [u8])> {
-    let block: &[u8; BLOCK] = rest.first_chunk()?;
+    // With two bytes more than a block, a name of a block's length has its colon and blank, too.
+    let beginning: &[u8; BLOCK + 2] = rest.first_chunk()?;
+    let block = beginning.first_chunk()?;
     let name_len = first_not(Block::new(block).name_bytes());
-    let (colon, after_name) = rest.get(name_len..)?.split_first_chunk()?;
-    if colon != b": " || name_len == 0 {
-        return None;
-    }
-    let value_len = value_len(view, after_name)?;
-    let (value, after_value) = after_name.split_at_checked(value_len)?;
-    let (line_end, after) = after_value.split_first_chunk()?;
-    if line_end != b"\r\n"
-        || name_len + 2 + value_len > line_bytes_max
-        || value.first() == Some(&b' ')
-        || value.last() == Some(&b' ')
+    let value = &rest[name_len + 2..];
+    if beginning[name_len..name_len + 2] != *b": " || name_len == 0 || value.first() == Some(&b' ')
     {
         return None;
     }
-    let start = view.len() - rest.len();
+    let mut left = value;
+    let (len_in_left, after) = loop {
+        let Some(next) = left.first_chunk::<{ BLOCK + 1 }>() else {
+            break last_value_end(view, left)?;
+        };
+        let controls = Block::new(next.first_chunk()?).controls();
+        if controls != 0 {
+            let len = controls.trailing_zeros() as usize % BLOCK;
+            if next[len..len + 2] != *b"\r\n" {
+                return None;
+            }
+            break (len, &left[len + 2..]);
+        }
+        left = &left[BLOCK..];
+    };
+    let value_len = value.len() - left.len() + len_in_left;
+    let value_start = view.len() - value.len();
+    if name_len + 2 + value_len > line_bytes_max || view[value_start + value_len - 1] == b' ' {
+        return None;
+    }
     let field = FieldSpan {
-        name_start: start as u32,
-        value_start: (start + name_len + 2) as u32,
+        name_start: (view.len() - rest.len()) as u32,
+        value_start: value_start as u32,
         value_len: value_len as u32,
         name_len: name_len as u16,
         known: known_field(block, name_len),
@@ -71,20 +69,15 @@ fn parse_usual<'a>(
     Some((field, after))
 }
 
-/// How many of the bytes of `rest`, the end of `view`, come before the first control character.
-#[inline(always)]
-fn value_len(view: &[u8], rest: &[u8]) -> Option<usize> {
-    let mut left = rest;
-    while let Some((block, after)) = left.split_first_chunk() {
-        let controls = Block::new(block).controls();
-        if controls != 0 {
-            return Some(rest.len() - left.len() + controls.trailing_zeros() as usize);
-        }
-        left = after;
-    }
-    // Fewer than a block are left: take the last block, without the bytes seen already.
-    let controls = Block::new(view.last_chunk()?).controls() >> (BLOCK - left.len());
-    (controls != 0).then(|| rest.len() - left.len() + controls.trailing_zeros() as usize)
+/// The length of a value, and what is behind its CR LF, where less than a block is left of `view`.
+#[inline(never)]
+fn last_value_end<'a>(view: &[u8], left: &'a [u8]) -> Option<(usize, &'a [u8])> {
+    // The last block of the view reaches back to bytes that were seen already.
+    let seen = BLOCK.checked_sub(left.len())?;
+    let controls = Block::new(view.last_chunk()?).controls() >> seen;
+    let (_, end) = left.split_at_checked(controls.trailing_zeros() as usize)?;
+    let after = end.strip_prefix(b"\r\n")?;
+    Some((left.len() - end.len(), after))
 }
 
 /// The field that a short name of letters, digits and `-` stands for. `block` begins with it.
@@ -163,7 +156,7 @@ const NT: u16 = word(b"nt") as u16;
 ///
 /// The line's length comes first, as it may be known before the line's end.
 #[inline(never)]
-fn parse_whole<'a>(
+pub(super) fn parse<'a>(
     view: &'a [u8],
     rest: &'a [u8],
     limits: &RequestLimits,

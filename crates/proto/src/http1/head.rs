@@ -66,8 +66,9 @@ pub fn parse_head(bytes: &[u8], limits: &RequestLimits, spans: &mut Vec<FieldSpa
     spans.clear();
     let head_bytes_max = limits.head_bytes_max as usize;
     let view = &bytes[..bytes.len().min(head_bytes_max)];
-    match parse(view, limits, spans) {
-        Ok(head) => Parsed::Head(head),
+    let mut head = ParsedHead::EMPTY;
+    match parse(view, limits, spans, &mut head) {
+        Ok(()) => Parsed::Head(head),
         Err(Stop::Incomplete) if view.len() < head_bytes_max => Parsed::Incomplete,
         Err(stop) => refused(view, stop),
     }
@@ -120,6 +121,8 @@ impl From<Reject> for Stop {
 #[derive(Default)]
 struct Seen {
     host: Option<Span>,
+    /// Whether there was any of the following.
+    others: bool,
     lengths: Lengths,
     transfer_encodings: u32,
     chunked: bool,
@@ -134,31 +137,20 @@ fn parse(
     view: &[u8],
     limits: &RequestLimits,
     spans: &mut Vec<FieldSpan>,
-) -> Result<ParsedHead, Stop> {
+    head: &mut ParsedHead,
+) -> Result<(), Stop> {
     // RFC 9112 §2.2: blank lines before a request line are skipped.
     let line = match view.first() {
         Some(b'\r') => &view[blank_lines_len(view)..],
         _ => view,
     };
-    let mut head = ParsedHead::EMPTY;
-    let (verb, mut rest) = request_line::parse(view, line, limits, &mut head)?;
+    let (verb, rest) = request_line::parse(view, line, limits, head)?;
     head.head_request = verb == Verb::Head;
     let mut seen = Seen::default();
-    rest = loop {
-        match field_line::parse(view, rest, limits)? {
-            FieldLine::Field(field, after) => {
-                if is_looked_at(field.known) {
-                    seen.look_at(view, &field)?;
-                }
-                spans.push(field);
-                rest = after;
-            }
-            FieldLine::End(after) => break after,
-        }
-    };
+    let rest = seen.take_fields(view, rest, limits, spans)?;
     head.head_bytes = view.len() - rest.len();
-    seen.finish(view, verb, &mut head)?;
-    Ok(head)
+    seen.finish(view, verb, head)?;
+    Ok(())
 }
 
 impl ParsedHead {
@@ -183,33 +175,75 @@ impl ParsedHead {
     };
 }
 
-#[inline(always)]
-fn is_looked_at(known: KnownField) -> bool {
-    use KnownField::{Connection, ContentLength, Expect, Host, TransferEncoding, Upgrade};
-    matches!(
-        known,
-        Host | ContentLength | TransferEncoding | Connection | Expect | Upgrade
-    )
-}
-
 impl Seen {
+    /// Takes the field lines that `rest` begins with. Returns what is behind the header section.
+    // Not inlined: it needs all registers.
+    #[inline(never)]
+    fn take_fields<'a>(
+        &mut self,
+        view: &'a [u8],
+        mut rest: &'a [u8],
+        limits: &RequestLimits,
+        spans: &mut Vec<FieldSpan>,
+    ) -> Result<&'a [u8], Stop> {
+        let line_bytes_max = field_bytes_max(limits);
+        loop {
+            if let Some((field, after)) = field_line::parse_usual(view, rest, line_bytes_max) {
+                self.look_at(view, &field)?;
+                spans.push(field);
+                rest = after;
+            } else if let Some((b"\r\n", after)) = rest.split_first_chunk() {
+                return Ok(after);
+            } else {
+                rest = self.take_unusual(view, rest, limits, spans)?;
+            }
+        }
+    }
+
     #[inline(always)]
     fn look_at(&mut self, view: &[u8], field: &FieldSpan) -> Result<(), Reject> {
+        use KnownField::{Connection, ContentLength, Expect, Host, TransferEncoding, Upgrade};
         let span = Span {
             start: field.value_start,
             len: field.value_len,
         };
-        if field.known == KnownField::Host {
-            if self.host.replace(span).is_some() {
-                return Err(Reject::HostRepeated);
+        match field.known {
+            Host if self.host.is_some() => Err(Reject::HostRepeated),
+            Host => {
+                self.host = Some(span);
+                authority::check(view, span)
             }
-            return Ok(());
+            ContentLength | TransferEncoding | Connection | Expect | Upgrade => {
+                self.look_at_other(field.known, span.of(view))
+            }
+            _ => Ok(()),
         }
-        self.look_at_other(field.known, span.of(view))
+    }
+
+    /// Takes a line that is not usual.
+    #[cold]
+    #[inline(never)]
+    fn take_unusual<'a>(
+        &mut self,
+        view: &'a [u8],
+        rest: &'a [u8],
+        limits: &RequestLimits,
+        spans: &mut Vec<FieldSpan>,
+    ) -> Result<&'a [u8], Stop> {
+        match field_line::parse(view, rest, limits)? {
+            FieldLine::Field(field, after) => {
+                self.look_at(view, &field)?;
+                spans.push(field);
+                Ok(after)
+            }
+            // The caller has looked for it.
+            FieldLine::End(_) => Err(Stop::Incomplete),
+        }
     }
 
     #[inline(never)]
     fn look_at_other(&mut self, known: KnownField, value: &[u8]) -> Result<(), Reject> {
+        self.others = true;
         match known {
             KnownField::ContentLength => self.lengths.add(value)?,
             KnownField::TransferEncoding => {
@@ -232,12 +266,20 @@ impl Seen {
     #[inline(always)]
     fn finish(&self, view: &[u8], verb: Verb, head: &mut ParsedHead) -> Result<(), Reject> {
         let is_http_10 = head.line.version == Version::Http10;
-        match self.host {
-            Some(host) => authority::check(view, host)?,
-            None if is_http_10 => {}
-            None => return Err(Reject::HostMissing),
+        if self.host.is_none() && !is_http_10 {
+            return Err(Reject::HostMissing);
         }
         head.host = self.host;
+        // Nearly all that is asked with GET says no more.
+        if self.others || is_http_10 || verb == Verb::WithContent || head.line.authority.is_some() {
+            return self.finish_unusual(view, verb, head);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn finish_unusual(&self, view: &[u8], verb: Verb, head: &mut ParsedHead) -> Result<(), Reject> {
+        let is_http_10 = head.line.version == Version::Http10;
         if let Some(authority) = head.line.authority {
             // RFC 9112 §3.2.2: an absolute target's authority replaces the Host field.
             authority::check(view, authority)?;
@@ -256,7 +298,6 @@ impl Seen {
     }
 
     /// How the content is framed. RFC 9112 §6.3, without its leniencies.
-    #[inline(always)]
     fn framing(&self, verb: Verb, version: Version) -> Result<ContentFraming, Reject> {
         if self.transfer_encodings != 0 {
             return self.transfer_encoding(version);
@@ -268,7 +309,6 @@ impl Seen {
         }
     }
 
-    #[inline(never)]
     fn transfer_encoding(&self, version: Version) -> Result<ContentFraming, Reject> {
         // RFC 9112 §6.1: both together may be an attempt at request smuggling. We refuse it, though
         // the standard would allow going by Transfer-Encoding.

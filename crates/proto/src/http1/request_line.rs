@@ -62,7 +62,7 @@ fn parse_usual<'a>(
     head.line.method = span(start, method_len);
     head.line.target = span(target_start, target_len);
     head.line.path = head.line.target;
-    head.path_is_plain = target_len <= plain_max(limits);
+    head.path_is_plain = is_short(target_len, limits);
     if is_special {
         divide_path(view, target_start, limits, head).ok()?;
     }
@@ -134,7 +134,7 @@ fn divide_path(
     head.line.path = span(path_start, path.len());
     head.line.query =
         question.map(|question| span(path_start + question + 1, bytes.len() - question - 1));
-    head.path_is_plain = is_plain(path) && path.len() <= plain_max(limits);
+    head.path_is_plain = is_plain(path) && is_short(path.len(), limits);
     Ok(())
 }
 
@@ -150,12 +150,12 @@ fn is_plain(path: &[u8]) -> bool {
     dull && path.first() == Some(&b'/')
 }
 
-/// A path no longer than this breaks no limit on segments.
+/// Whether a path of this length, which is not 0, is too short to break a limit on segments.
 #[inline(always)]
-fn plain_max(limits: &RequestLimits) -> usize {
+fn is_short(path_len: usize, limits: &RequestLimits) -> bool {
     // 0 is unlimited, so it is the largest.
-    let max = |limit: u32| limit.wrapping_sub(1);
-    (max(limits.segment_chars_max).min(max(limits.segments_max)) as usize).saturating_add(1)
+    let within = |limit: u32| path_len - 1 <= limit.wrapping_sub(1) as usize;
+    within(limits.segment_chars_max) && within(limits.segments_max)
 }
 
 /// Parses the line that `rest` begins with, whatever it is; the rules are all here.

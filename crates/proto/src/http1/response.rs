@@ -84,16 +84,12 @@ pub fn encode_head(
         out.extend_from_slice(context.server_token.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    date_line(out, context.date);
     encoded.close |= !context.keep_alive
         || head.close
         || application.close
         || context.version == Version::Http10;
-    if encoded.close && head.status != SWITCHING_PROTOCOLS {
-        out.extend_from_slice(b"Connection: close\r\n\r\n");
-    } else {
-        out.extend_from_slice(b"\r\n");
-    }
+    let closes = encoded.close && head.status != SWITCHING_PROTOCOLS;
+    end_lines(out, context.date, closes);
     encoded
 }
 
@@ -307,30 +303,44 @@ pub(super) fn field_line(out: &mut Vec<u8>, name: &str, parts: &[&[u8]]) {
 
 #[inline(always)]
 fn length_line(out: &mut Vec<u8>, length: u64) {
-    const NAME: &[u8; 16] = b"Content-Length: ";
-    const END: usize = NAME.len() + 20;
-    let mut line = [0; END + 2];
-    line[END..].copy_from_slice(b"\r\n");
-    let mut start = END;
-    let mut rest = length;
-    loop {
-        start -= 1;
-        line[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    let start = start - NAME.len();
-    line[start..start + NAME.len()].copy_from_slice(NAME);
-    out.extend_from_slice(&line[start..]);
+    let Ok(small @ 0..10_000) = u32::try_from(length) else {
+        return long_length_line(out, length);
+    };
+    // The digits are written with leading zeros, which are shifted out.
+    let digit = |divisor: u32| u64::from(small / divisor % 10 + u32::from(b'0'));
+    let digits = digit(1000) | digit(100) << 8 | digit(10) << 16 | digit(1) << 24;
+    let zeros = u32::from(small < 1000) + u32::from(small < 100) + u32::from(small < 10);
+    let line_end = u64::from_le_bytes(*b"\0\0\0\0\r\n\0\0");
+    let mut line = *b"Content-Length: ........";
+    line[16..].copy_from_slice(&((digits | line_end) >> (8 * zeros)).to_le_bytes());
+    out.extend_from_slice(&line);
+    out.truncate(out.len() - 2 - zeros as usize);
 }
 
+#[inline(never)]
+fn long_length_line(out: &mut Vec<u8>, length: u64) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = length;
+    while rest != 0 || start == digits.len() {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    field_line(out, "Content-Length", &[&digits[start..]]);
+}
+
+/// Appends the last lines: `Date`, perhaps `Connection: close`, and the empty one.
 #[inline(always)]
-fn date_line(out: &mut Vec<u8>, date: &[u8; 29]) {
-    let mut line = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-    line[6..35].copy_from_slice(date);
-    out.extend_from_slice(&line);
+fn end_lines(out: &mut Vec<u8>, date: &[u8; 29], closes: bool) {
+    // All in one piece, the end of which is taken off.
+    let mut lines = *b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n";
+    lines[6..35].copy_from_slice(date);
+    out.extend_from_slice(&lines);
+    if closes {
+        out.truncate(out.len() - 2);
+        out.extend_from_slice(b"Connection: close\r\n\r\n");
+    }
 }
 
 /// The fields that are not copied as they are.
