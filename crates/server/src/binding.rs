@@ -1,0 +1,295 @@
+//! Bindings: where a server listens and which part of the URL space it serves there.
+//!
+//! Text becomes a [`Binding`] here, once; nothing listens yet. Which host forms exist and how they
+//! rank is [`UrlPrefix`]'s matter. Source: the component's Host, Port and Bindings properties.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use tidegate_httpapi::{PrefixError, UrlPrefix};
+
+/// One endpoint of a server: a URL prefix, or a Unix socket and the path served there.
+///
+/// Written as a whole prefix, `http://+:8080/api/`, or as `unix:/run/app.sock`; the latter may name a
+/// path after another colon, `unix:/run/app.sock:/api/`. In a settings file it may also be a table
+/// with `host`, `port` and `path`, or `unix` and `path`, and with `context`.
+///
+/// ```
+/// # fn main() -> Result<(), tidegate::BindingError> {
+/// let api: tidegate::Binding = "http://localhost:8080/api/".parse()?;
+/// assert_eq!(api, tidegate::Binding::new("localhost", 8080, "/api/")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Binding {
+    place: Place,
+    context: u64,
+}
+
+/// Where a binding listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    Prefix(UrlPrefix),
+    Unix { socket: PathBuf, path: Box<str> },
+}
+
+impl Binding {
+    /// Plain HTTP on `host` and `port`, for the URLs under `path`.
+    ///
+    /// `host` is a name, an address, `+` or `*`. `0.0.0.0` and `::`, which are no hosts that a URL
+    /// could name, mean `+`. A `/` is added to `path` where it has none at its end.
+    ///
+    /// # Errors
+    ///
+    /// The prefix is malformed; the error names the part.
+    pub fn new(host: &str, port: u16, path: &str) -> Result<Self, BindingError> {
+        let host = match host {
+            "0.0.0.0" | "::" | "[::]" => "+".to_owned(),
+            address if address.contains(':') && !address.starts_with('[') => format!("[{address}]"),
+            name => name.to_owned(),
+        };
+        let path = if path.is_empty() { "/" } else { path };
+        format!("http://{host}:{port}{path}").parse()
+    }
+
+    /// A Unix socket, for the URLs under `path`, whatever host they name.
+    ///
+    /// # Errors
+    ///
+    /// `socket` is empty, or `path` is none that a prefix may have.
+    pub fn unix(socket: impl Into<PathBuf>, path: &str) -> Result<Self, BindingError> {
+        let socket = socket.into();
+        let refuse = |fault| BindingError {
+            text: format!("unix:{}:{path}", socket.display()),
+            fault,
+        };
+        if socket.as_os_str().is_empty() {
+            return Err(refuse(BindingFault::SocketMissing));
+        }
+        match UrlPrefix::parse_path(path) {
+            Ok(path) => Ok(Self {
+                place: Place::Unix { socket, path },
+                context: 0,
+            }),
+            Err(error) => Err(refuse(BindingFault::Prefix(error))),
+        }
+    }
+
+    /// The same binding with a number that comes back with each of its requests, as
+    /// [`Request::url_context`](crate::Request::url_context). Default 0.
+    #[must_use]
+    pub fn with_context(self, context: u64) -> Self {
+        Self { context, ..self }
+    }
+
+    /// The number that comes back with each request.
+    pub fn context(&self) -> u64 {
+        self.context
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether both say the same but for the context.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.place == other.place
+    }
+
+    /// The URL prefix, unless this is a Unix socket.
+    pub fn prefix(&self) -> Option<&UrlPrefix> {
+        match &self.place {
+            Place::Prefix(prefix) => Some(prefix),
+            Place::Unix { .. } => None,
+        }
+    }
+
+    /// The socket's file and the path served there, if this is a Unix socket.
+    pub fn unix_socket(&self) -> Option<(&Path, &str)> {
+        match &self.place {
+            Place::Prefix(_) => None,
+            Place::Unix { socket, path } => Some((socket, path)),
+        }
+    }
+}
+
+impl From<UrlPrefix> for Binding {
+    fn from(prefix: UrlPrefix) -> Self {
+        Self {
+            place: Place::Prefix(prefix),
+            context: 0,
+        }
+    }
+}
+
+impl FromStr for Binding {
+    type Err = BindingError;
+
+    fn from_str(text: &str) -> Result<Self, BindingError> {
+        if let Some(rest) = text.strip_prefix("unix:") {
+            // A colon may stand in a file's name; one before a slash is taken as the separator.
+            return match rest.rsplit_once(":/") {
+                Some((socket, path)) => Self::unix(socket, &format!("/{path}")),
+                None => Self::unix(rest, "/"),
+            };
+        }
+        match UrlPrefix::parse(text) {
+            Ok(prefix) => Ok(prefix.into()),
+            Err(error) => Err(BindingError {
+                text: text.to_owned(),
+                fault: BindingFault::Prefix(error),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Prefix(prefix) => prefix.fmt(formatter),
+            Place::Unix { socket, path } => write!(formatter, "unix:{}:{path}", socket.display()),
+        }
+    }
+}
+
+/// Why a text is no binding. The caller's fault.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct BindingError {
+    /// The text refused.
+    pub text: String,
+    /// Which part of it.
+    pub fault: BindingFault,
+}
+
+/// Which part of a binding is wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BindingFault {
+    /// The URL prefix, or the path served on a Unix socket.
+    Prefix(PrefixError),
+    /// `unix:` is not followed by a file's path.
+    SocketMissing,
+}
+
+impl fmt::Display for BindingError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` is no binding", self.text)?;
+        match &self.fault {
+            // The source says which part.
+            BindingFault::Prefix(_) => Ok(()),
+            BindingFault::SocketMissing => formatter.write_str(": the socket's path is missing"),
+        }
+    }
+}
+
+impl std::error::Error for BindingError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.fault {
+            BindingFault::Prefix(error) => Some(error),
+            BindingFault::SocketMissing => None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Binding {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BindingVisitor)
+    }
+}
+
+struct BindingVisitor;
+
+impl<'de> Visitor<'de> for BindingVisitor {
+    type Value = Binding;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a URL prefix, `unix:` and a path, or a table with host, port and path")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Binding, E> {
+        text.parse().map_err(|error| E::custom(with_cause(&error)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Binding, A::Error> {
+        let parts = BindingParts::deserialize(MapAccessDeserializer::new(map))?;
+        let binding = match (parts.unix, parts.host, parts.port) {
+            (Some(socket), None, None) => Binding::unix(socket, &parts.path),
+            (None, Some(host), Some(port)) => Binding::new(&host, port, &parts.path),
+            _ => {
+                return Err(A::Error::custom(
+                    "a binding has either `host` and `port`, or `unix`",
+                ));
+            }
+        };
+        match binding {
+            Ok(binding) => Ok(binding.with_context(parts.context)),
+            Err(error) => Err(A::Error::custom(with_cause(&error))),
+        }
+    }
+}
+
+/// A binding as a table of a settings file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BindingParts {
+    host: Option<String>,
+    port: Option<u16>,
+    unix: Option<PathBuf>,
+    #[serde(default = "root_path")]
+    path: String,
+    #[serde(default)]
+    context: u64,
+}
+
+fn root_path() -> String {
+    "/".to_owned()
+}
+
+/// A settings file's reader keeps the text of an error only, so the cause has to be in it.
+fn with_cause(error: &BindingError) -> String {
+    match &error.fault {
+        BindingFault::Prefix(cause) => format!("{error}: {cause}"),
+        BindingFault::SocketMissing => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcard_addresses_mean_every_host() {
+        let every_host = Binding::new("+", 8080, "/").unwrap();
+        for host in ["0.0.0.0", "::", "[::]"] {
+            assert_eq!(Binding::new(host, 8080, "").unwrap(), every_host, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_needs_no_brackets() {
+        let bare = Binding::new("::1", 8080, "/a").unwrap();
+        assert_eq!(bare, Binding::new("[::1]", 8080, "/a/").unwrap());
+    }
+
+    #[test]
+    fn a_unix_socket_may_name_a_path() {
+        let binding: Binding = "unix:/run/app.sock:/api".parse().unwrap();
+        let (socket, path) = binding.unix_socket().unwrap();
+        assert_eq!((socket, path), (Path::new("/run/app.sock"), "/api/"));
+        let binding: Binding = "unix:/run/app.sock".parse().unwrap();
+        assert_eq!(binding.unix_socket().unwrap().1, "/");
+    }
+
+    #[test]
+    fn a_bad_binding_is_refused_with_its_text() {
+        for bad in ["unix:", "http://", "localhost:80"] {
+            let error = bad.parse::<Binding>().unwrap_err();
+            assert!(error.to_string().contains(bad), "{error}");
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! Sets a server up: properties, handlers, mounted services.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body::Body as HttpBody;
+use tidegate_httpapi::{
+    Admission, Backend, ConnectionInfo, RequestLimits, ServerHeaderMode, Verbosity503,
+};
+use tokio::runtime::Handle;
+use tower_service::Service;
+
+use crate::binding::{Binding, BindingError};
+use crate::component::Shared;
+use crate::error::Error;
+use crate::event::{Events, Exception, HandlerResult, PeerError};
+use crate::handler::{Handlers, OnHttpRequest};
+use crate::http::{Body, OwnedRequest, Request, Response};
+use crate::runtime::AsyncRuntime;
+use crate::server::Server;
+use crate::settings::{ErrorLog, FineTune, Io, Settings, Timeouts};
+use crate::tower::{BoxError, Mount};
+
+/// Sets a server up; see the fields of [`Settings`] for units, defaults and ranges.
+///
+/// A closure takes the place of the same event's method of the [`events`](Self::events) value.
+#[must_use = "nothing happens before build()"]
+#[derive(Default)]
+pub struct ServerBuilder {
+    settings: Settings,
+    handlers: Handlers,
+    mounts: Vec<Mount>,
+    runtime: Option<Handle>,
+    backend: Option<Arc<dyn Backend>>,
+    /// The first binding that is none.
+    fault: Option<BindingError>,
+}
+
+impl ServerBuilder {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces all settings, as read from a file; call it before the methods that change one.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Sets the host of the one binding that host and port form.
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.settings.host = Some(host.into());
+        self
+    }
+
+    /// Sets the port of the one binding that host and port form.
+    pub fn port(mut self, port: u16) -> Self {
+        self.settings.port = Some(port);
+        self
+    }
+
+    /// Adds a binding: a whole prefix such as `http://+:8080/api/`, or a Unix socket,
+    /// `unix:/run/app.sock`.
+    pub fn bind(self, binding: &str) -> Self {
+        self.add_binding(binding.parse())
+    }
+
+    /// Adds a binding: plain HTTP on `host` and `port`, for the URLs under `path`.
+    pub fn binding(self, host: &str, port: u16, path: &str) -> Self {
+        self.add_binding(Binding::new(host, port, path))
+    }
+
+    /// Adds bindings, for instance ones with a [context](Binding::with_context).
+    pub fn bindings(mut self, bindings: impl IntoIterator<Item = Binding>) -> Self {
+        self.settings.bindings.extend(bindings);
+        self
+    }
+
+    /// Sets the number of handler threads.
+    pub fn thread_pool_size(mut self, threads: u32) -> Self {
+        self.settings.thread_pool_size = threads;
+        self
+    }
+
+    /// Sets the size of a receive buffer, in bytes.
+    pub fn read_buffer_size(mut self, bytes: u32) -> Self {
+        self.settings.read_buffer_size = bytes;
+        self
+    }
+
+    /// Sets how requests reach the application.
+    pub fn fine_tune(mut self, fine_tune: FineTune) -> Self {
+        self.settings.fine_tune = fine_tune;
+        self
+    }
+
+    /// Sets the most connections at once; 0 leaves it to the system.
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// Sets how long a peer may take.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.settings.timeouts = timeouts;
+        self
+    }
+
+    /// Sets the longest content of a request, in bytes; 0 is unlimited.
+    pub fn max_request_body_size(mut self, bytes: u64) -> Self {
+        self.settings.max_request_body_size = bytes;
+        self
+    }
+
+    /// Sets what stands in the `Server` field in place of the driver's own token.
+    pub fn software(mut self, software: impl Into<String>) -> Self {
+        self.settings.software = Some(software.into());
+        self
+    }
+
+    /// Sets which responses carry a `Server` field.
+    pub fn server_header(mut self, mode: ServerHeaderMode) -> Self {
+        self.settings.server_header = mode;
+        self
+    }
+
+    /// Sets how the driver's 503 answers look.
+    pub fn verbosity_503(mut self, verbosity: Verbosity503) -> Self {
+        self.settings.verbosity_503 = verbosity;
+        self
+    }
+
+    /// Sets which event loop the driver runs on.
+    pub fn io(mut self, io: Io) -> Self {
+        self.settings.io = io;
+        self
+    }
+
+    /// Sets the number of the driver's worker threads.
+    pub fn io_threads(mut self, threads: u32) -> Self {
+        self.settings.io_threads = Some(threads);
+        self
+    }
+
+    /// Sets limits on a request's head.
+    pub fn request_limits(mut self, limits: RequestLimits) -> Self {
+        self.settings.request_limits = limits;
+        self
+    }
+
+    /// Sets up the HTTPERR log.
+    pub fn error_log(mut self, log: ErrorLog) -> Self {
+        self.settings.error_log = log;
+        self
+    }
+
+    /// Sets how many waiting connections the system holds for each listener.
+    pub fn listen_backlog(mut self, connections: u32) -> Self {
+        self.settings.listen_backlog = connections;
+        self
+    }
+
+    /// Sets how long a stop waits for requests in progress.
+    pub fn shutdown_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.shutdown_deadline = deadline;
+        self
+    }
+
+    /// Runs on this driver instead of an embedded one of its own. Of the settings, those that concern
+    /// the whole driver (`io`, `io_threads`, `max_connections`, `read_buffer_size`, `request_limits`,
+    /// `software`, `server_header`, `error_log`, `listen_backlog`) are the driver's owner's then.
+    pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Runs async handlers and mounted services on this tokio runtime instead of one of its own,
+    /// which is started when first needed.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Serves the paths at and under `path` with a `tower` service, such as an axum router, on the
+    /// async runtime. The service sees the path without the mount's; the longest mount wins.
+    ///
+    /// ```
+    /// use axum::{Router, routing::get};
+    ///
+    /// let api = Router::new().route("/time", get(|| async { "late" }));
+    /// let builder = tidegate::Server::builder().mount("/api", api);
+    /// ```
+    pub fn mount<S, B>(mut self, path: &str, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<B>>,
+        S: Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: HttpBody + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<BoxError>,
+    {
+        self.mounts.push(Mount::new(path, service));
+        self
+    }
+
+    /// Sets the value that hears of all events for which there is no closure.
+    pub fn events(mut self, events: impl Events) -> Self {
+        self.handlers.rest = Some(Box::new(events));
+        self
+    }
+
+    /// See [`Events::on_before_binding`].
+    pub fn on_before_binding(
+        mut self,
+        handler: impl Fn(&mut Vec<Binding>) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.before_binding = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_startup`].
+    pub fn on_startup(mut self, handler: impl Fn(&Server) + Send + Sync + 'static) -> Self {
+        self.handlers.startup = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_shutdown`].
+    pub fn on_shutdown(mut self, handler: impl Fn(&Server) + Send + Sync + 'static) -> Self {
+        self.handlers.shutdown = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_tcp_connect`].
+    pub fn on_tcp_connect(
+        mut self,
+        handler: impl Fn(&ConnectionInfo) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.tcp_connect = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_http_request`]. The handler returns nothing, or
+    /// `Result<(), HandlerError>`, which any error becomes with `?`.
+    pub fn on_http_request<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(&Request<'_>, &mut Response) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.handlers.http_request = OnHttpRequest::Blocking(Box::new(move |request, response| {
+            handler(request, response).into_result()
+        }));
+        self
+    }
+
+    /// As [`on_http_request`](Self::on_http_request), with an async handler, which is given the
+    /// request and the response to keep and gives the response back.
+    ///
+    /// ```
+    /// let builder = tidegate::Server::builder().on_http_request_async(
+    ///     |request, mut response| async move {
+    ///         response.text(format!("Hello, {}", request.document()));
+    ///         response
+    ///     },
+    /// );
+    /// ```
+    pub fn on_http_request_async<F, A>(mut self, handler: F) -> Self
+    where
+        F: Fn(OwnedRequest, Response) -> A + Send + Sync + 'static,
+        A: Future<Output = Response> + Send + 'static,
+    {
+        self.handlers.http_request = OnHttpRequest::Async(Arc::new(move |request, response| {
+            Box::pin(handler(request, response))
+        }));
+        self
+    }
+
+    /// See [`Events::on_error`].
+    pub fn on_error(mut self, handler: impl Fn(&PeerError) + Send + Sync + 'static) -> Self {
+        self.handlers.error = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_exception`].
+    pub fn on_exception(mut self, handler: impl Fn(&Exception) + Send + Sync + 'static) -> Self {
+        self.handlers.exception = Some(Box::new(handler));
+        self
+    }
+
+    /// Makes the server, which is not started yet.
+    ///
+    /// # Errors
+    ///
+    /// A binding is malformed, or a number is out of its range. The caller's fault.
+    pub fn build(self) -> Result<Server, Error> {
+        if let Some(fault) = self.fault {
+            return Err(fault.into());
+        }
+        self.settings.check()?;
+        self.settings.collect_bindings()?;
+        let shared = Shared::new(
+            Box::new(self.handlers),
+            self.mounts,
+            AsyncRuntime::new(self.runtime),
+        );
+        Ok(Server::new(shared, self.backend, self.settings))
+    }
+
+    fn add_binding(mut self, binding: Result<Binding, BindingError>) -> Self {
+        match binding {
+            Ok(binding) => self.settings.bindings.push(binding),
+            Err(fault) => {
+                self.fault.get_or_insert(fault);
+            }
+        }
+        self
+    }
+}

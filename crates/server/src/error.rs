@@ -1,0 +1,161 @@
+//! Why a server cannot be built, started, restarted or stopped.
+//!
+//! Each error names its cause and, where there is one, the way out; a program's `main` may return it.
+//! What goes wrong while a request is served is in `event`.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use tidegate_httpapi::{ApiError, LimitError};
+
+use crate::binding::BindingError;
+
+/// Why a call on a server failed.
+///
+/// `Debug` prints the message with all its causes, so that `fn main() -> Result<(), tidegate::Error>`
+/// tells a person what to do.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// A binding is malformed.
+    Binding(BindingError),
+    /// A number is out of its range.
+    Setting(LimitError),
+    /// The server has been started already, or is being started.
+    AlreadyStarted,
+    /// The server is being started, restarted or stopped; this can be asked for once it is done.
+    Busy,
+    /// The server has been stopped, or was never started.
+    NotStarted,
+    /// There is nothing to listen on: the handler of `on_before_binding` left no binding.
+    NoBinding,
+    /// The address of a binding is taken by another program.
+    AddressInUse(Arc<ApiError>),
+    /// A binding's address or port cannot be listened on for another reason, such as permission.
+    Listen(Arc<ApiError>),
+    /// The driver refused a call.
+    Driver(Arc<ApiError>),
+    /// A thread could not be started.
+    Thread(Arc<io::Error>),
+    /// The application's handler of this event panicked.
+    HandlerPanicked {
+        /// The event.
+        event: &'static str,
+        /// The message of the panic.
+        message: Box<str>,
+    },
+}
+
+impl Error {
+    /// What to do about it, where that does not go without saying.
+    fn way_out(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Binding(_) => "write it as scheme://host:port/path/, or as unix:/path",
+            Self::AlreadyStarted => "call stop() first, or restart()",
+            Self::Busy => "wait with wait_started() or wait_stopped()",
+            Self::NotStarted => "call start() or run() first",
+            Self::AddressInUse(_) => "stop the other program, or choose another port",
+            Self::Driver(error) => match &**error {
+                ApiError::AlreadyRegistered { .. } => "each binding may be given once",
+                ApiError::SchemeConflict { .. } => "choose another port",
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+}
+
+impl From<BindingError> for Error {
+    fn from(error: BindingError) -> Self {
+        Self::Binding(error)
+    }
+}
+
+impl From<LimitError> for Error {
+    fn from(error: LimitError) -> Self {
+        Self::Setting(error)
+    }
+}
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Limit(error) => Self::Setting(error),
+            ApiError::Listen { in_use: true, .. } => Self::AddressInUse(Arc::new(error)),
+            ApiError::Listen { in_use: false, .. } => Self::Listen(Arc::new(error)),
+            error => Self::Driver(Arc::new(error)),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Binding(error) => error.fmt(formatter),
+            Self::Setting(error) => error.fmt(formatter),
+            Self::AlreadyStarted => formatter.write_str("the server has been started already"),
+            Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
+            Self::NotStarted => formatter.write_str("the server is not started"),
+            Self::NoBinding => formatter.write_str("there is no binding to listen on"),
+            Self::AddressInUse(error) | Self::Listen(error) | Self::Driver(error) => {
+                error.fmt(formatter)
+            }
+            Self::Thread(_) => formatter.write_str("cannot start a thread"),
+            Self::HandlerPanicked { event, message } => {
+                write!(formatter, "the handler of {event} panicked: {message}")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(formatter, "\n  because: {error}")?;
+            cause = error.source();
+        }
+        match self.way_out() {
+            Some(way_out) => write!(formatter, "\n  to do: {way_out}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The message is the wrapped error's own, so the chain goes on behind it.
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Binding(error) => error.source(),
+            Self::AddressInUse(error) | Self::Listen(error) | Self::Driver(error) => error.source(),
+            Self::Thread(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_tells_the_causes_and_the_way_out() {
+        let error = Error::from(ApiError::Listen {
+            endpoint: "http://localhost:80/".to_owned(),
+            in_use: true,
+            source: "port 80 is taken by nginx (process 7)".into(),
+        });
+        let text = format!("{error:?}");
+        assert!(
+            text.starts_with("cannot listen on http://localhost:80/\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("because: port 80 is taken by nginx (process 7)"),
+            "{text}"
+        );
+        assert!(text.contains("to do: stop the other program"), "{text}");
+    }
+}

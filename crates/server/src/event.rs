@@ -1,0 +1,367 @@
+//! Every event of a server, its order and its promises, and the errors that events carry.
+//!
+//! [`Events`] is the one delivery point: the builder's closures fill a struct that implements it (see
+//! `handler`). A server's own events come in order: before-binding, startup, shutdown. A connection's
+//! come in order and never two at once: connect, then its requests. A panic in any handler ends what
+//! it was called for, not the server. Source: the component's events.
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+
+use tidegate_httpapi::{Admission, BodyError, ConnectionId, ConnectionInfo, RequestId};
+
+use crate::binding::Binding;
+use crate::error::Error;
+use crate::http::{ContentError, Request, Response, ResponseError};
+use crate::server::Server;
+use crate::tower::BoxError;
+
+/// What a server tells the application.
+///
+/// Each method does by default what happens when nobody listens to the event.
+///
+/// ```no_run
+/// use tidegate::{Events, HandlerError, Request, Response, Server};
+///
+/// struct Site;
+///
+/// impl Events for Site {
+///     fn on_http_request(
+///         &self,
+///         request: &Request<'_>,
+///         response: &mut Response,
+///     ) -> Result<(), HandlerError> {
+///         response.text(format!("You asked for {}", request.document()));
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), tidegate::Error> {
+/// Server::builder().port(8080).events(Site).build()?.run()
+/// # }
+/// ```
+pub trait Events: Send + Sync + 'static {
+    /// Before listening begins: the bindings, to be changed, taken out or added to.
+    fn on_before_binding(&self, bindings: &mut Vec<Binding>) {
+        let _ = bindings;
+    }
+
+    /// The server listens on all its bindings.
+    fn on_startup(&self, server: &Server) {
+        let _ = server;
+    }
+
+    /// The server has stopped: it takes no more requests, and those in progress have ended.
+    fn on_shutdown(&self, server: &Server) {
+        let _ = server;
+    }
+
+    /// A connection has been made; nothing has been read from it. Refusing it closes it at once.
+    ///
+    /// Called where connections are accepted: it must not block.
+    fn on_tcp_connect(&self, connection: &ConnectionInfo) -> Admission {
+        let _ = connection;
+        Admission::Accept
+    }
+
+    /// Whether [`on_tcp_connect`](Self::on_tcp_connect) is to be called at all; asked once at start.
+    fn watches_connections(&self) -> bool {
+        true
+    }
+
+    /// A request has arrived. A response left as it is says 200 without content.
+    ///
+    /// In classic mode the handler may block. In HighPerf mode it must not, unless the request's
+    /// content has yet to arrive: then it is called on a handler thread.
+    ///
+    /// # Errors
+    ///
+    /// The request is answered with [`HandlerError::status`] instead of `response`, and
+    /// [`on_error`](Self::on_error) or [`on_exception`](Self::on_exception) hears of it.
+    fn on_http_request(
+        &self,
+        request: &Request<'_>,
+        response: &mut Response,
+    ) -> Result<(), HandlerError> {
+        let _ = request;
+        response.status(404);
+        Ok(())
+    }
+
+    /// Whether [`on_http_request`](Self::on_http_request) reads content that has yet to arrive before
+    /// it returns, so that HighPerf mode has to call it on a handler thread then; asked once at start.
+    ///
+    /// False spares that detour for a handler that answers through [`Response::answer_async`] or
+    /// [`Response::defer`].
+    fn waits_for_content(&self) -> bool {
+        true
+    }
+
+    /// A peer did what it must not, and a request's content ended early for it.
+    fn on_error(&self, error: &PeerError) {
+        let _ = error;
+    }
+
+    /// A handler panicked or failed, or gave a response that cannot be sent, or starting failed.
+    fn on_exception(&self, exception: &Exception) {
+        let _ = exception;
+    }
+}
+
+/// What a handler of requests may return: nothing, or a [`Result`] whose error is a [`HandlerError`].
+pub trait HandlerResult: sealed::Sealed {
+    /// As [`Events::on_http_request`] returns it.
+    ///
+    /// # Errors
+    ///
+    /// The handler failed.
+    fn into_result(self) -> Result<(), HandlerError>;
+}
+
+impl HandlerResult for () {
+    #[inline]
+    fn into_result(self) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+impl HandlerResult for Result<(), HandlerError> {
+    #[inline]
+    fn into_result(self) -> Result<(), HandlerError> {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for Result<(), super::HandlerError> {}
+}
+
+/// Why a handler of requests failed. Any error becomes one with `?`.
+///
+/// It is no [`std::error::Error`] itself, so that every error can become one.
+pub struct HandlerError(BoxError);
+
+impl HandlerError {
+    /// The status that the request is answered with.
+    ///
+    /// What a peer did to its request's content decides it (413 too long, 408 too slow, 400 broken,
+    /// 415 in an unknown charset); all else is 500.
+    pub fn status(&self) -> u16 {
+        if let Some(error) = self.0.downcast_ref::<ContentError>() {
+            error.status()
+        } else if let Some(error) = self.body_error() {
+            ContentError::Body(error).status()
+        } else {
+            500
+        }
+    }
+
+    /// The error itself.
+    pub fn cause(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+
+    /// The peer's fault, if it is the peer's.
+    fn peer_fault(&self) -> Option<ContentError> {
+        let error = match self.0.downcast_ref::<ContentError>() {
+            Some(error) => error.clone(),
+            None => ContentError::Body(self.body_error()?),
+        };
+        error.is_peer_fault().then_some(error)
+    }
+
+    /// A body error, as it is or as the cause of an I/O error.
+    fn body_error(&self) -> Option<BodyError> {
+        let error = &*self.0;
+        if let Some(error) = error.downcast_ref::<BodyError>() {
+            return Some(*error);
+        }
+        let error = error.downcast_ref::<io::Error>()?.get_ref()?;
+        error.downcast_ref::<BodyError>().copied()
+    }
+}
+
+impl<E: Into<BoxError>> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// What a peer did wrong while a request of its was with the application.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PeerError {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// The request.
+    pub request_id: RequestId,
+    /// What was wrong.
+    pub cause: ContentError,
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(formatter)
+    }
+}
+
+/// What went wrong on this side.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Exception {
+    /// The connection it happened for, if for one.
+    pub connection_id: Option<ConnectionId>,
+    /// The request it happened for, if for one.
+    pub request_id: Option<RequestId>,
+    /// What happened.
+    pub cause: ExceptionCause,
+}
+
+/// Why [`Events::on_exception`] is called.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ExceptionCause {
+    /// A handler panicked, with this message.
+    Panic(Box<str>),
+    /// A handler of requests returned an error.
+    Handler(HandlerError),
+    /// A response cannot be sent as it was given; 500 is sent instead.
+    Response(ResponseError),
+    /// The source of a response's content failed; the connection is closed.
+    Content(io::Error),
+    /// A mounted service failed; 500 is sent.
+    Service(BoxError),
+    /// The runtime for async handlers cannot be started; 500 is sent.
+    Runtime(io::Error),
+    /// Starting or restarting the server failed.
+    Start(Error),
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            ExceptionCause::Panic(message) => write!(formatter, "a handler panicked: {message}"),
+            ExceptionCause::Handler(error) => write!(formatter, "a handler failed: {error}"),
+            ExceptionCause::Response(error) => error.fmt(formatter),
+            ExceptionCause::Content(error) => {
+                write!(
+                    formatter,
+                    "the source of a response's content failed: {error}"
+                )
+            }
+            ExceptionCause::Service(error) => write!(formatter, "a service failed: {error}"),
+            ExceptionCause::Runtime(error) => {
+                write!(
+                    formatter,
+                    "cannot start the runtime for async handlers: {error}"
+                )
+            }
+            ExceptionCause::Start(error) => write!(formatter, "{error:?}"),
+        }
+    }
+}
+
+/// Whom an error belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestIds {
+    pub(crate) connection: ConnectionId,
+    pub(crate) request: RequestId,
+}
+
+impl dyn Events {
+    /// Tells of what went wrong on this side: in the log, and to the application.
+    pub(crate) fn exception(&self, ids: Option<RequestIds>, cause: ExceptionCause) {
+        let exception = Exception {
+            connection_id: ids.map(|ids| ids.connection),
+            request_id: ids.map(|ids| ids.request),
+            cause,
+        };
+        tracing::error!(
+            connection = exception.connection_id.map(|id| id.0),
+            request = exception.request_id.map(|id| id.0),
+            "{exception}"
+        );
+        deliver("on_exception", || self.on_exception(&exception));
+    }
+
+    /// Tells of a handler's error, by whose fault it is. Gives the status to answer with.
+    pub(crate) fn handler_failed(&self, ids: RequestIds, error: HandlerError) -> u16 {
+        let status = error.status();
+        match error.peer_fault() {
+            Some(cause) => {
+                let error = PeerError {
+                    connection_id: ids.connection,
+                    request_id: ids.request,
+                    cause,
+                };
+                tracing::debug!(connection = ids.connection.0, "{error}");
+                deliver("on_error", || self.on_error(&error));
+            }
+            None => self.exception(Some(ids), ExceptionCause::Handler(error)),
+        }
+        status
+    }
+
+    /// Tells of a panic in a handler.
+    pub(crate) fn panicked(&self, ids: Option<RequestIds>, payload: &(dyn Any + Send)) {
+        self.exception(ids, ExceptionCause::Panic(panic_message(payload)));
+    }
+}
+
+/// The message that a panic was raised with.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> Box<str> {
+    if let Some(message) = payload.downcast_ref::<&str>() {
+        (*message).into()
+    } else if let Some(message) = payload.downcast_ref::<String>() {
+        message.as_str().into()
+    } else {
+        "a panic without a message".into()
+    }
+}
+
+/// Calls a handler of errors, whose own panic has nobody left to be told to but the log.
+fn deliver(event: &'static str, call: impl FnOnce()) {
+    if let Err(payload) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+        tracing::error!(
+            "the handler of {event} panicked: {}",
+            panic_message(&*payload)
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_tells_whose_fault_it_is() {
+        let too_large = BodyError::TooLarge { limit: 1 };
+        let cases = [
+            (HandlerError::from(too_large), 413, true),
+            (HandlerError::from(io::Error::from(too_large)), 413, true),
+            (HandlerError::from(BodyError::TimedOut), 408, true),
+            (HandlerError::from(ContentError::NotText), 400, true),
+            (HandlerError::from(ContentError::WouldBlock), 500, false),
+            (HandlerError::from("no such table"), 500, false),
+        ];
+        for (error, status, peer) in cases {
+            assert_eq!(error.status(), status, "{error}");
+            assert_eq!(error.peer_fault().is_some(), peer, "{error}");
+        }
+    }
+}

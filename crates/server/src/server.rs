@@ -1,0 +1,445 @@
+//! A server: starting, stopping and restarting it, from anywhere.
+//!
+//! What takes time happens on a thread of its own, one change at a time; the phase says which. What
+//! is made at the driver is `lifecycle`'s matter.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tidegate_httpapi::{Backend, BackendInfo, Endpoint};
+
+use crate::binding::Binding;
+use crate::builder::ServerBuilder;
+use crate::component::Shared;
+use crate::embedded;
+use crate::error::Error;
+use crate::event::{Events, ExceptionCause, panic_message};
+use crate::lifecycle::{Driver, Running};
+use crate::settings::Settings;
+
+/// A server; clones are handles to the same one. Dropping the last handle stops it, without waiting.
+///
+/// ```no_run
+/// # fn main() -> Result<(), tidegate::Error> {
+/// let server = tidegate::Server::builder().port(8080).build()?;
+/// server.start()?;
+/// server.wait_started()?;
+/// // …
+/// server.stop();
+/// server.wait_stopped();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    /// The driver to run on, in place of one of its own.
+    given: Option<Arc<dyn Backend>>,
+    /// Guards the properties; held for reading and changing them only.
+    settings: Mutex<Settings>,
+    /// Guards the phase; never held while the driver or the application is called.
+    state: Mutex<State>,
+    /// Told of each change of the phase.
+    changed: Condvar,
+}
+
+struct State {
+    phase: Phase,
+    /// While the phase is `Active`; the thread that makes a change has it otherwise.
+    running: Option<Running>,
+    /// The driver, as long as requests are taken.
+    backend: Option<Arc<dyn Backend>>,
+    stop_requested: bool,
+    /// Why the last start or restart failed.
+    failure: Option<Error>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Stopped,
+    Starting,
+    Active,
+    Restarting,
+    Stopping,
+}
+
+impl Server {
+    /// Begins to set up a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    pub(crate) fn new(shared: Shared, given: Option<Arc<dyn Backend>>, settings: Settings) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                shared: Arc::new(shared),
+                given,
+                settings: Mutex::new(settings),
+                state: Mutex::new(State {
+                    phase: Phase::Stopped,
+                    running: None,
+                    backend: None,
+                    stop_requested: false,
+                    failure: None,
+                }),
+                changed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Begins to start the server, and returns at once.
+    ///
+    /// [`on_startup`](crate::Events::on_startup) tells when it listens, and
+    /// [`wait_started`](Self::wait_started) waits for that; a failure goes to the latter and to
+    /// [`on_exception`](crate::Events::on_exception).
+    ///
+    /// # Errors
+    ///
+    /// It is started already, or no thread can be made.
+    pub fn start(&self) -> Result<(), Error> {
+        self.begin(Phase::Starting, |phase| match phase {
+            Phase::Stopped => Ok(()),
+            _ => Err(Error::AlreadyStarted),
+        })
+    }
+
+    /// Waits until a start or restart is done.
+    ///
+    /// # Errors
+    ///
+    /// Why it failed, or that nobody has started the server.
+    pub fn wait_started(&self) -> Result<(), Error> {
+        let state = self.wait_while(|phase| matches!(phase, Phase::Starting | Phase::Restarting));
+        match (&state.failure, state.phase) {
+            (Some(failure), _) => Err(failure.clone()),
+            (None, Phase::Active) => Ok(()),
+            (None, _) => Err(Error::NotStarted),
+        }
+    }
+
+    /// Starts the server, and waits until it has been stopped, from a handle to it elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// It is started already, or starting failed.
+    pub fn run(&self) -> Result<(), Error> {
+        self.start()?;
+        let state = self.wait_while(|phase| phase != Phase::Stopped);
+        match &state.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to stop the server, and returns at once: no more requests are taken, those in progress
+    /// are given [`shutdown_deadline`](Settings::shutdown_deadline) to end.
+    ///
+    /// [`on_shutdown`](crate::Events::on_shutdown) tells when that is done, and
+    /// [`wait_stopped`](Self::wait_stopped) waits for it. A server that is not started stays so.
+    pub fn stop(&self) {
+        let mut state = self.state();
+        match state.phase {
+            Phase::Stopped | Phase::Stopping => {}
+            Phase::Starting | Phase::Restarting => state.stop_requested = true,
+            Phase::Active => {
+                state.phase = Phase::Stopping;
+                drop(state);
+                let server = self.clone();
+                if spawn(move || server.close()).is_err() {
+                    // Without a thread to do it, the caller has to wait.
+                    self.close();
+                }
+            }
+        }
+    }
+
+    /// Waits until the server is stopped. Not for handlers, whose end the stop waits for.
+    pub fn wait_stopped(&self) {
+        drop(self.wait_while(|phase| phase != Phase::Stopped));
+    }
+
+    /// Begins to put changed [settings](Self::configure) into effect, and returns at once;
+    /// [`wait_started`](Self::wait_started) waits.
+    ///
+    /// When only bindings differ, those that stay keep their sockets and go on serving meanwhile, and
+    /// of the events only [`on_before_binding`](crate::Events::on_before_binding) is called. Else the
+    /// server stops and starts. A server that is not started is started.
+    ///
+    /// # Errors
+    ///
+    /// It is being started or stopped, or no thread can be made.
+    pub fn restart(&self) -> Result<(), Error> {
+        self.begin(Phase::Restarting, |phase| match phase {
+            Phase::Stopped | Phase::Active => Ok(()),
+            _ => Err(Error::Busy),
+        })
+    }
+
+    /// Changes settings, to be put into effect by the next start or [restart](Self::restart).
+    ///
+    /// # Errors
+    ///
+    /// A number is out of its range, or host and port form no binding; nothing is changed then.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Error> {
+        let mut settings = self.settings();
+        change(&mut settings);
+        settings.check()?;
+        settings.collect_bindings()?;
+        *self
+            .inner
+            .settings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = settings;
+        Ok(())
+    }
+
+    /// The settings, as they are for the next start or restart.
+    pub fn settings(&self) -> Settings {
+        let settings = self.inner.settings.lock();
+        settings.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the server takes requests.
+    pub fn is_active(&self) -> bool {
+        self.state().backend.is_some()
+    }
+
+    /// Where the server listens now.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let backend = self.state().backend.clone();
+        backend.map_or_else(Vec::new, |backend| backend.endpoints())
+    }
+
+    /// How many connections are open now.
+    pub fn connection_count(&self) -> u64 {
+        let backend = self.state().backend.clone();
+        backend.map_or(0, |backend| backend.connection_count())
+    }
+
+    /// What the driver runs on; nothing is known of one that does not run.
+    pub fn backend_info(&self) -> BackendInfo {
+        let backend = self.state().backend.clone();
+        backend.map_or_else(BackendInfo::default, |backend| backend.info())
+    }
+
+    /// Enters `phase`, if it may follow the present one, and has a thread do what it is for.
+    fn begin(
+        &self,
+        phase: Phase,
+        may_follow: impl FnOnce(Phase) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut state = self.state();
+        may_follow(state.phase)?;
+        let before = std::mem::replace(&mut state.phase, phase);
+        state.failure = None;
+        let running = state.running.take();
+        drop(state);
+        let handover = Arc::new(Mutex::new(running));
+        let (server, taken) = (self.clone(), Arc::clone(&handover));
+        let spawned = spawn(move || {
+            let running = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+            server.open(running);
+        });
+        if let Err(error) = spawned {
+            let mut state = self.state();
+            state.phase = before;
+            state.running = handover
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            self.inner.changed.notify_all();
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Starts, or restarts what is running.
+    fn open(&self, running: Option<Running>) {
+        let settings = self.settings();
+        let is_rebinding = running
+            .as_ref()
+            .is_some_and(|running| running.settings.differs_in_bindings_only(&settings));
+        let (running, result) = match running {
+            Some(running) if is_rebinding => self.rebind(running, settings),
+            running => {
+                if let Some(running) = running {
+                    self.shut_down(running);
+                }
+                match self.start_driver(settings) {
+                    Ok(running) => (Some(running), Ok(())),
+                    Err(error) => (None, Err(error)),
+                }
+            }
+        };
+        let mut state = self.state();
+        state.backend = running
+            .as_ref()
+            .map(|running| Arc::clone(running.backend()));
+        drop(state);
+        if running.is_some() && !is_rebinding {
+            self.tell("on_startup", |events| events.on_startup(self));
+        }
+        if let Err(error) = &result {
+            let cause = ExceptionCause::Start(error.clone());
+            self.inner.shared.events().exception(None, cause);
+        }
+        let mut state = self.state();
+        state.failure = result.err();
+        state.phase = match &running {
+            Some(_) => Phase::Active,
+            None => Phase::Stopped,
+        };
+        state.running = running;
+        let stop_requested = std::mem::take(&mut state.stop_requested);
+        if stop_requested && state.phase == Phase::Active {
+            state.phase = Phase::Stopping;
+            drop(state);
+            return self.close();
+        }
+        self.inner.changed.notify_all();
+    }
+
+    fn start_driver(&self, settings: Settings) -> Result<Running, Error> {
+        let bindings = self.bindings(&settings)?;
+        let driver = match &self.inner.given {
+            Some(given) => Driver {
+                backend: Arc::clone(given),
+                owned: false,
+            },
+            None => Driver {
+                backend: embedded::start(&settings)?,
+                owned: true,
+            },
+        };
+        Ok(Running::start(
+            driver,
+            settings,
+            bindings,
+            &self.inner.shared,
+        )?)
+    }
+
+    fn rebind(
+        &self,
+        mut running: Running,
+        settings: Settings,
+    ) -> (Option<Running>, Result<(), Error>) {
+        let result = match self.bindings(&settings) {
+            Ok(bindings) => running.rebind(bindings).map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        running.settings = settings;
+        (Some(running), result)
+    }
+
+    /// The bindings of the settings, as the application changes them.
+    fn bindings(&self, settings: &Settings) -> Result<Vec<Binding>, Error> {
+        let mut bindings = settings.collect_bindings()?;
+        let events = self.inner.shared.events();
+        let told = catch_unwind(AssertUnwindSafe(|| events.on_before_binding(&mut bindings)));
+        if let Err(payload) = told {
+            return Err(Error::HandlerPanicked {
+                event: "on_before_binding",
+                message: panic_message(&*payload),
+            });
+        }
+        if bindings.is_empty() {
+            return Err(Error::NoBinding);
+        }
+        Ok(bindings)
+    }
+
+    /// Stops. The phase is `Stopping`.
+    fn close(&self) {
+        let running = self.state().running.take();
+        if let Some(running) = running {
+            self.shut_down(running);
+        }
+        self.state().phase = Phase::Stopped;
+        self.inner.changed.notify_all();
+    }
+
+    fn shut_down(&self, running: Running) {
+        running.stop();
+        self.state().backend = None;
+        self.tell("on_shutdown", |events| events.on_shutdown(self));
+    }
+
+    fn tell(&self, event: &'static str, call: impl FnOnce(&dyn Events)) {
+        let events = self.inner.shared.events();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| call(events))) {
+            let error = Error::HandlerPanicked {
+                event,
+                message: panic_message(&*payload),
+            };
+            events.exception(None, ExceptionCause::Start(error));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait_while(&self, in_phase: impl Fn(Phase) -> bool) -> MutexGuard<'_, State> {
+        self.inner
+            .changed
+            .wait_while(self.state(), |state| in_phase(state.phase))
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("phase", &self.state().phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = state.running.take() else {
+            return;
+        };
+        // The last handle is gone, and stopping takes one, for the events.
+        let settings = self
+            .settings
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let server = Server {
+            inner: Arc::new(Self {
+                shared: Arc::clone(&self.shared),
+                given: self.given.take(),
+                settings: Mutex::new(settings.clone()),
+                state: Mutex::new(State {
+                    phase: Phase::Active,
+                    running: Some(running),
+                    backend: state.backend.take(),
+                    stop_requested: false,
+                    failure: None,
+                }),
+                changed: Condvar::new(),
+            }),
+        };
+        server.stop();
+    }
+}
+
+fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let thread = thread::Builder::new().name("tidegate-control".to_owned());
+    match thread.spawn(work) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Thread(Arc::new(error))),
+    }
+}

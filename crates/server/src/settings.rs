@@ -1,0 +1,428 @@
+//! A server's properties: plain values that never act.
+//!
+//! The builder's methods and a settings file fill this one struct; the file uses the same names, with
+//! times as numbers of seconds. What the file's values look like is in `format`.
+//! Source: the component's properties; http-server-api §5 and §6.
+
+mod format;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use tidegate_httpapi::{
+    InheritedTimeouts, LimitError, OperatingMode, QueueProperties, RequestLimits, ServerHeaderMode,
+    Verbosity503,
+};
+
+use crate::binding::{Binding, BindingError};
+
+/// All properties of a server.
+///
+/// In a settings file a time is a number of seconds, whole or with a fraction.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Host of the one binding that host and port form: a name, an address, `+` or `*`.
+    ///
+    /// Default `localhost` when there is any need of one: when neither `bindings` nor this is set, or
+    /// when `port` is. `0.0.0.0` and `::` mean `+`.
+    pub host: Option<String>,
+    /// Port of the binding that host and port form. Default 8080, since port 80 needs privileges on
+    /// most platforms; range 1 to 65,535.
+    pub port: Option<u16>,
+    /// Further bindings.
+    pub bindings: Vec<Binding>,
+    /// Handler threads. Default 32, range 1 to 1024. Source: the component's ThreadPoolSize.
+    pub thread_pool_size: u32,
+    /// Receive buffer, in bytes. Default 16,384, range 4,096 to 1,048,576. Source: the component's
+    /// ReadBufferSize.
+    pub read_buffer_size: u32,
+    /// How requests reach the application.
+    pub fine_tune: FineTune,
+    /// Most connections at once; 0 leaves it to the system. Default 0.
+    ///
+    /// One more is closed at once; those there are stay.
+    pub max_connections: u32,
+    /// How long a peer may take.
+    pub timeouts: Timeouts,
+    /// Longest content of a request, in bytes; 0 is unlimited. Default 64 MiB.
+    ///
+    /// A longer one is answered with 413.
+    pub max_request_body_size: u64,
+    /// What stands in the `Server` field in place of the driver's own token. Source: the component's
+    /// Options.Software.
+    pub software: Option<String>,
+    /// Which responses carry a `Server` field. Default all.
+    #[serde(with = "format::ServerHeaderNames")]
+    pub server_header: ServerHeaderMode,
+    /// How the driver's 503 answers look. Default basic: the connection is reset.
+    #[serde(with = "format::Verbosity503Names")]
+    pub verbosity_503: Verbosity503,
+    /// Which event loop the driver runs on. Default auto.
+    pub io: Io,
+    /// Worker threads of the driver. Default `None`: one for each processor the process may use.
+    pub io_threads: Option<u32>,
+    /// Limits on a request's head.
+    #[serde(deserialize_with = "format::request_limits")]
+    pub request_limits: RequestLimits,
+    /// The HTTPERR log.
+    pub error_log: ErrorLog,
+    /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
+    pub listen_backlog: u32,
+    /// How long a stop waits for requests in progress. Default 30 s.
+    #[serde(deserialize_with = "format::seconds")]
+    pub shutdown_deadline: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: None,
+            bindings: Vec::new(),
+            thread_pool_size: 32,
+            read_buffer_size: 16_384,
+            fine_tune: FineTune::default(),
+            max_connections: 0,
+            timeouts: Timeouts::default(),
+            max_request_body_size: 64 * 1024 * 1024,
+            software: None,
+            server_header: ServerHeaderMode::Full,
+            verbosity_503: Verbosity503::Basic,
+            io: Io::Auto,
+            io_threads: None,
+            request_limits: RequestLimits::default(),
+            error_log: ErrorLog::default(),
+            listen_backlog: 4096,
+            shutdown_deadline: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Settings {
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first number that is not, with its range.
+    pub fn check(&self) -> Result<(), LimitError> {
+        if let Some(port) = self.port {
+            LimitError::check("port", port.into(), 1..=65_535)?;
+        }
+        LimitError::check("thread_pool_size", self.thread_pool_size, 1..=1024)?;
+        LimitError::check("read_buffer_size", self.read_buffer_size, 4_096..=1_048_576)?;
+        self.fine_tune.check()?;
+        if let Some(threads) = self.io_threads {
+            LimitError::check("io_threads", threads, 1..=256)?;
+        }
+        self.request_limits.check()?;
+        LimitError::check(
+            "error_log.rollover_bytes",
+            self.error_log.rollover_bytes,
+            1_048_576..=u32::MAX,
+        )?;
+        LimitError::check("listen_backlog", self.listen_backlog, 1..=65_535)?;
+        self.queue_properties().check()
+    }
+
+    /// Whether `self` differs from `other` in nothing but where it listens.
+    pub(crate) fn differs_in_bindings_only(&self, other: &Self) -> bool {
+        let mut same = other.clone();
+        same.host.clone_from(&self.host);
+        same.port = self.port;
+        same.bindings.clone_from(&self.bindings);
+        same == *self
+    }
+
+    /// The binding of host and port, if they form one, and the further bindings.
+    pub(crate) fn collect_bindings(&self) -> Result<Vec<Binding>, BindingError> {
+        let mut bindings = Vec::with_capacity(self.bindings.len() + 1);
+        if self.host.is_some() || self.port.is_some() || self.bindings.is_empty() {
+            let host = self.host.as_deref().unwrap_or("localhost");
+            bindings.push(Binding::new(host, self.port.unwrap_or(8080), "/")?);
+        }
+        bindings.extend_from_slice(&self.bindings);
+        Ok(bindings)
+    }
+
+    /// The longest content of a request.
+    pub(crate) fn content_bytes_max(&self) -> Option<u64> {
+        (self.max_request_body_size != 0).then_some(self.max_request_body_size)
+    }
+
+    pub(crate) fn queue_properties(&self) -> QueueProperties {
+        let mut properties = QueueProperties::default();
+        properties.queue_length = self.fine_tune.queue_length;
+        properties.verbosity_503 = self.verbosity_503;
+        properties.operating_mode = self.fine_tune.operating_mode;
+        properties.thread_pool_size = self.thread_pool_size;
+        properties.accepts_per_worker = self.fine_tune.accepts_per_worker;
+        properties.skip_completion_on_success = self.fine_tune.skip_completion_on_success;
+        properties.content_bytes_max = self.content_bytes_max();
+        properties
+    }
+}
+
+/// How requests reach the application. Source: the component's FineTune.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct FineTune {
+    /// Most requests parsed, routed and not yet taken by the application. Default 1000, range 1 to
+    /// 65,535.
+    ///
+    /// The next one gets the driver's 503, and the application never sees it.
+    pub queue_length: u32,
+    /// Classic (the default): handler threads take requests from the queue and may block. HighPerf:
+    /// the handler runs on the worker that read the request.
+    #[serde(with = "format::OperatingModeNames")]
+    pub operating_mode: OperatingMode,
+    /// HighPerf: `thread_pool_size × accepts_per_worker` requests may be with the application at once;
+    /// further ones wait in the queue. Default 4, range 1 to 1024.
+    pub accepts_per_worker: u32,
+    /// HighPerf: whether the handler is called as each request is read, instead of after the batch of
+    /// completions has been taken. Default false.
+    pub skip_completion_on_success: bool,
+}
+
+impl Default for FineTune {
+    fn default() -> Self {
+        Self {
+            queue_length: 1000,
+            operating_mode: OperatingMode::Classic,
+            accepts_per_worker: 4,
+            skip_completion_on_success: false,
+        }
+    }
+}
+
+impl FineTune {
+    fn check(&self) -> Result<(), LimitError> {
+        LimitError::check("fine_tune.queue_length", self.queue_length, 1..=65_535)?;
+        LimitError::check(
+            "fine_tune.accepts_per_worker",
+            self.accepts_per_worker,
+            1..=1024,
+        )
+    }
+}
+
+/// How long a peer may take. Source: the component's Timeouts.
+///
+/// The driver has timeouts of its own, which are these defaults; `enabled` puts these in their place.
+/// A time or rate of 0 leaves the driver's.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Timeouts {
+    /// Whether the other fields are used. Default false.
+    pub enabled: bool,
+    /// Longest pause while content arrives. Default 120 s.
+    #[serde(deserialize_with = "format::seconds")]
+    pub entity_body: Duration,
+    /// Longest time to drain content nobody reads, after the answer. Default 120 s.
+    #[serde(deserialize_with = "format::seconds")]
+    pub drain_entity_body: Duration,
+    /// Longest wait in the request queue. Default 120 s.
+    #[serde(deserialize_with = "format::seconds")]
+    pub request_queue: Duration,
+    /// Longest idle time between two requests. Default 120 s.
+    #[serde(deserialize_with = "format::seconds")]
+    pub idle_connection: Duration,
+    /// Longest time for a request's head to arrive. Default 120 s.
+    #[serde(deserialize_with = "format::seconds")]
+    pub header_wait: Duration,
+    /// Slowest average at which a peer may take a response, in bytes per second. Default 150.
+    pub min_send_rate: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        let default = Duration::from_secs(120);
+        Self {
+            enabled: false,
+            entity_body: default,
+            drain_entity_body: default,
+            request_queue: default,
+            idle_connection: default,
+            header_wait: default,
+            min_send_rate: 150,
+        }
+    }
+}
+
+impl Timeouts {
+    /// These timers as a server session has them.
+    pub(crate) fn inherited(&self) -> InheritedTimeouts {
+        if !self.enabled {
+            return InheritedTimeouts::default();
+        }
+        let unless_zero = |time: Duration| (!time.is_zero()).then_some(Some(time));
+        InheritedTimeouts {
+            idle_connection: unless_zero(self.idle_connection),
+            header_wait: unless_zero(self.header_wait),
+            entity_body: unless_zero(self.entity_body),
+            drain_entity_body: unless_zero(self.drain_entity_body),
+            request_queue: unless_zero(self.request_queue),
+            min_send_rate: (self.min_send_rate != 0).then_some(Some(self.min_send_rate)),
+        }
+    }
+}
+
+/// Which event loop the driver's workers run on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Io {
+    /// `Uring` where the system offers it, else `Poll`. The default.
+    #[default]
+    Auto,
+    /// io_uring, Linux only. Starting fails where the system does not offer it.
+    Uring,
+    /// Readiness: epoll, kqueue or what the platform has.
+    Poll,
+}
+
+/// The HTTPERR log: one line for each request or connection that the driver itself ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ErrorLog {
+    /// Whether it is written. Default true.
+    pub enabled: bool,
+    /// The folder in which a folder `HTTPERR` is made. Default `None`: the driver chooses.
+    pub directory: Option<PathBuf>,
+    /// When the next file is begun. Default by size.
+    pub rollover: LogRollover,
+    /// Largest file when rolling over by size, in bytes. Default and least 1 MiB.
+    pub rollover_bytes: u32,
+    /// Whether files are named and rolled over by local time. Default false, UTC.
+    pub local_time_rollover: bool,
+}
+
+impl Default for ErrorLog {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            directory: None,
+            rollover: LogRollover::Size,
+            rollover_bytes: 1_048_576,
+            local_time_rollover: false,
+        }
+    }
+}
+
+/// When a log file is closed and the next begun.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LogRollover {
+    /// When it has `rollover_bytes`. The default.
+    #[default]
+    Size,
+    /// Each hour.
+    Hourly,
+    /// Each day.
+    Daily,
+    /// Each week of the month.
+    Weekly,
+    /// Each month.
+    Monthly,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_stand_beside_bindings_only_when_set() {
+        let mut settings = Settings::default();
+        let texts = |settings: &Settings| settings.collect_bindings().unwrap().len();
+        assert_eq!(texts(&settings), 1);
+        settings
+            .bindings
+            .push("http://localhost:8081/".parse().unwrap());
+        assert_eq!(texts(&settings), 1);
+        settings.port = Some(8080);
+        assert_eq!(texts(&settings), 2);
+    }
+
+    #[test]
+    fn a_number_out_of_range_is_refused_by_its_name() {
+        let mut settings = Settings::default();
+        assert!(settings.check().is_ok());
+        settings.fine_tune.queue_length = 65_536;
+        assert_eq!(settings.check().unwrap_err().name, "fine_tune.queue_length");
+        settings.fine_tune.queue_length = 65_535;
+        settings.port = Some(0);
+        assert_eq!(settings.check().unwrap_err().name, "port");
+    }
+
+    #[test]
+    fn timeouts_count_only_when_enabled_and_not_zero() {
+        let mut timeouts = Timeouts::default();
+        assert_eq!(timeouts.inherited(), InheritedTimeouts::default());
+        timeouts.enabled = true;
+        timeouts.header_wait = Duration::ZERO;
+        timeouts.min_send_rate = 0;
+        let inherited = timeouts.inherited();
+        assert_eq!(inherited.header_wait, None);
+        assert_eq!(inherited.min_send_rate, None);
+        assert_eq!(inherited.entity_body, Some(Some(Duration::from_secs(120))));
+    }
+
+    #[test]
+    fn a_settings_file_fills_the_same_struct() {
+        let settings: Settings = toml::from_str(
+            r#"
+            host = "localhost"
+            bindings = ["unix:/run/a.sock", { host = "+", port = 8081, path = "/a", context = 7 }]
+            shutdown_deadline = 1.5
+            verbosity_503 = "full"
+            server_header = "not-on-errors"
+            io = "poll"
+            [fine_tune]
+            operating_mode = "high-perf"
+            [timeouts]
+            enabled = true
+            header_wait = 5
+            [request_limits]
+            segments_max = 9
+            [error_log]
+            enabled = false
+            "#,
+        )
+        .unwrap();
+        assert_eq!(settings.bindings.len(), 2);
+        assert_eq!(settings.bindings[1].context(), 7);
+        assert_eq!(settings.shutdown_deadline, Duration::from_millis(1500));
+        assert_eq!(settings.verbosity_503, Verbosity503::Full);
+        assert_eq!(settings.server_header, ServerHeaderMode::NotOnErrors);
+        assert_eq!(settings.io, Io::Poll);
+        assert_eq!(settings.fine_tune.operating_mode, OperatingMode::HighPerf);
+        assert_eq!(settings.fine_tune.queue_length, 1000);
+        assert_eq!(settings.timeouts.header_wait, Duration::from_secs(5));
+        assert_eq!(settings.request_limits.segments_max, 9);
+        assert_eq!(settings.request_limits.segment_chars_max, 260);
+        assert!(!settings.error_log.enabled);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        for text in [
+            "prot = 1",
+            "[timeouts]\nheader = 1",
+            "[request_limits]\nx = 1",
+        ] {
+            let error = toml::from_str::<Settings>(text).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{error}");
+        }
+        for text in [
+            "shutdown_deadline = -1",
+            "bindings = [{ host = \"+\" }]",
+            "io = \"iocp\"",
+        ] {
+            assert!(toml::from_str::<Settings>(text).is_err(), "{text}");
+        }
+    }
+}
