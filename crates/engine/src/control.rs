@@ -4,20 +4,24 @@
 //! read. The driver keeps it behind a lock of its own; `Q` is the driver's queue.
 //! Source: HTTP Server API 2.0 functions; http-server-api §1, §3, §5.
 
+mod publish;
+
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tidegate_httpapi::{
-    ApiError, EnabledState, GroupProperties, Host, InheritedTimeouts, LimitError, QueueProperties,
-    Registration, RequestQueueId, ReservationOwner, Scheme, ServerSessionId, SessionProperties,
-    Timeouts, UrlGroupId, UrlPrefix,
+    ApiError, GroupProperties, Host, InheritedTimeouts, LimitError, QueueProperties, Registration,
+    RequestQueueId, ReservationOwner, Scheme, ServerSessionId, SessionProperties, Timeouts,
+    UrlGroupId, UrlPrefix,
 };
 
 use crate::listen::{ListenChange, ListenNeed, PortKey};
-use crate::namespace::{Buckets, Claim, EntryKey, Leaf, Namespace, PathTree, Port, Reservation};
+use crate::namespace::{Claim, EntryKey, Namespace, Reservation};
 use crate::quota::ConnectionCount;
-use crate::snapshot::{GroupView, PortTable, QueueView, RegistrationEntry, Snapshot};
+use crate::snapshot::{GroupView, QueueView, Snapshot};
 
 /// Owner of sessions, groups, queues and the namespace.
 #[derive(Debug)]
@@ -403,29 +407,6 @@ impl<Q> Control<Q> {
         self.namespace.all_endpoints()
     }
 
-    /// The view that workers are to read now: the last one, if nothing has changed since.
-    pub fn snapshot(&mut self) -> Arc<Snapshot<Q>> {
-        if self.stale_ports.is_empty() {
-            return Arc::clone(&self.published);
-        }
-        let stale = std::mem::take(&mut self.stale_ports);
-        let fresh = self.published.ports.iter();
-        let mut ports: Vec<_> = fresh
-            .filter(|port| !stale.contains(&port.key))
-            .cloned()
-            .collect();
-        for key in stale {
-            ports.extend(self.port_table(key).map(Arc::new));
-        }
-        ports.sort_unstable_by_key(|port| port.key);
-        self.published = Arc::new(Snapshot {
-            version: self.published.version + 1,
-            machine_timeouts: self.machine_timeouts,
-            ports: ports.into(),
-        });
-        Arc::clone(&self.published)
-    }
-
     fn next_id(&mut self) -> u64 {
         self.ids_ever += 1;
         self.ids_ever
@@ -496,67 +477,6 @@ impl<Q> Control<Q> {
             }
         }
     }
-
-    fn port_table(&mut self, key: PortKey) -> Option<PortTable<Q>> {
-        let port = self.namespace.port(key)?;
-        let mut entries = Vec::new();
-        let mut hosts = Vec::with_capacity(port.hosts.len());
-        for (host, paths) in &port.hosts {
-            let leaves = paths.iter().map(|(path, entry)| {
-                // Where both stand, the registration serves.
-                let leaf = match &entry.claim {
-                    None => Leaf::RESERVED,
-                    Some(claim) => {
-                        entries.push((Arc::clone(&claim.registration), claim.group));
-                        Leaf::registered(entries.len() - 1)
-                    }
-                };
-                (&**path, leaf)
-            });
-            hosts.push((host, PathTree::new(leaves)));
-        }
-        let Port { scheme, .. } = *port;
-        let buckets = Buckets::new(hosts.into_iter());
-        let entries = entries
-            .into_iter()
-            .map(|(registration, group)| {
-                Some(RegistrationEntry {
-                    registration,
-                    group: self.group_view(group)?,
-                })
-            })
-            .collect::<Option<_>>()?;
-        Some(PortTable {
-            key,
-            scheme,
-            entries,
-            buckets,
-        })
-    }
-
-    fn group_view(&mut self, id: UrlGroupId) -> Option<Arc<GroupView<Q>>> {
-        let group = self.groups.get_mut(&id)?;
-        if let Some(view) = &group.view {
-            return Some(Arc::clone(view));
-        }
-        let session = &self.sessions.get(&group.session)?.properties;
-        let properties = &group.properties;
-        let session_timeouts = session.timeouts.resolve(&self.machine_timeouts);
-        let view = Arc::new(GroupView {
-            id,
-            enabled: session.state == EnabledState::Enabled
-                && properties.state == EnabledState::Enabled,
-            timeouts: properties.timeouts.resolve(&session_timeouts),
-            connections_max: properties.connections_max,
-            connections: Arc::clone(&group.connections),
-            queue: group
-                .queue
-                .and_then(|queue| self.queues.get(&queue))
-                .cloned(),
-        });
-        group.view = Some(Arc::clone(&view));
-        Some(view)
-    }
 }
 
 impl<Q> Group<Q> {
@@ -567,29 +487,25 @@ impl<Q> Group<Q> {
     }
 }
 
-/// A timer that has run out before it began would end every connection.
+/// Timers run from 1 ms to 65,534 s, the most that the HTTP Server API can tell; 0 would end every
+/// connection at once.
 fn check_timeouts(timeouts: &InheritedTimeouts) -> Result<(), LimitError> {
-    let refused = |name, range| LimitError {
-        name,
-        value: 0,
-        range,
-    };
-    let timers = [
-        ("idle_connection in ms", timeouts.idle_connection),
-        ("header_wait in ms", timeouts.header_wait),
-        ("entity_body in ms", timeouts.entity_body),
-        ("drain_entity_body in ms", timeouts.drain_entity_body),
-        ("request_queue in ms", timeouts.request_queue),
-    ];
-    for (name, timer) in timers {
-        if timer.flatten().is_some_and(|timer| timer.is_zero()) {
-            return Err(refused(name, 1..=u64::MAX));
-        }
-    }
-    match timeouts.min_send_rate.flatten() {
-        Some(0) => Err(refused("min_send_rate", 1..=u32::MAX.into())),
+    let check = |name, value: Option<u64>, range: RangeInclusive<u64>| match value {
+        Some(value) if !range.contains(&value) => Err(LimitError { name, value, range }),
         _ => Ok(()),
+    };
+    for (name, timer) in [
+        ("idle_connection_ms", timeouts.idle_connection),
+        ("header_wait_ms", timeouts.header_wait),
+        ("entity_body_ms", timeouts.entity_body),
+        ("drain_entity_body_ms", timeouts.drain_entity_body),
+        ("request_queue_ms", timeouts.request_queue),
+    ] {
+        let milliseconds = |timer: Duration| u64::try_from(timer.as_millis()).unwrap_or(u64::MAX);
+        check(name, timer.flatten().map(milliseconds), 1..=65_534_000)?;
     }
+    let rate = timeouts.min_send_rate.flatten().map(u64::from);
+    check("min_send_rate", rate, 1..=u32::MAX.into())
 }
 
 fn unknown_session(id: ServerSessionId) -> ApiError {

@@ -1,7 +1,10 @@
 //! Tests of the rules through the public API: the numbered cases of http-server-api, and random
 //! walks beside models so simple that they are plainly right.
 
-#![expect(clippy::unwrap_used, reason = "tests, the walks' steps outside of test functions too")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests, the walks' steps outside of test functions too"
+)]
 
 mod conflict;
 mod listen;

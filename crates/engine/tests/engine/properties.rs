@@ -53,7 +53,7 @@ fn timers_come_from_group_then_session_then_machine() {
 }
 
 #[test]
-fn timers_of_zero_are_refused() {
+fn timers_out_of_their_range_are_refused() {
     let mut site = site();
     let (session, group) = (site.session, site.group(1));
     let zero = Some(Some(Duration::ZERO));
@@ -64,6 +64,14 @@ fn timers_of_zero_are_refused() {
         },
         InheritedTimeouts {
             request_queue: zero,
+            ..Default::default()
+        },
+        InheritedTimeouts {
+            header_wait: Some(Some(Duration::from_secs(65_535))),
+            ..Default::default()
+        },
+        InheritedTimeouts {
+            drain_entity_body: Some(Some(Duration::MAX)),
             ..Default::default()
         },
         InheritedTimeouts {

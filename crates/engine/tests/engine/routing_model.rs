@@ -218,3 +218,29 @@ fn changes_of_endpoints_add_up() {
         }
     });
 }
+
+// A host and a path are a peer's bytes: nothing in them may stop a worker.
+#[test]
+fn any_host_and_path_get_an_answer() {
+    const PIECES: [&str; 18] = [
+        "a", "B", ".", "..", ":", "80", "[", "]", "*", "+", "/", "é", "σ", "\u{0}", "\u{fffd}",
+        "漢", "１", "\u{200d}",
+    ];
+    for_seeds(50, |random| {
+        let mut site = Site::new();
+        for number in 0..8 {
+            let _ = site.try_register(&prefix(random).to_string(), number);
+        }
+        let snapshot = site.control.snapshot();
+        let mut text = |length| -> String {
+            (0..random.below(length))
+                .map(|_| *random.pick(&PIECES))
+                .collect()
+        };
+        for _ in 0..500 {
+            let (host, path) = (text(300), text(20));
+            get_from(&snapshot, PortKey::Tcp(80), &host, None, &path);
+            get_from(&snapshot, PortKey::Unix(1), &host, None, &path);
+        }
+    });
+}
