@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
 use tidegate_httpapi::{
     ApiError, Application, Backend, BackendInfo, ConnectionFilter, Endpoint, GroupProperties,
-    QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties,
-    Timeouts, UrlGroupId, UrlPrefix,
+    OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
+    SessionProperties, Timeouts, UrlGroupId, UrlPrefix,
 };
-use tidegate_os::{EventLoop, LoopSettings, Operations, PollLoop, SystemError, uring_available};
+use tidegate_os::{
+    EventLoop, LoopSettings, Operations, PollLoop, ReceiveOrder, SystemError, uring_available,
+};
 
 use crate::core::Shared;
 use crate::error_log::ErrorLog;
@@ -177,7 +179,8 @@ impl Embedded {
             return;
         }
         plane.published = snapshot.version();
-        self.post_all(|| Message::Snapshot(Arc::clone(&snapshot)));
+        let order = receive_order(&plane.control);
+        self.post_all(|| Message::Snapshot(Arc::clone(&snapshot), order));
     }
 
     fn post_all(&self, message: impl Fn() -> Message) {
@@ -386,6 +389,19 @@ impl std::fmt::Debug for Embedded {
 
 /// How long a worker may take to say what it has counted.
 const COUNT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// `skip_completion_on_success = false`: a request is dispatched after its whole batch was taken. One
+/// queue that wants it is enough, since a worker serves all queues in one loop.
+fn receive_order(control: &Control<Queue>) -> ReceiveOrder {
+    let takes_batches = control.queues().any(|view| {
+        view.properties.operating_mode == OperatingMode::HighPerf
+            && !view.properties.skip_completion_on_success
+    });
+    match takes_batches {
+        true => ReceiveOrder::AfterOthers,
+        false => ReceiveOrder::AsTaken,
+    }
+}
 
 fn choose_io(wanted: Io) -> Result<Io, ApiError> {
     match wanted {

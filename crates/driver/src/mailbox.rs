@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use tidegate_engine::{Counters, PortKey, Snapshot, Unavailable};
 use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, ResponseHead};
-use tidegate_os::{ConnectionKey, Listener, Waker};
+use tidegate_os::{ConnectionKey, Listener, ReceiveOrder, Waker};
 
 use crate::pending::OwnedExchange;
 use crate::queue::Queue;
@@ -58,8 +58,8 @@ pub(crate) enum Message {
     },
     /// Stop accepting there.
     StopListening(ListenerId),
-    /// The tables have changed.
-    Snapshot(Arc<Snapshot<Queue>>),
+    /// The tables have changed, and perhaps when received bytes are to be handed over.
+    Snapshot(Arc<Snapshot<Queue>>, ReceiveOrder),
     /// Ask this filter about new connections.
     Filter(Option<Arc<dyn ConnectionFilter>>),
     /// Say what has been counted.

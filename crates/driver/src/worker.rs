@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use tidegate_engine::{PortKey, Snapshot};
 use tidegate_httpapi::{Admission, BodyError, ConnectionId, ConnectionInfo, FieldBlock, Version};
 use tidegate_os::{
-    ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, SendBuffer, SystemError,
+    ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, ReceiveOrder, SendBuffer,
+    SystemError,
 };
 
 use crate::connection::respond::Seen;
@@ -28,6 +29,7 @@ pub(crate) struct Worker {
     view: View,
     connections: Connections,
     listeners: HashMap<ListenerKey, ListenerInfo>,
+    receive_order: ReceiveOrder,
     /// Memory for the messages taken from the mailbox.
     messages: Vec<Message>,
     /// No event of this turn has been seen: the clock is to be read first.
@@ -51,6 +53,7 @@ impl Worker {
             view: View::new(snapshot),
             connections: Connections::default(),
             listeners: HashMap::new(),
+            receive_order: ReceiveOrder::AsTaken,
             messages: Vec::new(),
             turn_begins: true,
         }
@@ -61,6 +64,7 @@ impl Worker {
         loop {
             self.turn_begins = true;
             let timeout = self.wait_max();
+            event_loop.set_receive_order(self.receive_order);
             event_loop.turn(timeout, &mut self)?;
             let operations = event_loop.operations();
             self.begin_turn();
@@ -319,7 +323,10 @@ impl Worker {
                     operations.stop_listening(key);
                 }
             }
-            Message::Snapshot(snapshot) => self.view.snapshot = snapshot,
+            Message::Snapshot(snapshot, order) => {
+                self.view.snapshot = snapshot;
+                self.receive_order = order;
+            }
             Message::Filter(filter) => self.core.filter = filter,
             Message::Count(asker) => {
                 // Whoever asked may have given up waiting.

@@ -165,6 +165,9 @@ pub trait EventLoop: Sized {
     /// The operations, between turns.
     fn operations(&mut self) -> &mut Self::Operations;
 
+    /// Changes when received bytes are handed over, from the next turn on.
+    fn set_receive_order(&mut self, order: ReceiveOrder);
+
     /// Gives the system all that was asked for, waits until there is an event, and hands over
     /// what there is.
     ///

@@ -63,6 +63,10 @@ impl EventLoop for PollLoop {
         &mut self.operations
     }
 
+    fn set_receive_order(&mut self, order: ReceiveOrder) {
+        self.order = order;
+    }
+
     fn turn(
         &mut self,
         timeout: Option<Duration>,

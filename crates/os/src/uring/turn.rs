@@ -81,6 +81,10 @@ impl EventLoop for UringLoop {
         &mut self.operations
     }
 
+    fn set_receive_order(&mut self, order: ReceiveOrder) {
+        self.order = order;
+    }
+
     fn turn(
         &mut self,
         timeout: Option<Duration>,
