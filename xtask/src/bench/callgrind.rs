@@ -101,9 +101,13 @@ fn instructions(text: &str) -> f64 {
         .sum()
 }
 
-const COUNTED: [Server; 6] = [
+/// Servers that run under callgrind.
+///
+/// Ours on io_uring is not among them: valgrind lets no other thread run while one waits in
+/// io_uring, so a server of several threads does not start. Its code but for the loop is that of
+/// `tidegate-poll`.
+pub(crate) const COUNTED: [Server; 5] = [
     Server::BareUring,
-    Server::TidegateUring,
     Server::BarePoll,
     Server::TidegatePoll,
     Server::Hyper,

@@ -81,6 +81,7 @@ impl OverloadOutcome {
             what: what.to_owned(),
             limit,
             result,
+            quiet: None,
         };
         vec![
             verdict(

@@ -51,7 +51,7 @@ impl Outcome {
             .iter()
             .find(|row| row.server == server)
             .map_or_else(Figures::default, |row| Figures {
-                cpu_us: row.cpu_us().map(|spread| spread.median),
+                cpu_us: row.cpu_us(),
                 user_instructions: row.user_instructions,
             })
     }

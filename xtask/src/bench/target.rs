@@ -1,6 +1,7 @@
 //! Targets, and whether a result reaches them.
 
 use super::server::Server;
+use super::statistics::Spread;
 use super::table;
 
 /// What a server of ours should reach in a workload.
@@ -24,7 +25,7 @@ pub(crate) enum Claim {
 /// The figures that claims are about.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
-    pub(crate) cpu_us: Option<f64>,
+    pub(crate) cpu_us: Option<Spread>,
     pub(crate) user_instructions: Option<f64>,
 }
 
@@ -36,6 +37,8 @@ pub(crate) struct Verdict {
     pub(crate) limit: Limit,
     /// `None` where it could not be measured.
     pub(crate) result: Option<f64>,
+    /// The same from each server's lowest value: what it would be with quieter neighbours.
+    pub(crate) quiet: Option<f64>,
 }
 
 /// The side on which a result should stay.
@@ -49,34 +52,53 @@ impl Target {
     /// Compares with the figures of a workload.
     pub(crate) fn verdict(&self, figures: impl Fn(Server) -> Figures) -> Verdict {
         let (name, ours) = (self.ours.name(), figures(self.ours));
-        let ratio = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
         match self.claim {
-            Claim::AtMostTimes(limit, other) => Verdict {
-                what: format!("CPU time, {name} / {}", other.name()),
-                limit: Limit::AtMost(limit),
-                result: ratio(ours.cpu_us, figures(other).cpu_us),
-            },
-            Claim::OtherAtLeastTimes(limit, other) => Verdict {
-                what: format!("CPU time, {} / {name}", other.name()),
-                limit: Limit::AtLeast(limit),
-                result: ratio(figures(other).cpu_us, ours.cpu_us),
-            },
+            Claim::AtMostTimes(limit, other) => {
+                let what = format!("CPU time, {name} / {}", other.name());
+                Verdict::ratio(
+                    what,
+                    Limit::AtMost(limit),
+                    ours.cpu_us,
+                    figures(other).cpu_us,
+                )
+            }
+            Claim::OtherAtLeastTimes(limit, other) => {
+                let what = format!("CPU time, {} / {name}", other.name());
+                Verdict::ratio(
+                    what,
+                    Limit::AtLeast(limit),
+                    figures(other).cpu_us,
+                    ours.cpu_us,
+                )
+            }
             Claim::UserInstructionsAtMost(limit) => Verdict {
                 what: format!("user instructions per request, {name}"),
                 limit: Limit::AtMost(limit),
                 result: ours.user_instructions,
+                quiet: None,
             },
         }
     }
 }
 
 impl Verdict {
+    fn ratio(what: String, limit: Limit, above: Option<Spread>, below: Option<Spread>) -> Self {
+        let both = above.zip(below);
+        Self {
+            what,
+            limit,
+            result: both.map(|(above, below)| above.median / below.median),
+            quiet: both.map(|(above, below)| above.lowest / below.lowest),
+        }
+    }
+
     /// Cells for the table of targets.
     pub(crate) fn cells(&self) -> Vec<String> {
         vec![
             self.what.clone(),
             self.limit.to_text(),
             table::number_or_dash(self.result),
+            table::number_or_dash(self.quiet),
             self.outcome(),
         ]
     }
@@ -119,7 +141,7 @@ mod tests {
             _ => None,
         };
         Figures {
-            cpu_us,
+            cpu_us: cpu_us.and_then(|value| Spread::of([value])),
             user_instructions: Some(900.0),
         }
     }
@@ -163,6 +185,7 @@ mod tests {
             what: String::new(),
             limit: Limit::AtMost(2.0),
             result: Some(2.0),
+            quiet: None,
         };
         assert!(verdict.outcome().starts_with("reached"));
     }

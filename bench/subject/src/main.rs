@@ -1,0 +1,117 @@
+//! The benchmarks' routes on our server, on one worker.
+//!
+//! ```text
+//! bench-subject --port N --log-directory DIR [--io uring|poll] [--mode high-perf|classic]
+//!               [--overload QUEUE_LENGTH]
+//! ```
+//!
+//! `--overload` gives W11's settings: a queue of so many requests, filled with a whole batch of
+//! completions before the first of them is handled, and 503s that are sent rather than resets.
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bench_answers::{HELLO, SERVER, UPLOADED};
+use tidegate::{
+    ErrorLog, FineTune, HandlerError, Io, OperatingMode, Request, Response, Server, Verbosity503,
+};
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some(options) = Options::parse(&words) else {
+        eprintln!("bench-subject: {words:?} cannot be understood; see the top of its source");
+        return ExitCode::FAILURE;
+    };
+    match serve(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-subject: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(options: Options) -> Result<(), tidegate::Error> {
+    let json: &'static [u8] = bench_answers::json().into_bytes().leak();
+    let mut fine_tune = FineTune {
+        operating_mode: options.mode,
+        skip_completion_on_success: true,
+        ..FineTune::default()
+    };
+    let mut error_log = ErrorLog::default();
+    error_log.directory = Some(options.log_directory);
+    let mut server = Server::builder()
+        .host("127.0.0.1")
+        .port(options.port)
+        .io(options.io)
+        .io_threads(1)
+        .software(SERVER)
+        .error_log(error_log)
+        .on_http_request(move |request, response| answer(request, response, json));
+    if let Some(queue_length) = options.overload_queue_length {
+        fine_tune.queue_length = queue_length;
+        fine_tune.skip_completion_on_success = false;
+        server = server.verbosity_503(Verbosity503::Limited);
+    }
+    server.fine_tune(fine_tune).build()?.run()
+}
+
+fn answer(
+    request: &Request<'_>,
+    response: &mut Response,
+    json: &'static [u8],
+) -> Result<(), HandlerError> {
+    match (request.method(), request.document()) {
+        ("GET", "/hello") => response.content_type("text/plain").text(HELLO),
+        ("GET", "/json") => response.content_type("application/json").bytes(json),
+        ("POST", "/upload") => {
+            request.content()?;
+            response.content_type("text/plain").text(UPLOADED);
+        }
+        ("GET", "/work") => response
+            .content_type("text/plain")
+            .text(bench_answers::work()),
+        _ => response.status(404).empty(),
+    }
+    Ok(())
+}
+
+/// What the command line says.
+#[derive(Debug)]
+struct Options {
+    port: u16,
+    log_directory: PathBuf,
+    io: Io,
+    mode: OperatingMode,
+    overload_queue_length: Option<u32>,
+}
+
+impl Options {
+    /// `None` for words that cannot be understood.
+    fn parse(words: &[String]) -> Option<Self> {
+        let mut options = Self {
+            port: 0,
+            log_directory: PathBuf::new(),
+            io: Io::Auto,
+            mode: OperatingMode::HighPerf,
+            overload_queue_length: None,
+        };
+        for pair in words.chunks(2) {
+            let [flag, value] = pair else { return None };
+            match (flag.as_str(), value.as_str()) {
+                ("--port", port) => options.port = port.parse().ok()?,
+                ("--log-directory", directory) => options.log_directory = directory.into(),
+                ("--io", "uring") => options.io = Io::Uring,
+                ("--io", "poll") => options.io = Io::Poll,
+                ("--mode", "high-perf") => options.mode = OperatingMode::HighPerf,
+                ("--mode", "classic") => options.mode = OperatingMode::Classic,
+                ("--overload", length) => {
+                    options.overload_queue_length = Some(length.parse().ok()?)
+                }
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+}
