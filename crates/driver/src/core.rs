@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) settings: EmbeddedSettings,
     pub(crate) error_log: ErrorLog,
     pub(crate) connections: Arc<ConnectionCount>,
+    /// The version of the last snapshot that is in all mailboxes.
+    pub(crate) published: AtomicU64,
 }
 
 /// A worker's own things. Its connections are apart, so that one of them and this can be held at once.

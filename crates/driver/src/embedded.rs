@@ -3,6 +3,7 @@
 //! The control plane. Every change goes through one lock; workers get the outcome as a new snapshot.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -39,7 +40,6 @@ pub struct Embedded {
 struct ControlPlane {
     control: Control<Queue>,
     listeners: Listeners,
-    published: u64,
     threads: Vec<JoinHandle<()>>,
     stopped: bool,
 }
@@ -59,14 +59,14 @@ impl Embedded {
         let count = settings
             .io_threads
             .map_or_else(processors, |count| count as usize);
+        let mut control = Control::new(Timeouts::default());
+        let snapshot = control.snapshot();
         let shared = Arc::new(Shared {
             error_log: ErrorLog::start(&settings.error_log),
             connections: Arc::new(ConnectionCount::default()),
+            published: AtomicU64::new(snapshot.version()),
             settings,
         });
-        let mut control = Control::new(Timeouts::default());
-        let snapshot = control.snapshot();
-        let published = snapshot.version();
         let mut embedded = Self {
             shared,
             workers: Vec::new(),
@@ -74,7 +74,6 @@ impl Embedded {
             plane: Mutex::new(ControlPlane {
                 control,
                 listeners: Listeners::default(),
-                published,
                 threads: Vec::new(),
                 stopped: false,
             }),
@@ -175,12 +174,15 @@ impl Embedded {
 
     fn publish(&self, plane: &mut ControlPlane) {
         let snapshot = plane.control.snapshot();
-        if snapshot.version() == plane.published {
+        // Written under the same lock.
+        let published = &self.shared.published;
+        if snapshot.version() == published.load(Ordering::Relaxed) {
             return;
         }
-        plane.published = snapshot.version();
         let order = receive_order(&plane.control);
         self.post_all(|| Message::Snapshot(Arc::clone(&snapshot), order));
+        // Release: whoever sees it finds the messages.
+        published.store(snapshot.version(), Ordering::Release);
     }
 
     fn post_all(&self, message: impl Fn() -> Message) {

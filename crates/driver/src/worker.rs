@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{PortKey, Snapshot};
@@ -209,8 +210,11 @@ impl Worker {
                 // The rest will never come. Whoever reads hears of it; the answer can still be sent.
                 conn.end_content(Err(BodyError::Disconnected));
                 conn.asked.close = true;
-                if matches!(conn.respond, Respond::Ready) {
-                    core.close_after_output(conn);
+                match &conn.respond {
+                    Respond::Ready => core.close_after_output(conn),
+                    // Case P20: work on such a request can be given up.
+                    Respond::Application(closed) => closed.set(),
+                    Respond::Stream(_) => {}
                 }
             }
             core.go_on(view, operations, conn);
@@ -421,6 +425,12 @@ impl<O: Operations> Handler<O> for Worker {
                 position,
             } => {
                 self.core.counters.bytes_received += bytes.len() as u64;
+                // A change of the namespace holds for every request received after the call that made
+                // it, also when the message about it still waits.
+                if self.core.shared.published.load(Ordering::Acquire) > self.view.snapshot.version()
+                {
+                    self.take_messages(operations);
+                }
                 self.with(operations, connection, |core, view, operations, conn| {
                     core.received(view, operations, conn, bytes, position);
                 });
@@ -451,6 +461,8 @@ impl Core {
             return;
         };
         content.paused = false;
+        // Who reads it has taken it out of the queue.
+        conn.queued = false;
         let unanswered = matches!(conn.respond, Respond::Application(_));
         if conn.asked.awaits_continue && unanswered {
             conn.asked.awaits_continue = false;

@@ -59,7 +59,7 @@ impl Core {
         }
         self.drive(operations, conn);
         let window = self.shared.settings.limits.receive_window_bytes as usize;
-        if conn.input.len() > window.max(conn.input_wanted) {
+        if conn.input.len() > window && !self.waits_for_rest(conn) {
             self.pause(operations, conn);
         }
     }
@@ -87,7 +87,8 @@ impl Core {
         }
         let window = self.shared.settings.limits.receive_window_bytes as usize;
         let content_waits = matches!(&conn.receive, Receive::Content(content) if content.paused);
-        if conn.receive_paused && !content_waits && conn.input.len() <= window / 2 {
+        let has_room = conn.input.len() <= window / 2 || self.waits_for_rest(conn);
+        if conn.receive_paused && !content_waits && has_room {
             self.resume(operations, conn);
         }
         // A peer that has sent its last and has no answer to wait for has been served.
@@ -96,6 +97,13 @@ impl Core {
             self.close_after_output(conn);
             self.drive(operations, conn);
         }
+    }
+
+    /// Whether all input is the beginning of one request, whose limits bound it: without the rest
+    /// nothing could go on.
+    fn waits_for_rest(&self, conn: &Connection) -> bool {
+        let window = self.shared.settings.limits.send_window_bytes as usize;
+        conn.is_between_requests() && conn.output.len() < window
     }
 
     fn take_input<O: Operations>(

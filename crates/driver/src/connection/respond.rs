@@ -99,7 +99,8 @@ impl Core {
     /// The present request's response is all in the output.
     fn finish_response(&mut self, conn: &mut Connection) {
         conn.respond = Respond::Ready;
-        if conn.asked.close {
+        // A stop that began during the response could not be announced in its head.
+        if conn.asked.close || self.is_draining() {
             self.close_after_output(conn);
         }
     }
