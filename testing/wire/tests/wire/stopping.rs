@@ -1,0 +1,120 @@
+//! Stopping: requests in progress are answered, new ones are not taken, the deadline holds.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tidegate_driver::Io;
+use tidegate_httpapi::{ApiError, Backend, Body, OperatingMode, ResponseHead};
+use tidegate_wire::{
+    PATIENCE, Pieces, Server, held, label, on_both_loops, on_both_loops_in_both_modes, until,
+};
+
+on_both_loops_in_both_modes!(requests_in_progress_are_answered, the_deadline_is_kept,);
+
+on_both_loops!(
+    a_response_under_way_is_finished,
+    a_stopped_backend_says_so,
+    stopping_twice_is_no_harm,
+);
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+fn is_refused(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_err()
+}
+
+fn requests_in_progress_are_answered(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let (application, requests) = held();
+    server.serve_in(mode, "localhost/", application);
+    server.serve_in(mode, "localhost/now/", label("now"));
+    let mut idle = server.client();
+    assert_eq!(
+        idle.ask("GET /now/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            .text(),
+        "now"
+    );
+    let mut client = server.client();
+    client.send(GET);
+    let request = requests.next();
+    let backend = Arc::clone(&server.backend);
+    let stopping = thread::spawn(move || backend.stop(PATIENCE));
+    until("new connections are refused", || is_refused(server.port));
+    // Connections without a request end at once.
+    idle.expect_orderly_close();
+    assert!(!stopping.is_finished());
+    request.responder.respond_bytes(200, "done".into());
+    let response = client.response();
+    assert_eq!((response.text(), response.closes()), ("done", true));
+    client.expect_orderly_close();
+    stopping.join().unwrap();
+}
+
+fn the_deadline_is_kept(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let (application, requests) = held();
+    server.serve_in(mode, "localhost/", application);
+    let mut client = server.client();
+    client.send(GET);
+    let request = requests.next();
+    let begin = Instant::now();
+    server.backend.stop(Duration::from_millis(200));
+    assert!(begin.elapsed() >= Duration::from_millis(200));
+    client.expect_close();
+    // Too late, and no harm.
+    request
+        .responder
+        .respond(ResponseHead::new(200), Body::Empty);
+}
+
+fn a_response_under_way_is_finished(io: Io) {
+    let server = Server::start(io);
+    let pieces = Pieces::default();
+    let source = pieces.clone();
+    let application = tidegate_wire::answering(move |exchange| {
+        exchange.respond(ResponseHead::new(200), source.body(Some(8)));
+    });
+    server.serve("localhost/", application);
+    let mut client = server.client();
+    client.send(GET);
+    assert_eq!(client.response_head().field("Content-Length"), Some("8"));
+    pieces.give("pong");
+    assert_eq!(client.take(4), b"pong");
+    let backend = Arc::clone(&server.backend);
+    let stopping = thread::spawn(move || backend.stop(PATIENCE));
+    until("new connections are refused", || is_refused(server.port));
+    pieces.give("pang");
+    pieces.end();
+    let end = client.end();
+    assert_eq!((end.rest.as_slice(), end.reset), (&b"pang"[..], false));
+    stopping.join().unwrap();
+}
+
+fn a_stopped_backend_says_so(io: Io) {
+    let server = Server::start(io);
+    let place = server.serve("localhost/", label("1"));
+    server.backend.stop(PATIENCE);
+    assert!(is_refused(server.port));
+    assert_eq!(server.backend.connection_count(), 0);
+    assert!(server.backend.endpoints().is_empty());
+    let created = server.backend.create_server_session();
+    assert!(matches!(created, Err(ApiError::Stopped)), "{created:?}");
+    let added = server
+        .backend
+        .add_url(place.group, &server.url("localhost/b/"), 0);
+    assert!(matches!(added, Err(ApiError::Stopped)), "{added:?}");
+}
+
+fn stopping_twice_is_no_harm(io: Io) {
+    let server = Server::start(io);
+    server.serve("localhost/", label("1"));
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| server.backend.stop(PATIENCE));
+        }
+    });
+    server.backend.stop(PATIENCE);
+    assert!(is_refused(server.port));
+}
