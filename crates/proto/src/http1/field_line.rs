@@ -223,3 +223,98 @@ const TOKEN: [bool; 256] = {
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(view: &[u8]) -> Option<(FieldSpan, &[u8])> {
+        match parse(view, view, &RequestLimits::default()) {
+            Ok(FieldLine::Field(field, after)) => Some((field, after)),
+            _ => None,
+        }
+    }
+
+    fn parts(found: Option<(FieldSpan, &[u8])>) -> Option<(u32, u32, u32, u16, KnownField, usize)> {
+        let (field, after) = found?;
+        Some((
+            field.name_start,
+            field.value_start,
+            field.value_len,
+            field.name_len,
+            field.known,
+            after.len(),
+        ))
+    }
+
+    // What the short way takes, the long way takes too, and finds the same.
+    #[test]
+    fn a_usual_line_is_read_as_any_line_is() {
+        let lines: [&[u8]; 8] = [
+            b"Host: 127.0.0.1:8080\r\n\r\nrest of the bytes",
+            b"Content-Length: 10\r\nHost: a\r\n\r\nrest of the bytes",
+            b"Sixteen-Letters-: x\r\n\r\nrest of the bytes",
+            b"A: b\r\n0123456789abcdef0123456789",
+            b"Accept: 0123456789abcdef0123456789abcdef\r\n\r\n",
+            b"Accept: 0123456789abcdef\r\n\r\n",
+            b"Cache-Control: max-age=0\r\n\r\n",
+            b"User-Agent: x y\tz\r\nHost: a\r\n\r\nrest of the bytes",
+        ];
+        let mut usual = 0;
+        for line in lines {
+            for index in 0..line.len() {
+                for byte in 0..=u8::MAX {
+                    let mut changed = line.to_vec();
+                    changed[index] = byte;
+                    for end in [index + 1, changed.len()] {
+                        let view = &changed[..end];
+                        let found = parts(parse_usual(view, view, 16_384));
+                        if found.is_some() {
+                            usual += 1;
+                            let text = String::from_utf8_lossy(view);
+                            assert_eq!(found, parts(whole(view)), "{text:?}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(usual > 20_000, "{usual}");
+    }
+
+    #[test]
+    fn known_names_are_found_in_any_case() {
+        let names = [
+            "Host",
+            "Content-Length",
+            "Transfer-Encoding",
+            "Connection",
+            "Expect",
+            "Upgrade",
+            "Content-Type",
+            "Date",
+            "Server",
+            "Cookie",
+            "Authorization",
+            "Range",
+            "User-Agent",
+            "Referer",
+            "Trailer",
+            "TE",
+            "Accept",
+            "hosu",
+            "Content-Lengtj",
+            "Connectiom",
+        ];
+        for name in names {
+            for name in [name.to_lowercase(), name.to_uppercase(), name.into()] {
+                let line = format!("{name}: x\r\n0123456789abcdef");
+                let (field, _) = whole(line.as_bytes()).unwrap();
+                assert_eq!(field.known, KnownField::of(name.as_bytes()), "{name}");
+                if name.len() <= BLOCK {
+                    let (field, _) = parse_usual(line.as_bytes(), line.as_bytes(), 100).unwrap();
+                    assert_eq!(field.known, KnownField::of(name.as_bytes()), "{name}");
+                }
+            }
+        }
+    }
+}

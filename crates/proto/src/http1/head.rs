@@ -3,7 +3,7 @@
 //! Rules on one line are decided when that line is whole, rules on the section at its end, so the
 //! same bytes get the same answer however they were split. Source: RFC 9112 §2 to §6.
 
-use memchr::{memchr, memmem};
+use memchr::{memchr, memmem, memrchr};
 use tidegate_httpapi::{
     ContentFraming, FieldSpan, KnownField, RequestLimits, RequestLine, Span, Version,
 };
@@ -89,19 +89,21 @@ fn refused(view: &[u8], stop: Stop) -> Parsed {
 
 /// Whether [`parse_head`], which found `bytes[..seen]` incomplete, could now find more.
 ///
-/// True for the end of a request line, for an empty line, and at a limit. Keeps a peer that sends a
-/// head line by line from having it read anew for each; a malformed field line is then refused at
-/// the head's end.
+/// True at the end of a request line, at an empty line, and when the head or a line of it is too long.
+/// Keeps a peer that sends a head line by line from having it read anew for each line; a malformed
+/// field line is then refused at the head's end.
 pub fn worth_parsing(bytes: &[u8], seen: usize, limits: &RequestLimits) -> bool {
     let (old, new) = bytes.split_at(seen.min(bytes.len()));
-    let at_limit = |max: usize| seen <= max && bytes.len() > max;
+    let line_start = memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+    if bytes.len() >= limits.head_bytes_max as usize
+        || bytes.len() - line_start > field_bytes_max(limits)
+    {
+        return true;
+    }
     // The line end of an empty line may have begun in the old bytes.
-    let from = old.len().saturating_sub(3);
-    let has_line = || memchr(b'\n', &old[blank_lines_len(old)..]).is_some();
-    bytes.len() >= limits.head_bytes_max as usize
-        || at_limit(field_bytes_max(limits))
-        || memmem::find(&bytes[from..], b"\n\r\n").is_some()
-        || (memchr(b'\n', new).is_some() && !has_line())
+    let from = old.len().saturating_sub(2);
+    memmem::find(&bytes[from..], b"\n\r\n").is_some()
+        || (memchr(b'\n', new).is_some() && memchr(b'\n', &old[blank_lines_len(old)..]).is_none())
 }
 
 /// Why no head was found.
@@ -154,7 +156,7 @@ fn parse(
 }
 
 impl ParsedHead {
-    const EMPTY: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         line: RequestLine {
             method: Span { start: 0, len: 0 },
             target: Span { start: 0, len: 0 },
@@ -344,35 +346,5 @@ pub(super) fn span(start: usize, len: usize) -> Span {
     Span {
         start: start as u32,
         len: len as u32,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(bytes: &[u8]) -> Parsed {
-        parse_head(bytes, &RequestLimits::default(), &mut Vec::new())
-    }
-
-    fn accepted(bytes: &[u8]) -> ParsedHead {
-        match parse(bytes) {
-            Parsed::Head(head) => head,
-            other => panic!("{:?}: {other:?}", String::from_utf8_lossy(bytes)),
-        }
-    }
-
-    #[test]
-    fn a_plain_request_is_read() {
-        let bytes = b"GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
-        let head = accepted(bytes);
-        assert_eq!(head.line.method.of(bytes), b"GET");
-        assert_eq!(head.line.target.of(bytes), b"/hello");
-        assert_eq!(head.line.path.of(bytes), b"/hello");
-        assert_eq!(head.line.query, None);
-        assert_eq!(head.head_bytes, bytes.len());
-        assert_eq!(head.host.unwrap().of(bytes), b"127.0.0.1:8080");
-        assert_eq!(head.framing, ContentFraming::None);
-        assert!(head.path_is_plain && !head.close && !head.head_request && !head.upgrade);
     }
 }

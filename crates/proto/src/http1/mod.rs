@@ -17,6 +17,7 @@ mod path;
 mod reject;
 mod request_line;
 mod response;
+mod usual;
 
 pub use authority::{Authority, HostKind, parse_authority};
 pub use chunked::{ChunkStep, ChunkedDecoder};
@@ -29,3 +30,4 @@ pub use response::{
     CHUNK_END, EncodedHead, LAST_CHUNK, ResponseContext, SentFraming, encode_chunk_header,
     encode_head, encode_interim,
 };
+pub use usual::UsualEnd;

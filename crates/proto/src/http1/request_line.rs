@@ -342,3 +342,61 @@ const KNOWN_METHODS: [&[u8]; 17] = [
     b"UNLOCK",
     b"SEARCH",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // What the short way takes, the long way takes too, and finds the same.
+    #[test]
+    fn a_usual_line_is_read_as_any_line_is() {
+        let lines: [&[u8]; 7] = [
+            b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"POST /a/b.c/d?e=/./f%20?g HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"HEAD /0123456789abcde/.fghij HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"DELETE /0123456789abcdef0123456789abcdef HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"GET http://h:80/p HTTP/1.1\r\nHost: a\r\n\r\n",
+        ];
+        let mut limits = RequestLimits::default();
+        limits.segment_chars_max = 10;
+        let mut usual = 0;
+        for line in lines {
+            for index in 0..line.len() {
+                for byte in 0..=u8::MAX {
+                    let mut changed = line.to_vec();
+                    changed[index] = byte;
+                    let mut head = ParsedHead::EMPTY;
+                    let found = parse_usual(&changed, &changed, &limits, &mut head);
+                    if found.is_some() {
+                        usual += 1;
+                        let mut whole_head = ParsedHead::EMPTY;
+                        let whole = parse_whole(&changed, &changed, &limits, &mut whole_head);
+                        let text = String::from_utf8_lossy(&changed);
+                        assert_eq!(found, whole.ok(), "{text:?}");
+                        assert_eq!(format!("{head:?}"), format!("{whole_head:?}"), "{text:?}");
+                    }
+                }
+            }
+        }
+        assert!(usual > 5_000, "{usual}");
+    }
+
+    #[test]
+    fn a_path_is_plain_when_cooking_would_not_change_it() {
+        for (path, plain) in [
+            ("/", true),
+            ("/a/b.c/d-e_f~g", true),
+            ("/a.b./c", true),
+            ("/a//b", false),
+            ("/a/./b", false),
+            ("/a/..", false),
+            ("/.well-known", false),
+            ("/a\\b", false),
+            ("/a%20b", false),
+        ] {
+            assert_eq!(is_plain(path.as_bytes()), plain, "{path}");
+        }
+    }
+}
