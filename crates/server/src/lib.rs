@@ -64,3 +64,8 @@ pub use tidegate_httpapi::{
 
 #[cfg(test)]
 mod tests;
+
+/// Compiles the code in the project's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
