@@ -32,22 +32,24 @@ impl Clock {
         clock
     }
 
-    /// Reads the system's clocks.
-    pub(crate) fn update(&mut self) {
+    /// Reads the system's clocks. Says whether the date has changed.
+    pub(crate) fn update(&mut self) -> bool {
         self.now = Instant::now();
         self.tick = self.ticks_until(self.now);
         if self.now < self.second_ends {
-            return;
+            return false;
         }
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         self.second_ends =
             self.now + Duration::from_nanos(1_000_000_000 - u64::from(unix.subsec_nanos()));
-        if unix.as_secs() != self.unix_second {
+        let changed = unix.as_secs() != self.unix_second;
+        if changed {
             self.unix_second = unix.as_secs();
             self.date = format_date(self.unix_second);
         }
+        changed
     }
 
     pub(crate) fn now(&self) -> Instant {

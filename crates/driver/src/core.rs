@@ -9,7 +9,7 @@ use std::time::Instant;
 use tidegate_engine::{ConnectionCount, Counters, HostRoute, PortKey, Snapshot, TimerWheel};
 use tidegate_httpapi::{ConnectionFilter, PeerAddress, Version};
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
-use tidegate_proto::http1::{Reject, parse_authority};
+use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
     /// By when all must have ended, once the driver stops.
     pub(crate) draining: Option<Instant>,
+    /// What usual heads end with.
+    pub(crate) usual_end: UsualEnd,
     locals: Vec<IpAddr>,
     memo: HostMemo,
     next_id: u64,
@@ -51,7 +53,10 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
         let clock = Clock::new();
+        let settings = &shared.settings;
+        let usual_end = UsualEnd::new(&settings.server_token, settings.server_header, clock.date());
         Self {
+            usual_end,
             wheel: TimerWheel::new(clock.tick()),
             clock,
             shared,
@@ -63,6 +68,13 @@ impl Core {
             locals: Vec::new(),
             memo: HostMemo::default(),
             next_id: 0,
+        }
+    }
+
+    /// Reads the clock, and makes anew what holds for a second.
+    pub(crate) fn begin_turn(&mut self) {
+        if self.clock.update() {
+            self.usual_end.set_date(self.clock.date());
         }
     }
 

@@ -173,6 +173,7 @@ fn listen_error(error: BindError) -> ApiError {
     ApiError::Listen {
         endpoint: error.address.to_string(),
         in_use: matches!(error.kind, BindErrorKind::InUse { .. }),
-        source: Box::new(error),
+        // The endpoint above has the address.
+        source: Box::new(error.kind),
     }
 }

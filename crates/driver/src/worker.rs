@@ -102,7 +102,7 @@ impl Worker {
     fn begin_turn(&mut self) {
         if self.turn_begins {
             self.turn_begins = false;
-            self.core.clock.update();
+            self.core.begin_turn();
         }
     }
 

@@ -303,6 +303,13 @@ impl FieldBlock {
         self.known & known.bit() != 0
     }
 
+    /// Whether one of these known fields is among the lines.
+    #[inline]
+    pub fn contains_any<const N: usize>(&self, known: [KnownField; N]) -> bool {
+        let bits = known.iter().fold(0, |bits, known| bits | known.bit());
+        self.known & bits != 0
+    }
+
     /// The first value of the field `name`, whatever its letter case.
     pub fn value(&self, name: &str) -> Option<&[u8]> {
         self.iter()

@@ -22,12 +22,43 @@ use crate::output::COPIED_MAX;
 
 impl Core {
     /// Answers the present request.
+    #[inline]
     pub(crate) fn answer(&mut self, conn: &mut Connection, head: ResponseHead, body: Body) {
         // A peer that still waits for `100 Continue` may or may not send its content after a final
         // answer: nothing that follows could be told apart from it (RFC 9110 §10.1.1).
         if conn.asked.awaits_continue || self.is_draining() {
             conn.asked.close = true;
         }
+        // Version 1.0 closes always.
+        let is_usual = !conn.asked.close && !conn.asked.head_request;
+        if let Some(content) = short(&body)
+            && is_usual
+        {
+            let Self {
+                usual_end, pool, ..
+            } = self;
+            let encoded = conn.output.encode(pool, |out| {
+                let encoded = usual_end.encode(out, &head, content.len() as u64);
+                if encoded {
+                    out.extend_from_slice(content);
+                }
+                encoded
+            });
+            if encoded {
+                self.counters.responses += 1;
+                self.pool.put(head.fields.into_memory());
+                if let Body::Owned(memory) = body {
+                    self.pool.put(memory);
+                }
+                conn.respond = Respond::Ready;
+                return;
+            }
+        }
+        self.answer_unusually(conn, head, body);
+    }
+
+    #[inline(never)]
+    fn answer_unusually(&mut self, conn: &mut Connection, head: ResponseHead, body: Body) {
         let length = body.length();
         let Self {
             shared,
@@ -51,16 +82,17 @@ impl Core {
         conn.asked.close |= encoded.close;
         self.counters.responses += 1;
         if encoded.send_content {
+            if let Some(content) = short(&body) {
+                conn.output
+                    .encode(&mut self.pool, |out| out.extend_from_slice(content));
+            }
             match body {
-                Body::Empty => {}
-                Body::Static(bytes) if bytes.len() < COPIED_MAX => self.copy(conn, bytes),
-                Body::Static(bytes) => self.append(conn, Bytes::from_static(bytes)),
-                Body::Owned(bytes) if bytes.len() < COPIED_MAX => {
-                    self.copy(conn, &bytes);
-                    self.pool.put(bytes);
+                Body::Static(bytes) if bytes.len() >= COPIED_MAX => {
+                    self.append(conn, Bytes::from_static(bytes));
                 }
-                Body::Owned(bytes) => self.append(conn, bytes.into()),
-                Body::Shared(bytes) => self.append(conn, bytes),
+                Body::Owned(bytes) if bytes.len() >= COPIED_MAX => self.append(conn, bytes.into()),
+                Body::Owned(bytes) => self.pool.put(bytes),
+                Body::Shared(bytes) if bytes.len() >= COPIED_MAX => self.append(conn, bytes),
                 Body::Stream { source, .. } => {
                     self.stream(conn, source, encoded.framing);
                     return;
@@ -69,11 +101,6 @@ impl Core {
             }
         }
         self.finish_response(conn);
-    }
-
-    fn copy(&mut self, conn: &mut Connection, bytes: &[u8]) {
-        conn.output
-            .encode(&mut self.pool, |out| out.extend_from_slice(bytes));
     }
 
     fn append(&mut self, conn: &mut Connection, bytes: Bytes) {
@@ -301,6 +328,19 @@ impl Core {
                     })
                 })
     }
+}
+
+/// Content so short that it is copied behind its head.
+#[inline]
+fn short(body: &Body) -> Option<&[u8]> {
+    let content: &[u8] = match body {
+        Body::Empty => &[],
+        Body::Static(bytes) => bytes,
+        Body::Owned(bytes) => bytes,
+        Body::Shared(bytes) => bytes,
+        _ => return None,
+    };
+    (content.len() < COPIED_MAX).then_some(content)
 }
 
 /// A send up to this length is taken by the system at once, unless the peer has not taken earlier ones.

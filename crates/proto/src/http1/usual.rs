@@ -8,12 +8,12 @@ use tidegate_httpapi::{FieldBlock, KnownField, ResponseHead, ServerHeaderMode};
 
 use super::response::{ResponseContext, encode_head};
 
-/// The end of all usual heads of one second: `Server`, `Date`, and the empty line.
+/// The end of all usual heads, as it is in one second: `Server`, `Date`, and the empty line.
 #[derive(Clone, Debug)]
 pub struct UsualEnd(Vec<u8>);
 
 impl UsualEnd {
-    /// Puts it together. See [`ResponseContext`] for the arguments.
+    /// Puts it together, for the date given. See [`ResponseContext`] for the arguments.
     pub fn new(server_token: &str, server_mode: ServerHeaderMode, date: &[u8; 29]) -> Self {
         let context = ResponseContext {
             version: tidegate_httpapi::Version::Http11,
@@ -28,6 +28,13 @@ impl UsualEnd {
         encode_head(&mut whole, &ResponseHead::new(200), Some(0), &context);
         let length_line = STATUS_LINE.len() + LENGTH_NAME.len() + 1;
         Self(whole.split_off(length_line))
+    }
+
+    /// Changes the date, and nothing else.
+    pub fn set_date(&mut self, date: &[u8; 29]) {
+        // `Date` is the last field.
+        let end = self.0.len() - b"\r\n\r\n".len();
+        self.0[end - date.len()..end].copy_from_slice(date);
     }
 
     /// Appends a usual head. Says whether it was one; nothing is written if not.
@@ -114,7 +121,9 @@ mod tests {
             from_driver: false,
         };
         let (mut usual, mut plain) = (Vec::new(), Vec::new());
-        let is_usual = UsualEnd::new("Tidegate/1", mode, DATE).encode(&mut usual, head, length);
+        let mut end = UsualEnd::new("Tidegate/1", mode, &[b'x'; 29]);
+        end.set_date(DATE);
+        let is_usual = end.encode(&mut usual, head, length);
         encode_head(&mut plain, head, Some(length), &context);
         (is_usual, usual, plain)
     }
