@@ -253,6 +253,8 @@ impl fmt::Display for BindErrorKind {
     }
 }
 
+impl Error for BindErrorKind {}
+
 /// The end of a connection that a socket address names.
 pub(crate) fn endpoint(address: &SockAddr) -> Option<EndpointAddress> {
     match address.as_socket() {

@@ -55,7 +55,6 @@ impl Error {
             Self::AlreadyStarted => "call stop() first, or restart()",
             Self::Busy => "wait with wait_started() or wait_stopped()",
             Self::NotStarted => "call start() or run() first",
-            Self::AddressInUse(_) => "stop the other program, or choose another port",
             Self::Driver(error) => match &**error {
                 ApiError::AlreadyRegistered { .. } => "each binding may be given once",
                 ApiError::SchemeConflict { .. } => "choose another port",
@@ -145,7 +144,7 @@ mod tests {
         let error = Error::from(ApiError::Listen {
             endpoint: "http://localhost:80/".to_owned(),
             in_use: true,
-            source: "port 80 is taken by nginx (process 7)".into(),
+            source: "port 80 is taken by nginx (process 7); stop it".into(),
         });
         let text = format!("{error:?}");
         assert!(
@@ -156,6 +155,10 @@ mod tests {
             text.contains("because: port 80 is taken by nginx (process 7)"),
             "{text}"
         );
-        assert!(text.contains("to do: stop the other program"), "{text}");
+        let text = format!("{:?}", Error::Busy);
+        assert!(
+            text.ends_with("to do: wait with wait_started() or wait_stopped()"),
+            "{text}"
+        );
     }
 }

@@ -291,11 +291,15 @@ impl dyn Events {
             request_id: ids.map(|ids| ids.request),
             cause,
         };
-        tracing::error!(
-            connection = exception.connection_id.map(|id| id.0),
-            request = exception.request_id.map(|id| id.0),
-            "{exception}"
-        );
+        match &exception.cause {
+            // Whoever waits for the start is told as well, and would tell a person twice.
+            ExceptionCause::Start(_) => tracing::debug!("{exception}"),
+            _ => tracing::error!(
+                connection = exception.connection_id.map(|id| id.0),
+                request = exception.request_id.map(|id| id.0),
+                "{exception}"
+            ),
+        }
         deliver("on_exception", || self.on_exception(&exception));
     }
 

@@ -111,6 +111,14 @@ impl RequestContent<'_> {
         }
     }
 
+    /// All of it, if it is here.
+    pub(super) fn arrived(&self) -> Option<&[u8]> {
+        match self {
+            Self::Arrived(content) => Some(content),
+            Self::Pending(pending) => pending.whole.get().map(|whole| &whole[..]),
+        }
+    }
+
     /// A reader of it; of nothing when it has been taken out already.
     pub(super) fn take(&self) -> BodyReader {
         match self {

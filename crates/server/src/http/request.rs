@@ -195,6 +195,14 @@ impl<S: RequestSource> Request<'_, S> {
         self.content.whole()
     }
 
+    /// The whole content, if it is here already or there is none; never waits.
+    ///
+    /// Short content mostly arrives with the head. A handler that would rather read piece by piece
+    /// can spare itself the trouble then.
+    pub fn content_arrived(&self) -> Option<&[u8]> {
+        self.content.arrived()
+    }
+
     /// As [`content`](Self::content), without holding a thread.
     ///
     /// # Errors
