@@ -50,10 +50,18 @@ impl Listeners {
     }
 
     /// Closes what is open and not needed.
+    ///
+    /// What an endpoint of any address covers stays open beside it: closing it could lose connections
+    /// that have just arrived there.
     pub(crate) fn close_unneeded(&mut self, needs: &[ListenNeed], workers: &[Arc<Mailbox>]) {
         let needed: Vec<ListenAddress> = needs.iter().flat_map(addresses).collect();
-        self.open.retain(|address, (id, _)| {
-            let keep = needed.contains(address);
+        let any_on = |port| {
+            needs
+                .iter()
+                .any(|need| need.port == port && need.at == ListenAt::Any)
+        };
+        self.open.retain(|address, (id, port)| {
+            let keep = needed.contains(address) || any_on(*port);
             if !keep {
                 tracing::info!(%address, "no longer listening");
                 for mailbox in workers {
