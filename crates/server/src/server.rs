@@ -283,7 +283,7 @@ impl Server {
             .map(|running| Arc::clone(running.backend()));
         drop(state);
         if running.is_some() && !is_rebinding {
-            self.tell("on_startup", |events| events.on_startup(self));
+            self.tell(|events| events.on_startup(self));
         }
         if let Err(error) = &result {
             let cause = ExceptionCause::Start(error.clone());
@@ -368,17 +368,13 @@ impl Server {
     fn shut_down(&self, running: Running) {
         running.stop();
         self.state().backend = None;
-        self.tell("on_shutdown", |events| events.on_shutdown(self));
+        self.tell(|events| events.on_shutdown(self));
     }
 
-    fn tell(&self, event: &'static str, call: impl FnOnce(&dyn Events)) {
+    fn tell(&self, call: impl FnOnce(&dyn Events)) {
         let events = self.inner.shared.events();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| call(events))) {
-            let error = Error::HandlerPanicked {
-                event,
-                message: panic_message(&*payload),
-            };
-            events.exception(None, ExceptionCause::Start(error));
+            events.panicked(None, &*payload);
         }
     }
 

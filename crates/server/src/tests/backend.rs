@@ -537,7 +537,7 @@ fn parse(
     let cooked = cooked(path);
     RequestHead {
         bytes: head.as_bytes(),
-        line: RequestLine {
+        line: &RequestLine {
             method: span(method),
             target: span(target),
             authority: None,

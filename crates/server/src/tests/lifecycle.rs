@@ -84,6 +84,16 @@ fn a_failed_start_is_told_by_run_and_as_an_exception() {
 }
 
 #[test]
+fn a_panic_in_startup_is_an_exception_and_the_server_goes_on() {
+    let backend = TestBackend::classic();
+    let (builder, told) = exceptions(Server::builder());
+    let builder = builder.on_startup(|_| panic!("as asked for"));
+    let server = serve(&backend, builder);
+    assert!(told.recv().unwrap().contains("as asked for"));
+    assert!(server.is_active());
+}
+
+#[test]
 fn before_binding_may_change_the_bindings() {
     let backend = TestBackend::classic();
     let builder = Server::builder().port(8080).on_before_binding(|bindings| {

@@ -139,6 +139,7 @@ fn a_request_tells_all_it_knows() {
             assert_eq!(request.connection_id().0, 1);
             assert!(matches!(request.peer(), PeerAddress::Tcp(peer) if peer.port() == 50_000));
             assert!(matches!(request.local(), PeerAddress::Tcp(local) if local.port() == 80));
+            assert_eq!(request.content_arrived(), Some("é".as_bytes()));
             assert_eq!(request.content().unwrap(), "é".as_bytes());
             assert_eq!(request.text().unwrap(), "Ã©");
             response.text("told");
@@ -159,7 +160,9 @@ fn content_in_pieces_is_read_whole_or_piece_by_piece() {
             match request.document() {
                 "/whole" => response.bytes(request.content()?.to_vec()),
                 "/again" => {
+                    assert_eq!(request.content_arrived(), None);
                     assert_eq!(request.content()?, b"one two");
+                    assert_eq!(request.content_arrived(), Some(&b"one two"[..]));
                     response.bytes(request.body().blocking_collect(100)?);
                 }
                 _ => {

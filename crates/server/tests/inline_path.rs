@@ -1,0 +1,114 @@
+//! A request that its handler answers at once in HighPerf costs no heap allocation.
+//!
+//! The allocator of this program counts what the worker thread allocates, from the moment the handler,
+//! called on that thread, says so. Source: design, the seam.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidegate::{ErrorLog, FineTune, OperatingMode, Server};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn count() {
+    if IS_COUNTED.get() {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call is passed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps to the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above; the pointer came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above; the pointer came from `System`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn an_answer_at_once_allocates_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let mut log = ErrorLog::default();
+    log.enabled = false;
+    let server = Server::builder()
+        .host("127.0.0.1")
+        .port(port)
+        .io_threads(1)
+        .error_log(log)
+        .fine_tune(FineTune {
+            operating_mode: OperatingMode::HighPerf,
+            skip_completion_on_success: true,
+            ..FineTune::default()
+        })
+        .on_http_request(|request, response| {
+            IS_COUNTED.set(true);
+            match (request.method(), request.document()) {
+                ("GET", "/test.html") => response
+                    .header(
+                        "X-Agent",
+                        request.header("user-agent").unwrap_or_default().as_bytes(),
+                    )
+                    .cache_control("no-store")
+                    .content_type("text/html; charset=UTF-8")
+                    .text("OK"),
+                ("GET", _) => response.status(404).empty(),
+                _ => response.status(500).empty(),
+            }
+        })
+        .build()
+        .unwrap();
+    server.start().unwrap();
+    server.wait_started().unwrap();
+    let request = b"GET /test.html?a=b HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: test\r\n\r\n";
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    exchange(&mut stream, request, 100);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    exchange(&mut stream, request, 1000);
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    assert_eq!(after - before, 0, "allocations for 1000 requests");
+    drop(stream);
+    server.stop();
+    server.wait_stopped();
+}
+
+/// Makes the same request many times, and receives the answers.
+fn exchange(stream: &mut TcpStream, request: &[u8], times: usize) {
+    let mut answer = Vec::new();
+    let mut piece = [0; 4096];
+    for _ in 0..times {
+        stream.write_all(request).unwrap();
+        answer.clear();
+        while !answer.ends_with(b"\r\n\r\nOK") {
+            let count = stream.read(&mut piece).unwrap();
+            assert_ne!(count, 0, "closed");
+            answer.extend_from_slice(&piece[..count]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
+    }
+}
