@@ -397,9 +397,14 @@ impl Worker {
         }
         for key in self.connections.keys() {
             self.with(operations, key, |core, view, operations, conn| {
-                if conn.is_between_requests() && conn.input.is_empty() && !conn.closing {
+                let is_idle = conn.is_between_requests() && conn.input.is_empty();
+                if !is_idle || conn.closing {
+                    return;
+                }
+                if conn.sending {
                     core.close_after_output(conn);
-                    core.go_on(view, operations, conn);
+                } else {
+                    core.close(operations, conn);
                 }
             });
         }

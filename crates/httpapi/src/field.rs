@@ -241,18 +241,58 @@ impl FieldBlock {
     /// is added then. The caller's fault.
     #[inline]
     pub fn append(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
-        let value = value.as_ref();
         if !is_token(name.as_bytes()) {
             return Err(FieldError::Name { name: name.into() });
         }
-        if let Some(&byte) = value.iter().find(|&&byte| is_forbidden_in_value(byte)) {
+        self.append_line(name, KnownField::of(name.as_bytes()), value.as_ref())
+    }
+
+    /// Sets a field whose name is known to be one, in place of all lines it had.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append), for the value; the old lines stay then.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if `name` is not a token.
+    #[inline]
+    pub fn set_static(
+        &mut self,
+        name: &'static str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), FieldError> {
+        debug_assert!(is_token(name.as_bytes()), "{name:?} is not a field name");
+        if self.bytes.is_empty() {
+            return self.append_line(name, KnownField::of(name.as_bytes()), value.as_ref());
+        }
+        self.set(name, value)
+    }
+
+    #[inline]
+    fn append_line(
+        &mut self,
+        name: &str,
+        known: KnownField,
+        value: &[u8],
+    ) -> Result<(), FieldError> {
+        if has_control(value) {
             return Err(FieldError::Value {
                 name: name.into(),
-                byte,
+                byte: value
+                    .iter()
+                    .copied()
+                    .find(|&byte| is_forbidden_in_value(byte))
+                    .unwrap_or_default(),
             });
         }
-        let value = value.trim_ascii();
-        self.known |= KnownField::of(name.as_bytes()).bit();
+        // Blanks around a value are not part of it (RFC 9110 §5.5).
+        let value = match value {
+            [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => value.trim_ascii(),
+            _ => value,
+        };
+        self.known |= known.bit();
+        self.bytes.reserve(name.len() + value.len() + 4);
         self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.extend_from_slice(b": ");
         self.bytes.extend_from_slice(value);
@@ -413,6 +453,28 @@ fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 
+/// Whether a byte of `value` is one that no value may have.
+#[inline]
+fn has_control(value: &[u8]) -> bool {
+    // Eight bytes at once: in each, whether it is below 0x20 or is 0x7F. A tab is found too, and then
+    // each byte is looked at.
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    let suspicious = |word: u64| {
+        let below = word.wrapping_sub(ONES * 0x20) & !word;
+        let deletes = word ^ (ONES * 0x7F);
+        (below | (deletes.wrapping_sub(ONES) & !deletes)) & HIGHS != 0
+    };
+    let (words, rest) = value.as_chunks::<8>();
+    let mut last = [b' '; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let any = words
+        .iter()
+        .chain(std::iter::once(&last))
+        .any(|word| suspicious(u64::from_le_bytes(*word)));
+    any && value.iter().any(|&byte| is_forbidden_in_value(byte))
+}
+
 fn is_forbidden_in_value(byte: u8) -> bool {
     (byte < 0x20 && byte != b'\t') || byte == 0x7F
 }
@@ -454,6 +516,20 @@ mod tests {
             let mut block = FieldBlock::new();
             assert!(block.append("X", bad).is_err(), "{bad:?}");
             assert!(block.is_empty());
+        }
+    }
+
+    #[test]
+    fn each_byte_of_a_value_is_looked_at() {
+        for byte in 0..=255u8 {
+            for length in 1..20 {
+                for index in 0..length {
+                    let mut value = vec![b'a'; length];
+                    value[index] = byte;
+                    let is_bad = (byte < 0x20 && byte != b'\t') || byte == 0x7F;
+                    assert_eq!(has_control(&value), is_bad, "{byte} at {index} of {length}");
+                }
+            }
         }
     }
 

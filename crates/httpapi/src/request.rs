@@ -118,7 +118,17 @@ impl<'a> RequestHead<'a> {
     /// The method as received, letter case kept.
     #[inline]
     pub fn method(&self) -> &'a str {
-        text(self.line.method.of(self.bytes))
+        // The usual ones need no look at whether they are text.
+        match self.line.method.of(self.bytes) {
+            b"GET" => "GET",
+            b"POST" => "POST",
+            b"PUT" => "PUT",
+            b"HEAD" => "HEAD",
+            b"DELETE" => "DELETE",
+            b"OPTIONS" => "OPTIONS",
+            b"PATCH" => "PATCH",
+            other => text(other),
+        }
     }
 
     /// The whole request target as received.

@@ -43,8 +43,8 @@ struct JudgedSend {
     bytes: u64,
 }
 
-/// Ticks given to the peer to end its side.
-const LINGER: u32 = 50;
+/// Ticks given to the peer to end its side: two seconds.
+const LINGER: u32 = 20;
 
 impl Deadline {
     /// What it waits for has come in part: the time begins anew.

@@ -183,7 +183,7 @@ impl Response {
     /// Sets a field that is known, which is a bit to test and mostly nothing to replace.
     #[inline]
     fn put(&mut self, name: &'static str, value: &str) -> &mut Self {
-        if let Err(error) = self.head.fields.set(name, value) {
+        if let Err(error) = self.head.fields.set_static(name, value) {
             self.keep_fault(error.into());
         }
         self
