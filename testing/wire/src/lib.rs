@@ -40,7 +40,7 @@ pub use server::{Place, Server, free_port};
 
 /// How long anything awaited may take. Far longer than it ever does: a test that waits this long has
 /// failed.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The io_uring loop, where this system lets us use it; else says why not.
 pub fn uring() -> Option<Io> {

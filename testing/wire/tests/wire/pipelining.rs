@@ -19,7 +19,7 @@ fn get(path: &str) -> String {
 }
 
 fn q08_the_second_is_delivered_after_the_first_is_answered(io: Io, mode: OperatingMode) {
-    let server = Server::start(io);
+    let server = Server::start_with(io, |settings| settings.io_threads = Some(1));
     let (application, requests) = held();
     server.serve_in(mode, "localhost/", application);
     let mut client = server.client();

@@ -44,11 +44,13 @@ fn requests_in_progress_are_answered(io: Io, mode: OperatingMode) {
     until("new connections are refused", || is_refused(server.port));
     // Connections without a request end at once.
     idle.expect_orderly_close();
+    drop(idle);
     assert!(!stopping.is_finished());
     request.responder.respond_bytes(200, "done".into());
     let response = client.response();
     assert_eq!((response.text(), response.closes()), ("done", true));
     client.expect_orderly_close();
+    drop(client);
     stopping.join().unwrap();
 }
 
@@ -89,6 +91,7 @@ fn a_response_under_way_is_finished(io: Io) {
     pieces.end();
     let end = client.end();
     assert_eq!((end.rest.as_slice(), end.reset), (&b"pang"[..], false));
+    drop(client);
     stopping.join().unwrap();
 }
 
