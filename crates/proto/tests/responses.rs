@@ -252,7 +252,7 @@ fn an_application_cannot_choose_the_transfer_coding() {
 fn the_applications_connection_is_obeyed_not_copied() {
     for (value, close, line) in [
         ("close", true, None),
-        ("Close, X", true, Some("Connection: X")),
+        ("Close, X,, y", true, Some("Connection: X, y")),
         ("keep-alive", false, None),
         ("Keep-Alive, Upgrade", false, Some("Connection: Upgrade")),
     ] {

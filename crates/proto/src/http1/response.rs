@@ -224,14 +224,15 @@ fn copy_fields(
 
 /// Writes what the application's `Connection` says besides `close`. Says whether it says `close`.
 fn connection_line(out: &mut Vec<u8>, status: u16, value: &[u8]) -> bool {
+    let is_ours = |option: &&[u8]| {
+        option.eq_ignore_ascii_case(b"close") || option.eq_ignore_ascii_case(b"keep-alive")
+    };
+    let kept: Vec<&[u8]> = elements(value).filter(|option| !is_ours(option)).collect();
+    if !kept.is_empty() {
+        field_line(out, "Connection", &[&kept.join(&b", "[..])]);
+    }
     let mut connection = Connection::default();
     connection.add(value);
-    let kept = |option: &&[u8]| {
-        !option.eq_ignore_ascii_case(b"close") && !option.eq_ignore_ascii_case(b"keep-alive")
-    };
-    for option in elements(value).filter(kept) {
-        field_line(out, "Connection", &[option]);
-    }
     connection.close && status != SWITCHING_PROTOCOLS
 }
 
