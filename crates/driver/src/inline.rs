@@ -23,7 +23,7 @@ pub(crate) struct InlineExchange<'a, O> {
     pub(crate) core: &'a mut Core,
     pub(crate) operations: &'a mut O,
     pub(crate) conn: &'a mut Connection,
-    pub(crate) head: RequestHead<'a>,
+    pub(crate) head: &'a RequestHead<'a>,
     pub(crate) content: InlineContent<'a>,
     pub(crate) queue: &'a Arc<Queue>,
     /// Room with the application, when it was taken beforehand.
@@ -73,7 +73,7 @@ impl InlineContent<'_> {
 impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
     #[inline]
     fn head(&self) -> RequestHead<'_> {
-        self.head
+        *self.head
     }
 
     #[inline]

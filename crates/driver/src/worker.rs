@@ -396,7 +396,7 @@ impl Worker {
             operations.stop_listening(key);
         }
         for key in self.connections.keys() {
-            self.with(operations, key, |core, view, operations, conn| {
+            self.with(operations, key, |core, _, operations, conn| {
                 let is_idle = conn.is_between_requests() && conn.input.is_empty();
                 if !is_idle || conn.closing {
                     return;

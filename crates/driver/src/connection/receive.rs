@@ -312,13 +312,13 @@ impl Core {
         };
         let properties = &queue.properties;
         if properties.operating_mode == OperatingMode::Classic {
-            self.enqueue(operations, conn, head, content, &queue.queue)?;
+            self.enqueue(operations, conn, &head, content, &queue.queue)?;
         } else {
             if !properties.skip_completion_on_success && request.position >= properties.queue_length
             {
                 return Err(Refused::Unavailable(Unavailable::QueueFull));
             }
-            self.call(operations, conn, head, content, &queue.queue)?;
+            self.call(operations, conn, &head, content, &queue.queue)?;
         }
         Ok(taken)
     }
@@ -383,7 +383,7 @@ impl Core {
         &mut self,
         operations: &mut O,
         conn: &mut Connection,
-        head: RequestHead<'_>,
+        head: &RequestHead<'_>,
         content: InlineContent<'_>,
         queue: &Arc<Queue>,
     ) -> Result<(), Refused> {
@@ -415,7 +415,7 @@ impl Core {
         &mut self,
         operations: &mut O,
         conn: &mut Connection,
-        head: RequestHead<'_>,
+        head: &RequestHead<'_>,
         mut content: InlineContent<'_>,
         queue: &Arc<Queue>,
     ) -> Result<(), Refused> {
