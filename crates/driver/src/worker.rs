@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -128,7 +129,15 @@ impl Worker {
         let Some(conn) = self.connections.find(key) else {
             return;
         };
-        act(&mut self.core, &mut self.view, operations, conn);
+        let Self { core, view, .. } = self;
+        // What an application gave us to poll, wake or drop may panic: that ends this connection only.
+        let acted = catch_unwind(AssertUnwindSafe(|| act(core, view, operations, conn)));
+        if acted.is_err() {
+            tracing::error!("a panic while a connection was served; the connection is reset");
+            if !conn.gone {
+                core.reset(operations, conn);
+            }
+        }
         if conn.gone {
             self.core.unwatch(conn);
             self.core.counters.connections_closed += 1;
@@ -184,9 +193,7 @@ impl Worker {
                 local: core.local(operations, &conn),
             };
             let filter = Arc::clone(filter);
-            let admission = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                filter.connected(&connection)
-            }));
+            let admission = catch_unwind(AssertUnwindSafe(|| filter.connected(&connection)));
             // A filter that panics has not said that the connection may stay.
             if !matches!(admission, Ok(Admission::Accept)) {
                 core.counters.connections_refused += 1;

@@ -111,6 +111,8 @@ impl Core {
                 deadline.rate = Some(Box::new(JudgedSend { rate, bytes }));
                 timeouts.min_send_rate.map(|_| due - self.clock.tick())
             }
+            // While the driver stops, who came last may still ask, but not sit there.
+            Waits::For(Phase::Idle) if self.is_draining() => Some(LINGER),
             Waits::For(phase) => limit(phase, timeouts),
         };
         if waits != Waits::For(Phase::Send) {
