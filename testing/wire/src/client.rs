@@ -29,7 +29,12 @@ pub struct End {
 impl Client {
     /// Connects to the loopback address.
     pub fn connect(port: u16) -> Self {
-        Self::of(TcpStream::connect(local(port)).expect("connects"))
+        Self::connect_to(local(port))
+    }
+
+    /// Connects to an address.
+    pub fn connect_to(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).expect("connects"))
     }
 
     /// Connects with a receive buffer so small that the server soon has to wait.

@@ -12,6 +12,10 @@ pub struct ErrorLines(pub(crate) PathBuf);
 /// One line, taken apart; the fields are the default ones.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ErrorLine {
+    /// `c-ip`
+    pub client: String,
+    /// `s-ip`
+    pub server: String,
     /// `c-port`
     pub client_port: String,
     /// `cs-version`
@@ -73,6 +77,8 @@ impl ErrorLine {
         assert_eq!(fields.len(), 13, "{line}");
         let field = |index: usize| fields[index].to_owned();
         Self {
+            client: field(2),
+            server: field(4),
             client_port: field(3),
             version: field(6),
             method: field(7),

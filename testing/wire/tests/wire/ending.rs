@@ -1,9 +1,11 @@
 //! How connections end. RFC 9112 §9.6; http-server-api §1, §9.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use tidegate_driver::Io;
-use tidegate_httpapi::{Backend, OperatingMode};
+use tidegate_httpapi::{Backend, Body, BodySource, OperatingMode, ResponseHead};
 use tidegate_wire::{
     Server, answer, answering, echo, held, label, on_both_loops, on_both_loops_in_both_modes, until,
 };
@@ -12,10 +14,12 @@ on_both_loops_in_both_modes!(
     a_half_closed_peer_gets_its_answer,
     a_half_close_is_no_disconnect,
     an_answer_is_not_lost_to_content_still_coming,
+    a_source_is_dropped_with_its_connection,
 );
 
 on_both_loops!(
     a_head_cut_short_is_not_answered,
+    a_request_cut_anywhere_comes_to_an_end,
     close_is_kept_to,
     connections_are_counted,
     a_peer_that_leaves_during_its_answer_is_logged,
@@ -66,13 +70,66 @@ fn a_head_cut_short_is_not_answered(io: Io) {
     }
 }
 
+// http-server-api §15, CVE-2013-1305: each step of the parser consumes something or ends.
+fn a_request_cut_anywhere_comes_to_an_end(io: Io) {
+    let server = Server::start(io);
+    server.serve("localhost/", echo());
+    let request = "\r\nPOST http://localhost/%20/../a?b HTTP/1.1\r\nHost: localhost\r\nX:\r\n\
+                   Transfer-Encoding: chunked\r\n\r\n4;a=\"b\"\r\nping\r\n0\r\nY: z\r\n\r\n";
+    for cut in 0..request.len() {
+        let mut client = server.client();
+        client.send(&request[..cut]);
+        client.finish();
+        let end = client.end();
+        // A head cut off is not answered; content cut off may be, by the application.
+        let answer = String::from_utf8(end.rest).unwrap();
+        let is_refusal = answer.starts_with("HTTP/1.1 400 ");
+        assert!(answer.is_empty() || is_refusal, "cut at {cut}: {answer}");
+    }
+    assert_eq!(server.client().ask(request).text(), "ping");
+}
+
+/// Content that never comes, and tells when it is dropped.
+struct Endless(#[allow(dead_code, reason = "it is dropped")] Arc<()>);
+
+impl BodySource for Endless {
+    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
+        Poll::Pending
+    }
+}
+
+fn a_source_is_dropped_with_its_connection(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let alive = Arc::new(());
+    let kept = Arc::clone(&alive);
+    let application = answering(move |exchange| {
+        let body = Body::Stream {
+            length: None,
+            source: Box::new(Endless(Arc::clone(&kept))),
+        };
+        exchange.respond(ResponseHead::new(200), body);
+    });
+    server.serve_in(mode, "localhost/", application);
+    let mut client = server.client();
+    client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(client.response_head().status, 200);
+    assert_eq!(Arc::strong_count(&alive), 3);
+    client.reset();
+    until("it is dropped", || Arc::strong_count(&alive) == 2);
+    // As well for a request that needs no content.
+    let mut client = server.client();
+    client.send("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(client.response_head().status, 200);
+    until("it is dropped", || Arc::strong_count(&alive) == 2);
+}
+
 // RFC 9112 §9.6: closing at once would let a reset overtake the answer.
 fn an_answer_is_not_lost_to_content_still_coming(io: Io, mode: OperatingMode) {
     let server = Server::start(io);
     let refusing = answering(|exchange| {
-        let mut head = tidegate_httpapi::ResponseHead::new(403);
+        let mut head = ResponseHead::new(403);
         head.close = true;
-        exchange.respond(head, tidegate_httpapi::Body::Static(b"no"));
+        exchange.respond(head, Body::Static(b"no"));
     });
     server.serve_in(mode, "localhost/", refusing);
     for _ in 0..5 {

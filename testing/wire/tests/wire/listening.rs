@@ -1,6 +1,6 @@
 //! Ports: when they are opened, closed, and whose they are. http-server-api §1, case N06.
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 
 use tidegate_driver::Io;
 use tidegate_httpapi::{ApiError, Backend, Endpoint, ErrorCode, OperatingMode};
@@ -15,6 +15,7 @@ on_both_loops!(
     localhost_is_loopback_only,
     a_port_can_be_had_again_at_once,
     unix_sockets_are_served,
+    both_address_families_are_served,
 );
 
 on_both_loops_in_both_modes!(prefixes_come_and_go_under_load);
@@ -152,6 +153,35 @@ fn a_port_can_be_had_again_at_once(io: Io) {
         drop(server);
         server = Server::idle(io, port, |_| {});
     }
+}
+
+fn both_address_families_are_served(io: Io) {
+    let server = Server::start(io);
+    server.serve("localhost/", label("name"));
+    let loopback = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if TcpListener::bind((loopback, 0)).is_err() {
+        println!("skipped: no IPv6 here");
+        return;
+    }
+    let ask = |host: &str| {
+        let mut client = Client::connect_to((loopback, server.port).into());
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        (client.ask(request), client.port())
+    };
+    assert_eq!(ask("localhost").0.text(), "name");
+    let (response, port) = ask("[::1]");
+    assert_eq!(response.status, 400);
+    let line = server.errors.of_client(port);
+    assert_eq!(
+        (line.client.as_str(), line.server.as_str()),
+        ("::1%0", "::1%0")
+    );
+    server.serve("[::1]/", label("v6"));
+    assert_eq!(ask("[::1]").0.text(), "v6");
+    // A prefix with an address is for that address only.
+    server.serve("127.0.0.1/", label("v4"));
+    assert_eq!(server.route("any.example", "/"), "v4");
+    assert_eq!(ask("any.example").0.text(), "v6");
 }
 
 fn unix_sockets_are_served(io: Io) {

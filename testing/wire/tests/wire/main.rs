@@ -9,6 +9,7 @@ mod content;
 mod ending;
 mod faults;
 mod field_lines;
+mod filter;
 mod framing;
 mod host;
 mod interim;

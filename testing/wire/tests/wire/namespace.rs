@@ -4,7 +4,7 @@ use tidegate_driver::Io;
 use tidegate_httpapi::{
     ApiError, Backend, ErrorCode, GroupProperties, ReservationOwner, UrlPrefix,
 };
-use tidegate_wire::{Server, answer, answering, label, on_both_loops};
+use tidegate_wire::{Server, answer, answering, held, label, on_both_loops};
 
 on_both_loops!(
     n04_a_prefix_is_registered_once,
@@ -13,6 +13,7 @@ on_both_loops!(
     n28_a_group_without_queue_answers_503,
     n29_a_prefix_can_be_added_and_removed_while_serving,
     removing_all_prefixes_removes_them,
+    a_request_in_progress_outlives_its_prefix,
     a_closed_session_takes_its_groups_along,
 );
 
@@ -132,6 +133,31 @@ fn removing_all_prefixes_removes_them(io: Io) {
     for target in ["/a/", "/b/"] {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
         server.refuses(request, 400, "Hostname");
+    }
+}
+
+fn a_request_in_progress_outlives_its_prefix(io: Io) {
+    let server = Server::start(io);
+    let (application, requests) = held();
+    let place = server.serve("localhost/", application);
+    let mut clients: Vec<_> = (0..3).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    }
+    let first = requests.next();
+    let second = requests.next();
+    let third = requests.next();
+    server
+        .backend
+        .remove_url(place.group, &place.prefix)
+        .unwrap();
+    first.responder.respond_bytes(200, "done".into());
+    server.backend.close_url_group(place.group).unwrap();
+    second.responder.respond_bytes(200, "done".into());
+    server.backend.close_request_queue(place.queue).unwrap();
+    third.responder.respond_bytes(200, "done".into());
+    for client in &mut clients {
+        assert_eq!(client.response().text(), "done");
     }
 }
 

@@ -11,7 +11,11 @@ use tidegate_wire::{
     PATIENCE, Pieces, Server, held, label, on_both_loops, on_both_loops_in_both_modes, until,
 };
 
-on_both_loops_in_both_modes!(requests_in_progress_are_answered, the_deadline_is_kept,);
+on_both_loops_in_both_modes!(
+    requests_in_progress_are_answered,
+    requests_in_the_queue_are_answered,
+    the_deadline_is_kept,
+);
 
 on_both_loops!(
     a_response_under_way_is_finished,
@@ -51,6 +55,36 @@ fn requests_in_progress_are_answered(io: Io, mode: OperatingMode) {
     assert_eq!((response.text(), response.closes()), ("done", true));
     client.expect_orderly_close();
     drop(client);
+    stopping.join().unwrap();
+}
+
+fn requests_in_the_queue_are_answered(io: Io, mode: OperatingMode) {
+    let server = Server::start_with(io, |settings| settings.io_threads = Some(1));
+    let (application, requests) = held();
+    server.serve_with("localhost/", application, |queue| {
+        queue.operating_mode = mode;
+        queue.thread_pool_size = 1;
+        queue.accepts_per_worker = 1;
+    });
+    let mut clients = [server.client(), server.client(), server.client()];
+    for client in &mut clients {
+        client.send(GET);
+        // The one worker has read the request by the time that it has served another.
+        assert_eq!(server.get("anchor.invalid", "/").status, 503);
+    }
+    let first = requests.next();
+    let backend = Arc::clone(&server.backend);
+    let stopping = thread::spawn(move || backend.stop(PATIENCE));
+    until("new connections are refused", || is_refused(server.port));
+    first.responder.respond_bytes(200, "done".into());
+    for _ in 1..3 {
+        requests.next().responder.respond_bytes(200, "done".into());
+    }
+    for mut client in clients {
+        let response = client.response();
+        assert_eq!((response.text(), response.closes()), ("done", true));
+        client.expect_orderly_close();
+    }
     stopping.join().unwrap();
 }
 

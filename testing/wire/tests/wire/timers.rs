@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use tidegate_driver::Io;
-use tidegate_httpapi::OperatingMode::Classic;
+use tidegate_httpapi::OperatingMode::{Classic, HighPerf};
 use tidegate_httpapi::{Backend, InheritedTimeouts, SessionProperties};
-use tidegate_wire::{Client, PATIENCE, Pieces, Server, answering, blocked, label, on_both_loops};
+use tidegate_wire::{
+    Client, PATIENCE, Pieces, Server, answering, blocked, held, label, on_both_loops,
+};
 
 on_both_loops!(
     an_idle_connection_is_closed,
@@ -16,6 +18,7 @@ on_both_loops!(
     content_that_stops_coming_is_given_up,
     content_nobody_reads_is_drained_for_a_while,
     q20_a_request_that_waits_too_long_is_given_up,
+    q20_a_request_that_waits_too_long_in_high_perf_is_given_up,
     a_peer_that_takes_too_slowly_is_dropped,
     a_group_inherits_its_session_s_timers,
 );
@@ -97,6 +100,29 @@ fn q20_a_request_that_waits_too_long_is_given_up(io: Io) {
     gate.open();
     assert_eq!(first.response().text(), "/");
     assert!(taken.try_recv().is_err());
+}
+
+fn q20_a_request_that_waits_too_long_in_high_perf_is_given_up(io: Io) {
+    let server = Server::start(io);
+    let (application, requests) = held();
+    let place = server.serve_with("localhost/", application, |queue| {
+        queue.operating_mode = HighPerf;
+        queue.thread_pool_size = 1;
+        queue.accepts_per_worker = 1;
+    });
+    server.set_group(&place, |group| group.timeouts.request_queue = SHORT);
+    let mut first = server.client();
+    first.send(GET);
+    let first_request = requests.next();
+    let mut second = server.client();
+    second.send(GET);
+    is_given_up(&server, &mut second, "Timer_ReqQueue");
+    first_request.responder.respond_bytes(200, "first".into());
+    assert_eq!(first.response().text(), "first");
+    // The place is free again.
+    first.send(GET);
+    requests.next().responder.respond_bytes(200, "again".into());
+    assert_eq!(first.response().text(), "again");
 }
 
 fn a_peer_that_takes_too_slowly_is_dropped(io: Io) {
