@@ -45,24 +45,14 @@ impl Block {
         self.in_range(0x21, 0x7E).to_bitmask()
     }
 
-    /// `?`, `#`, `%` and `\`: a target with them is more than a plain path.
+    /// What makes a target more than a plain path: `?`, `#`, `%`, `\\`, and a slash before a slash or
+    /// a dot: an empty segment, or perhaps a dot segment. `next` is the block one byte further.
     #[inline(always)]
-    pub(super) fn marks(self) -> u32 {
+    pub(super) fn special(self, next: Self) -> u32 {
         let marks = self.equal(b'?') | self.equal(b'#') | self.equal(b'%') | self.equal(b'\\');
-        marks.to_bitmask()
-    }
-
-    /// Slashes.
-    #[inline(always)]
-    pub(super) fn slashes(self) -> u32 {
-        self.equal(b'/').to_bitmask()
-    }
-
-    /// Slashes and dots.
-    #[inline(always)]
-    pub(super) fn slashes_and_dots(self) -> u32 {
-        // They are neighbours.
-        self.in_range(b'.', b'/').to_bitmask()
+        // `.` and `/` differ in the last bit only.
+        let slash_or_dot = Self(next.0 | u8x16::splat(1)).equal(b'/');
+        (marks | self.equal(b'/') & slash_or_dot).to_bitmask()
     }
 
     #[inline(always)]

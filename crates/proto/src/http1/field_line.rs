@@ -30,15 +30,15 @@ pub(super) fn parse_usual<'a>(
     rest: &'a [u8],
     line_bytes_max: usize,
 ) -> Option<(FieldSpan, &'a [u8])> {
-    // With two bytes more than a block, a name of a block's length has its colon and blank, too.
-    let beginning: &[u8; BLOCK + 2] = rest.first_chunk()?;
+    // With three bytes more than a block, a name as long as a block has colon, blank and value, too.
+    let beginning: &[u8; BLOCK + 3] = rest.first_chunk()?;
     let block = beginning.first_chunk()?;
     let name_len = first_not(Block::new(block).name_bytes());
-    let value = &rest[name_len + 2..];
-    if beginning[name_len..name_len + 2] != *b": " || name_len == 0 || value.first() == Some(&b' ')
-    {
+    let [colon, blank, first] = *beginning[name_len..].first_chunk()?;
+    if colon != b':' || blank != b' ' || first == b' ' || name_len == 0 {
         return None;
     }
+    let value = &rest[name_len + 2..];
     let mut left = value;
     let (len_in_left, after) = loop {
         let Some(next) = left.first_chunk::<{ BLOCK + 1 }>() else {

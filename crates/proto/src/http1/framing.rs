@@ -16,14 +16,21 @@ impl Lengths {
     /// RFC 9112 §6.3: a list of identical numbers may be taken as one; a front server that joined two
     /// lines makes such lists. Anything else is refused: signs, blanks within, empty elements.
     pub(super) fn add(&mut self, value: &[u8]) -> Result<(), Reject> {
-        for element in value.split(|&byte| byte == b',') {
-            let length = parse_length(trim(element))?;
-            if self.value.is_some_and(|before| before != length) {
-                return Err(Reject::LengthsDiffer);
-            }
-            self.value = Some(length);
+        // Split only what is no number, as splitting costs more than reading one.
+        let one = parse_length(value);
+        if one != Err(Reject::LengthMalformed) {
+            return self.add_one(one?);
         }
-        Ok(())
+        value
+            .split(|&byte| byte == b',')
+            .try_for_each(|element| self.add_one(parse_length(trim(element))?))
+    }
+
+    fn add_one(&mut self, length: u64) -> Result<(), Reject> {
+        match self.value.replace(length) {
+            Some(before) if before != length => Err(Reject::LengthsDiffer),
+            _ => Ok(()),
+        }
     }
 
     /// The length, if there was one.
@@ -37,15 +44,13 @@ pub(super) fn parse_length(digits: &[u8]) -> Result<u64, Reject> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Reject::LengthMalformed);
     }
-    let mut length: u64 = 0;
-    for digit in digits {
-        length = length
-            .checked_mul(10)
-            .and_then(|tenfold| tenfold.checked_add(u64::from(digit - b'0')))
-            .filter(|length| *length <= LENGTH_MAX)
-            .ok_or(Reject::LengthTooLarge)?;
-    }
-    Ok(length)
+    digits
+        .iter()
+        .try_fold(0_u64, |length, digit| {
+            length.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+        })
+        .filter(|length| *length <= LENGTH_MAX)
+        .ok_or(Reject::LengthTooLarge)
 }
 
 /// What `Connection` fields ask for.

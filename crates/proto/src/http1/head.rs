@@ -179,8 +179,7 @@ impl ParsedHead {
 
 impl Seen {
     /// Takes the field lines that `rest` begins with. Returns what is behind the header section.
-    // Not inlined: it needs all registers.
-    #[inline(never)]
+    #[inline(always)]
     fn take_fields<'a>(
         &mut self,
         view: &'a [u8],

@@ -4,6 +4,7 @@
 //! application gets the raw target beside it. Source: RFC 3986 §5.2.4 and §6.2.2, the HTTP Server
 //! API's cooked URL.
 
+use memchr::memrchr;
 use tidegate_httpapi::RequestLimits;
 
 use super::reject::Reject;
@@ -16,38 +17,60 @@ use super::reject::Reject;
 /// # Errors
 ///
 /// A malformed or forbidden escape, a byte no target has, a segment too long or too many of them;
-/// `out` holds nothing useful then. The peer is at fault.
+/// `out` is empty, or holds nothing useful, then. The peer is at fault.
 pub fn cook_path(raw: &[u8], limits: &RequestLimits, out: &mut String) -> Result<(), Reject> {
-    out.clear();
-    out.push('/');
-    let mut cooked = Cooked { out, limits };
-    let mut rest = raw;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = match byte {
-            b'%' => cooked.escape(after)?,
-            b'/' | b'\\' => {
-                cooked.slash();
-                after
-            }
-            0x21..=0x7E => {
-                cooked.out.push(char::from(byte));
-                after
-            }
-            _ => return Err(Reject::TargetByte),
-        };
-    }
-    cooked.resolve();
+    let mut memory = std::mem::take(out).into_bytes();
+    memory.clear();
+    memory.push(b'/');
+    let mut cooked = Cooked {
+        segment_start: memory.len(),
+        out: memory,
+        limits,
+    };
+    cooked.take(raw)?;
+    // All that was put in is UTF-8: checked once here, which is cheaper than piece by piece.
+    *out = String::from_utf8(cooked.out).unwrap_or_default();
     check_segments(out, limits)
+}
+
+/// Whether a path's byte stands for itself.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, 0x21..=0x7E) && !matches!(byte, b'%' | b'/' | b'\\')
 }
 
 /// A path in the making: whole segments, and the beginning of one.
 struct Cooked<'a> {
-    /// Always begins with `/`.
-    out: &'a mut String,
+    /// Always begins with `/`, and is UTF-8.
+    out: Vec<u8>,
+    /// Where the last segment begins, behind its `/`.
+    segment_start: usize,
     limits: &'a RequestLimits,
 }
 
 impl Cooked<'_> {
+    /// Takes the raw path.
+    fn take(&mut self, raw: &[u8]) -> Result<(), Reject> {
+        let mut rest = raw;
+        loop {
+            let plain_len = rest.iter().position(|&byte| !is_plain(byte));
+            let (plain, special) = rest.split_at(plain_len.unwrap_or(rest.len()));
+            self.out.extend_from_slice(plain);
+            let Some((&byte, after)) = special.split_first() else {
+                break;
+            };
+            rest = match byte {
+                b'%' => self.escape(after)?,
+                b'/' | b'\\' => {
+                    self.slash();
+                    after
+                }
+                _ => return Err(Reject::TargetByte),
+            };
+        }
+        self.resolve();
+        Ok(())
+    }
+
     /// Takes one escape; `after` is what follows its `%`.
     fn escape<'b>(&mut self, after: &'b [u8]) -> Result<&'b [u8], Reject> {
         if let Some(hex) = after.strip_prefix(b"u").or(after.strip_prefix(b"U")) {
@@ -63,9 +86,7 @@ impl Cooked<'_> {
                 return Err(Reject::EscapeNotUtf8);
             }
             // Stays escaped: the application may know what encoding it is in.
-            self.out.push('%');
-            self.out.push(char::from(after[0]));
-            self.out.push(char::from(after[1]));
+            self.out.extend_from_slice(&[b'%', after[0], after[1]]);
             return Ok(&after[2..]);
         };
         self.character(character)?;
@@ -107,28 +128,30 @@ impl Cooked<'_> {
         if character.is_control() && !self.limits.allow_restricted_chars {
             return Err(Reject::EscapeRestricted);
         }
-        self.out.push(character);
+        let mut buffer = [0; 4];
+        let encoded = character.encode_utf8(&mut buffer);
+        self.out.extend_from_slice(encoded.as_bytes());
         Ok(())
     }
 
     /// Ends the segment and begins the next.
     fn slash(&mut self) {
         self.resolve();
-        if !self.out.ends_with('/') {
-            self.out.push('/');
+        if self.segment_start < self.out.len() {
+            self.out.push(b'/');
+            self.segment_start = self.out.len();
         }
     }
 
-    /// Resolves what stands behind the last `/` if it is a dot segment.
+    /// Resolves the last segment if it is a dot segment.
     fn resolve(&mut self) {
-        let start = self.out.rfind('/').map_or(0, |slash| slash + 1);
-        match &self.out[start..] {
-            "." => self.out.truncate(start),
-            ".." => {
-                self.out.truncate(start);
-                let parent = self.out[..start.saturating_sub(1)].rfind('/');
+        match &self.out[self.segment_start..] {
+            b"." => self.out.truncate(self.segment_start),
+            b".." => {
                 // The root has no parent.
-                self.out.truncate(parent.map_or(start, |slash| slash + 1));
+                let parent = memrchr(b'/', &self.out[..self.segment_start - 1]);
+                self.segment_start = parent.map_or(self.segment_start, |slash| slash + 1);
+                self.out.truncate(self.segment_start);
             }
             _ => {}
         }
@@ -139,12 +162,15 @@ fn check_segments(cooked: &str, limits: &RequestLimits) -> Result<(), Reject> {
     let unless_unlimited = |limit: u32| if limit == 0 { u32::MAX } else { limit } as usize;
     let chars_max = unless_unlimited(limits.segment_chars_max);
     let segments_max = unless_unlimited(limits.segments_max);
+    // There are no more characters, and no more segments, than bytes.
+    if cooked.len() <= chars_max.min(segments_max) {
+        return Ok(());
+    }
     let segments = cooked.split('/').filter(|segment| !segment.is_empty());
     for (index, segment) in segments.enumerate() {
         if index == segments_max {
             return Err(Reject::SegmentsTooMany);
         }
-        // There are no more characters than bytes.
         if segment.len() > chars_max && segment.chars().count() > chars_max {
             return Err(Reject::SegmentTooLong);
         }

@@ -97,19 +97,15 @@ fn usual_method(rest: &[u8]) -> Option<(usize, Verb)> {
 fn target_len(rest: &[u8]) -> Option<(usize, bool)> {
     let mut left = rest;
     let mut special = 0;
-    let mut after_slash = 0;
-    while let Some((block, after)) = left.split_first_chunk() {
-        let block = Block::new(block);
+    while let Some(next) = left.first_chunk::<{ BLOCK + 1 }>() {
+        let block = Block::new(next.first_chunk()?);
         let len = first_not(block.target_bytes());
-        let slashes = block.slashes() << 1 | after_slash;
-        // A slash or a dot right after a slash: an empty segment, or perhaps a dot segment.
-        let marks = block.marks() | slashes & block.slashes_and_dots();
+        let marks = block.special(Block::new(next.last_chunk()?));
         special |= marks & ((1 << len) - 1);
         if len < BLOCK {
             return Some((rest.len() - left.len() + len, special != 0));
         }
-        after_slash = slashes >> BLOCK;
-        left = after;
+        left = &left[BLOCK..];
     }
     None
 }
