@@ -269,6 +269,27 @@ impl FieldBlock {
         self.set(name, value)
     }
 
+    /// Sets `Content-Type` to one of the usual types. Says whether `value` is one.
+    ///
+    /// The same as [`set`](Self::set); these lines are ready to be copied.
+    #[inline]
+    pub fn set_usual_content_type(&mut self, value: &str) -> bool {
+        let line: &[u8] = match value {
+            "text/plain" => b"Content-Type: text/plain\r\n",
+            "text/plain; charset=utf-8" => b"Content-Type: text/plain; charset=utf-8\r\n",
+            "text/html; charset=utf-8" => b"Content-Type: text/html; charset=utf-8\r\n",
+            "application/json" => b"Content-Type: application/json\r\n",
+            "application/octet-stream" => b"Content-Type: application/octet-stream\r\n",
+            _ => return false,
+        };
+        if self.contains(KnownField::ContentType) {
+            self.remove("Content-Type");
+        }
+        self.known |= KnownField::ContentType.bit();
+        self.bytes.extend_from_slice(line);
+        true
+    }
+
     #[inline]
     fn append_line(
         &mut self,
@@ -550,6 +571,29 @@ mod tests {
         assert_eq!(block.as_bytes(), b"b: 2\r\nA: 4\r\n");
         assert!(block.set("A", "5\r\n").is_err());
         assert_eq!(block.value("a"), Some(&b"4"[..]));
+    }
+
+    #[test]
+    fn a_usual_content_type_is_set_as_any_other() {
+        for value in [
+            "text/plain",
+            "text/html; charset=utf-8",
+            "application/json",
+            "a/b",
+        ] {
+            let (mut usual, mut plain) = (FieldBlock::new(), FieldBlock::new());
+            for block in [&mut usual, &mut plain] {
+                block.append("content-type", "old/type").unwrap();
+                block.append("X", "y").unwrap();
+            }
+            let is_usual = usual.set_usual_content_type(value);
+            assert_eq!(is_usual, value != "a/b");
+            if is_usual {
+                plain.set("Content-Type", value).unwrap();
+                assert_eq!(usual.as_bytes(), plain.as_bytes());
+                assert!(usual.contains(KnownField::ContentType));
+            }
+        }
     }
 
     #[test]

@@ -176,12 +176,16 @@ impl HandlerError {
     /// A body error, as it is or as the cause of an I/O error.
     fn body_error(&self) -> Option<BodyError> {
         let error = &*self.0;
-        if let Some(error) = error.downcast_ref::<BodyError>() {
-            return Some(*error);
+        match error.downcast_ref::<io::Error>() {
+            Some(error) => body_error(error),
+            None => error.downcast_ref::<BodyError>().copied(),
         }
-        let error = error.downcast_ref::<io::Error>()?.get_ref()?;
-        error.downcast_ref::<BodyError>().copied()
     }
+}
+
+/// The body error that is the cause of an I/O error.
+pub(crate) fn body_error(error: &io::Error) -> Option<BodyError> {
+    error.get_ref()?.downcast_ref::<BodyError>().copied()
 }
 
 impl<E: Into<BoxError>> From<E> for HandlerError {
@@ -307,18 +311,29 @@ impl dyn Events {
     pub(crate) fn handler_failed(&self, ids: RequestIds, error: HandlerError) -> u16 {
         let status = error.status();
         match error.peer_fault() {
-            Some(cause) => {
-                let error = PeerError {
-                    connection_id: ids.connection,
-                    request_id: ids.request,
-                    cause,
-                };
-                tracing::debug!(connection = ids.connection.0, "{error}");
-                deliver("on_error", || self.on_error(&error));
-            }
+            Some(cause) => self.peer_failed(ids, cause),
             None => self.exception(Some(ids), ExceptionCause::Handler(error)),
         }
         status
+    }
+
+    /// Tells of a source of a response's content that failed, by whose fault it is: one that passes a
+    /// request's content on fails when that does.
+    pub(crate) fn content_failed(&self, ids: RequestIds, error: io::Error) {
+        match body_error(&error).map(ContentError::Body) {
+            Some(cause) if cause.is_peer_fault() => self.peer_failed(ids, cause),
+            _ => self.exception(Some(ids), ExceptionCause::Content(error)),
+        }
+    }
+
+    fn peer_failed(&self, ids: RequestIds, cause: ContentError) {
+        let error = PeerError {
+            connection_id: ids.connection,
+            request_id: ids.request,
+            cause,
+        };
+        tracing::debug!(connection = ids.connection.0, "{error}");
+        deliver("on_error", || self.on_error(&error));
     }
 
     /// Tells of a panic in a handler.

@@ -18,6 +18,8 @@ use crate::queue::Queue;
 pub(crate) struct Deadline {
     /// The tick; 0 is never.
     at: u32,
+    /// The tick in which the wait began.
+    since: u32,
     /// The low half of the number of the request it was set for.
     request: u32,
     waits: Waits,
@@ -91,9 +93,27 @@ impl Core {
         let waits = conn.waits();
         let request = conn.request as u32;
         let deadline = &mut conn.deadline;
-        if waits == deadline.waits && request == deadline.request && !deadline.restart {
-            return;
+        if waits == deadline.waits {
+            // The same wait goes on; or it begins anew within one tick, which makes no difference.
+            let goes_on = request == deadline.request && !deadline.restart;
+            if goes_on || deadline.since == self.clock.tick() {
+                return;
+            }
         }
+        self.settle_anew(snapshot, operations, conn, waits);
+    }
+
+    #[inline(never)]
+    fn settle_anew<O: Operations>(
+        &mut self,
+        snapshot: &Snapshot<Queue>,
+        operations: &O,
+        conn: &mut Connection,
+        waits: Waits,
+    ) {
+        let request = conn.request as u32;
+        let deadline = &mut conn.deadline;
+        deadline.since = self.clock.tick();
         deadline.waits = waits;
         deadline.request = request;
         deadline.restart = false;

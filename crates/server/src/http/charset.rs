@@ -19,7 +19,9 @@ impl Charset {
     /// The character set that a content type names. RFC 9110 §8.3.
     pub(crate) fn of_content_type(content_type: &[u8]) -> Self {
         // Most types name none, and the usual spelling needs no search.
-        if !content_type.contains(&b';') || ends_with_ignoring_case(content_type, b"; charset=utf-8") {
+        if !content_type.contains(&b';')
+            || ends_with_ignoring_case(content_type, b"; charset=utf-8")
+        {
             return Self::Utf8;
         }
         content_type

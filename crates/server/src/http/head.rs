@@ -103,6 +103,11 @@ impl Response {
     /// [`text`](Self::text) writes in.
     #[inline]
     pub fn content_type(&mut self, value: &str) -> &mut Self {
+        // The usual types are text in UTF-8 or no text at all.
+        if self.head.fields.set_usual_content_type(value) {
+            self.charset = Charset::Utf8;
+            return self;
+        }
         self.charset = Charset::of_content_type(value.as_bytes());
         self.put("Content-Type", value)
     }

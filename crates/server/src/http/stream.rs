@@ -19,7 +19,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 
 use crate::component::Shared;
-use crate::event::{ExceptionCause, RequestIds};
+use crate::event::{RequestIds, body_error};
 use crate::runtime::AsyncRuntime;
 
 /// Sends a response's content piece by piece. Dropping it ends the content.
@@ -172,7 +172,10 @@ impl BodySource for Channel {
         Poll::Ready(match (piece, self.failure.get()) {
             (Some(piece), _) => Some(Ok(piece)),
             (None, None) => None,
-            (None, Some(error)) => Some(Err(io::Error::new(error.kind(), error.to_string()))),
+            (None, Some(error)) => Some(Err(match body_error(error) {
+                Some(error) => error.into(),
+                None => io::Error::new(error.kind(), error.to_string()),
+            })),
         })
     }
 }
@@ -268,7 +271,7 @@ impl BodySource for Guarded {
         match polled {
             Ok(Poll::Ready(Some(Err(error)))) => {
                 let kind = error.kind();
-                events.exception(Some(self.ids), ExceptionCause::Content(error));
+                events.content_failed(self.ids, error);
                 Poll::Ready(Some(Err(kind.into())))
             }
             Ok(polled) => polled,

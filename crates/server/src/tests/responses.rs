@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tidegate_httpapi::FieldBlock;
+use tidegate_httpapi::{BodyError, FieldBlock};
 
 use super::backend::{Answer, Content, TestBackend};
 use super::requests::{exceptions, serve};
@@ -218,6 +218,11 @@ fn a_source_that_fails_cuts_the_content() {
     });
     assert_eq!((failed.text(), failed.is_cut), ("part", true));
     assert!(told[0].contains("the disk is gone"), "{told:?}");
+    let (left, told) = answer(|response| {
+        response.channel(4).fail(BodyError::Disconnected.into());
+    });
+    // The peer's fault is no exception.
+    assert_eq!((left.is_cut, told.len()), (true, 0));
     let (panicked, told) = answer(|response| {
         let pieces =
             futures_util::stream::poll_fn(|_| -> std::task::Poll<Option<io::Result<Bytes>>> {
