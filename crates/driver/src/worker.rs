@@ -135,6 +135,7 @@ impl Worker {
         if acted.is_err() {
             tracing::error!("a panic while a connection was served; the connection is reset");
             if !conn.gone {
+                core.log(operations, conn, "Internal", None, Seen::Nothing);
                 core.reset(operations, conn);
             }
         }

@@ -1,6 +1,5 @@
 //! A response whose content comes piece by piece.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -65,12 +64,7 @@ impl ResponseStream {
         self.signal.posted.swap(false, Ordering::Acquire);
         let mut context = Context::from_waker(&self.waker);
         while output.len() < window {
-            let poll = AssertUnwindSafe(|| self.source.poll_chunk(&mut context));
-            let Ok(polled) = catch_unwind(poll) else {
-                tracing::error!("the source of a response panicked");
-                return Pumped::Broken;
-            };
-            match polled {
+            match self.source.poll_chunk(&mut context) {
                 Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
                 Poll::Ready(Some(Ok(bytes))) => {
                     let Some(left) = self.left.checked_sub(bytes.len() as u64) else {
