@@ -104,6 +104,7 @@ fn a_panic_in_a_body_costs_its_connection_only(io: Io, mode: OperatingMode) {
         client.send(BAD);
         let end = client.end();
         assert!(!end.rest.ends_with(b"0\r\n\r\n"));
+        assert_eq!(server.errors.of_client(client.port()).reason, "Internal");
     }
     assert_eq!(other.ask(GET).text(), "good");
 }
