@@ -1,1 +1,50 @@
-fn main() {}
+//! The program `tidegate`.
+//!
+//! One file for each command. The server is the component's (package `tidegate`); here are the
+//! command line, the settings file, the demonstration site, signals, and messages to a person.
+#![forbid(unsafe_code)]
+
+mod console;
+mod serve;
+mod settings_file;
+#[cfg(unix)]
+#[path = "signals/unix.rs"]
+mod signals;
+#[cfg(not(unix))]
+#[path = "signals/other.rs"]
+mod signals;
+mod site;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+/// An HTTP server after the model of the Windows HTTP Server API.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(Box<serve::Options>),
+}
+
+fn main() -> ExitCode {
+    let matches = command().get_matches();
+    match Program::from_arg_matches(&matches).map(|program| program.command) {
+        Ok(Command::Serve(options)) => serve::run(&options),
+        Err(error) => error.exit(),
+    }
+}
+
+/// The command line, with the settings' defaults in its help.
+fn command() -> clap::Command {
+    Program::command().mut_subcommand("serve", serve::show_defaults)
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 stopped as asked, 1 failed while starting or running, 2 wrong command line or settings \
+file.";

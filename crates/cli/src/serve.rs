@@ -1,0 +1,160 @@
+//! `tidegate serve`: serves until it is asked to stop.
+//!
+//! Settings come from the file and the flags; the server is the component's, the site is `site`'s.
+//! Here is what a person is told, and the order of things from start to end.
+
+mod options;
+mod report;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::error::ErrorKind;
+use tidegate::{Binding, Server, Settings};
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use self::options::{Options, show_defaults};
+use crate::console::say;
+use crate::settings_file;
+use crate::signals::{Signal, Signals};
+use crate::site::Site;
+
+/// Does what the command line asks for.
+pub(crate) fn run(options: &Options) -> ExitCode {
+    match settings(options).and_then(|settings| start_log(options).map(|()| settings)) {
+        Ok(settings) => serve(settings),
+        Err(message) => refuse(message),
+    }
+}
+
+/// Ends the program as for a wrong command line.
+fn refuse(message: String) -> ! {
+    let mut program = crate::command();
+    // This is what tells the command the whole of its name.
+    program.build();
+    let command = match program.find_subcommand_mut("serve") {
+        Some(serve) => serve,
+        None => &mut program,
+    };
+    command.error(ErrorKind::ValueValidation, message).exit()
+}
+
+/// The file's settings with the flags in their places.
+fn settings(options: &Options) -> Result<Settings, String> {
+    let mut settings = match &options.file {
+        Some(file) => settings_file::read(file).map_err(|error| with_causes(&error))?,
+        None => Settings::default(),
+    };
+    options.apply(&mut settings)?;
+    if settings.host.is_none() && settings.port.is_none() && settings.bindings.is_empty() {
+        settings.bindings = default_bindings()?;
+    }
+    Ok(settings)
+}
+
+/// The site's own address, by name and by number, since prefixes go by what the client asked for.
+fn default_bindings() -> Result<Vec<Binding>, String> {
+    ["localhost", "127.0.0.1"]
+        .iter()
+        .map(|host| Binding::new(host, 8080, "/").map_err(|error| with_causes(&error)))
+        .collect()
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    message
+}
+
+/// Logs to the error output: by the flag, else by `RUST_LOG`, else what one should know.
+fn start_log(options: &Options) -> Result<(), String> {
+    let variable = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let (source, wanted) = match &options.log {
+        Some(flag) => ("--log", flag.as_str()),
+        None if variable.trim().is_empty() => ("--log", LOG_DEFAULT),
+        None => (EnvFilter::DEFAULT_ENV, variable.as_str()),
+    };
+    let filter = EnvFilter::try_new(wanted)
+        .map_err(|error| format!("{source}: `{wanted}` is no log filter: {error}"))?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    Ok(())
+}
+
+/// Warnings, and which event loop `auto` has come to.
+const LOG_DEFAULT: &str = "warn,tidegate_driver::embedded=info";
+
+fn serve(settings: Settings) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(format!("cannot wait for signals: {error}")),
+    };
+    let entered = runtime.enter();
+    // Before the start, so that a stop which is asked for meanwhile is not lost.
+    let mut signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(format!("cannot wait for signals: {error}")),
+    };
+    drop(entered);
+    let server = match Server::builder().settings(settings).events(Site).build() {
+        Ok(server) => server,
+        Err(error) => return fail(format!("{error:?}")),
+    };
+    if let Err(error) = server.start().and_then(|()| server.wait_started()) {
+        return fail(format!("{error:?}"));
+    }
+    say(report::started(&server));
+    runtime.block_on(async {
+        wait_for_stop(&mut signals).await;
+        stop(&server, &mut signals).await
+    })
+}
+
+fn fail(message: String) -> ExitCode {
+    say(format_args!("error: {message}"));
+    ExitCode::FAILURE
+}
+
+async fn wait_for_stop(signals: &mut Signals) {
+    while signals.next().await == Signal::Hangup {
+        say("SIGHUP: nothing to do, settings are read at the start only");
+    }
+}
+
+/// Lets what is in progress end, unless it is asked for a second time.
+async fn stop(server: &Server, signals: &mut Signals) -> ExitCode {
+    say(report::stopping(server));
+    let (done, stopped) = oneshot::channel();
+    server.stop();
+    let waiting = server.clone();
+    let waiter = thread::Builder::new().spawn(move || {
+        waiting.wait_stopped();
+        // Nobody listens any more after a second request to stop.
+        let _ = done.send(());
+    });
+    if let Err(error) = waiter {
+        return fail(format!("cannot wait for requests in progress: {error}"));
+    }
+    tokio::select! {
+        _ = stopped => {
+            say("stopped");
+            ExitCode::SUCCESS
+        }
+        () = wait_for_stop(signals) => {
+            let connections = server.connection_count();
+            fail(format!("ended at once, as asked; {} cut", report::connections(connections)))
+        }
+    }
+}

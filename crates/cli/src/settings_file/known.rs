@@ -1,0 +1,96 @@
+//! Asks the component which keys there are and what their values may be.
+//!
+//! It is asked with small files of one key: what it answers to one that cannot be, names what can.
+
+use tidegate::Settings;
+
+use super::place::Place;
+
+/// The key that was probably meant, with its table: the nearest in `table`, else one of just that name,
+/// or the nearest, elsewhere.
+pub(super) fn meant(key: &str, table: &str) -> Option<(String, String)> {
+    let here = keys(table);
+    if let Some(found) = nearest(key, here.iter()) {
+        return Some((found.clone(), table.to_owned()));
+    }
+    let top = keys("");
+    let mut elsewhere = vec![(String::new(), top.clone())];
+    elsewhere.extend(top.into_iter().map(|name| {
+        let keys = keys(&name);
+        (name, keys)
+    }));
+    let candidates = elsewhere
+        .iter()
+        .filter(|(of, _)| of != table)
+        .flat_map(|(of, keys)| keys.iter().map(move |found| (found, of)));
+    candidates
+        .map(|(found, of)| (distance(key, found), found, of))
+        .filter(|(distance, ..)| *distance <= distance_max(key))
+        .min_by_key(|(distance, ..)| *distance)
+        .map(|(_, found, of)| (found.clone(), of.clone()))
+}
+
+/// The nearest of `candidates`, if it is near enough to be a slip.
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a String>,
+) -> Option<&'a String> {
+    candidates
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, _)| *distance <= distance_max(word))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// What a value that was refused may be, for a person. `kind` is what the reader expected.
+pub(super) fn allowed(place: &Place, kind: &str) -> String {
+    let kind_max = match kind {
+        "u16" => u64::from(u16::MAX),
+        "u32" => u64::from(u32::MAX),
+        "u64" => return "a whole number, at least 0".to_owned(),
+        "a boolean" => return "true or false".to_owned(),
+        kind if kind.starts_with("struct ") => return "a table".to_owned(),
+        kind => return kind.to_owned(),
+    };
+    let range = [0, kind_max].into_iter().find_map(|number| {
+        let settings: Settings = toml::from_str(&file(place, number)).ok()?;
+        let error = settings.check().err()?;
+        (error.name.rsplit('.').next() == Some(place.name())).then_some(error.range)
+    });
+    let (first, last) = range.map_or((0, kind_max), |range| range.into_inner());
+    format!("{first} to {last}")
+}
+
+/// The words between backticks after `expected`.
+pub(super) fn words(message: &str) -> Vec<String> {
+    let expected = message.rsplit(", expected ").next().unwrap_or_default();
+    let quoted = expected.split('`').skip(1).step_by(2);
+    quoted.map(str::to_owned).collect()
+}
+
+/// The keys of a table; of the outermost one when `table` is empty.
+fn keys(table: &str) -> Vec<String> {
+    let text = match table {
+        "" => "\"?\" = 0".to_owned(),
+        table => format!("[{table}]\n\"?\" = 0"),
+    };
+    match toml::from_str::<Settings>(&text) {
+        Err(error) if error.message().starts_with("unknown field `?`") => words(error.message()),
+        _ => Vec::new(),
+    }
+}
+
+fn file(place: &Place, number: u64) -> String {
+    match &*place.table() {
+        "" => format!("{} = {number}", place.name()),
+        table => format!("[{table}]\n{} = {number}", place.name()),
+    }
+}
+
+fn distance(word: &str, other: &str) -> usize {
+    strsim::damerau_levenshtein(&word.replace('-', "_").to_lowercase(), other)
+}
+
+fn distance_max(word: &str) -> usize {
+    (word.chars().count() / 3).max(1)
+}

@@ -1,0 +1,304 @@
+//! The program as its users meet it: started as a process, asked over a socket, ended by signals.
+//!
+//! Every route is asked in both operating modes and on both event loops. The requests are written by
+//! hand; what other programs make of the site is the client suites' matter.
+
+#![cfg(unix)]
+
+mod program;
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use program::{Answer, Program, free_port, start};
+
+/// Runs a test for each operating mode and event loop; io_uring where the system has it.
+fn everywhere(test: impl Fn(&Program)) {
+    for mode in ["classic", "high-perf"] {
+        for io in ["uring", "poll"] {
+            let flags = ["--mode", mode, "--io", io, "--io-threads", "2"];
+            match start(&flags) {
+                Ok(program) => test(&program),
+                Err(output) if io == "uring" && output.contains("io_uring") => {
+                    eprintln!("not on io_uring, which this system does not offer");
+                }
+                Err(output) => panic!("{mode} {io}: {output}"),
+            }
+        }
+    }
+}
+
+fn pattern(count: usize) -> Vec<u8> {
+    (0..count).map(|index| (index % 251) as u8).collect()
+}
+
+#[test]
+fn short_answers() {
+    everywhere(|program| {
+        let hello = program.get("/hello");
+        assert_eq!(
+            (hello.status, &*hello.content),
+            (200, &b"Hello, World!"[..])
+        );
+        assert_eq!(hello.field("content-type"), Some("text/plain"));
+        let page = program.get("/");
+        assert_eq!(page.field("content-type"), Some("text/html; charset=utf-8"));
+        assert!(page.text().contains("Tidegate at work"));
+        let nowhere = program.get("/hello/");
+        assert_eq!(nowhere.status, 404);
+        assert!(nowhere.text().contains("See / for"), "{}", nowhere.text());
+        let posted =
+            program.ask("POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(
+            (posted.status, posted.field("allow")),
+            (405, Some("GET, HEAD"))
+        );
+    });
+}
+
+#[test]
+fn statuses() {
+    everywhere(|program| {
+        for code in [200, 204, 299, 304, 404, 418, 503, 599] {
+            assert_eq!(program.get(&format!("/status/{code}")).status, code);
+        }
+        for none in ["199", "600", "99999999999999999999", "", "+200", "200/"] {
+            assert_eq!(
+                program.get(&format!("/status/{none}")).status,
+                400,
+                "{none}"
+            );
+        }
+    });
+}
+
+#[test]
+fn content_of_known_bytes() {
+    everywhere(|program| {
+        for count in [0, 1, 251, 65_511, 65_512, 3_000_000] {
+            let answer = program.get(&format!("/bytes/{count}"));
+            assert_eq!(answer.field("content-length"), Some(&*count.to_string()));
+            assert!(answer.content == pattern(count), "{count}");
+        }
+        assert_eq!(program.get("/bytes/1073741825").status, 400);
+        let file = program.get("/file");
+        assert!(file.content == pattern(2 << 20));
+        assert_eq!(file.field("accept-ranges"), None);
+        let head = program.ask("HEAD /file HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        assert_eq!(
+            (head.status, head.field("content-length")),
+            (200, Some("2097152"))
+        );
+    });
+}
+
+#[test]
+fn a_stream_tells_no_length() {
+    everywhere(|program| {
+        for target in ["/stream", "/stream?pause=1"] {
+            let answer = program.get(target);
+            assert_eq!(answer.field("content-length"), None);
+            assert_eq!(answer.field("transfer-encoding"), Some("chunked"));
+            assert_eq!(answer.content.len(), 900);
+            assert!(answer.content.starts_with(b"piece 1 of 9 ..."));
+        }
+        assert_eq!(program.get("/stream?pause=soon").status, 400);
+    });
+}
+
+#[test]
+fn an_echo_comes_back_whatever_its_length_and_framing() {
+    everywhere(|program| {
+        for count in [0, 5, 4096, 5_000_000] {
+            let content = pattern(count);
+            let head = format!(
+                "PUT /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: x/y;z=1\r\nContent-Length: {count}\r\n\r\n"
+            );
+            // As many clients do, nothing is read before all has been sent.
+            let answer = program.ask_with(head.as_bytes(), &content);
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.field("content-type"), Some("x/y;z=1"));
+            assert!(answer.content == content, "{count}");
+        }
+        let chunked =
+            b"REPORT /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let answer = program.ask_with(chunked, b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n");
+        assert_eq!((answer.status, answer.text()), (200, "abcdefg"));
+    });
+}
+
+#[test]
+fn an_echo_begins_before_its_content_has_ended() {
+    everywhere(|program| {
+        let mut connection = program.connect();
+        let head =
+            b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nfirst";
+        // Short content reaches the application as a whole; this is not short.
+        connection.write_all(head).unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"first") {
+            let mut byte = [0];
+            connection.read_exact(&mut byte).unwrap();
+            seen.push(byte[0]);
+        }
+        let later = vec![b'l'; 999_995];
+        connection.write_all(&later).unwrap();
+        let mut rest = vec![0; later.len()];
+        connection.read_exact(&mut rest).unwrap();
+        assert!(rest == later);
+    });
+}
+
+#[test]
+fn inspect_shows_the_request() {
+    everywhere(|program| {
+        let answer = program.ask(
+            "BREW /inspect%2Fx/../../inspect?a=%20b HTTP/1.1\r\nHost: localhost\r\nX-A: 1\r\nX-a: 2\r\n\r\n",
+        );
+        assert_eq!(answer.field("content-type"), Some("application/json"));
+        let seen: serde_json::Value = serde_json::from_slice(&answer.content).unwrap();
+        assert_eq!(seen["method"], "BREW");
+        assert_eq!(seen["target"], "/inspect%2Fx/../../inspect?a=%20b");
+        assert_eq!(seen["path"], "/inspect");
+        assert_eq!(seen["query"], "a=%20b");
+        assert_eq!(seen["version"], "HTTP/1.1");
+        assert_eq!(seen["context"], 0);
+        let fields = serde_json::json!([["Host", "localhost"], ["X-A", "1"], ["X-a", "2"]]);
+        assert_eq!(seen["headers"], fields);
+        for name in ["peer", "local", "connection_id", "request_id", "prefix"] {
+            assert!(seen[name].is_string(), "{name}");
+        }
+    });
+}
+
+#[test]
+fn waiting_requests_keep_no_others_waiting() {
+    everywhere(|program| {
+        for path in ["/delay", "/block"] {
+            let started = Instant::now();
+            let target = format!("GET {path}/500 HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            // More than the driver has threads.
+            let mut waiting: Vec<_> = (0..8).map(|_| program.connect()).collect();
+            for connection in &mut waiting {
+                connection.write_all(target.as_bytes()).unwrap();
+            }
+            assert_eq!(program.get("/hello").status, 200);
+            for connection in &mut waiting {
+                assert_eq!(Answer::read(connection, false).status, 200, "{path}");
+            }
+            assert!(started.elapsed() >= Duration::from_millis(500), "{path}");
+        }
+        assert_eq!(program.get("/delay/30001").status, 400);
+    });
+}
+
+#[test]
+fn asked_to_stop_it_lets_requests_in_progress_end() {
+    everywhere(|program| {
+        let mut connection = program.connect();
+        // Its content has yet to arrive: only this test decides when the request ends.
+        let head =
+            b"POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nbegin";
+        connection.write_all(head).unwrap();
+        let mut first = [0];
+        connection.read_exact(&mut first).unwrap();
+        program.signal("HUP");
+        program.output_until("SIGHUP");
+        program.signal("TERM");
+        let output = program.output_until("stopping: ");
+        assert!(output.contains("1 connection open"), "{output}");
+        connection.write_all(&[b'e'; 999_995]).unwrap();
+        let mut rest = Vec::new();
+        connection.read_to_end(&mut rest).unwrap();
+        assert!(rest.ends_with(&[b'e'; 999_995]));
+        assert_eq!(program.wait(), Some(0));
+        assert!(program.output().contains("stopped"), "{}", program.output());
+    });
+}
+
+#[test]
+fn asked_twice_it_stops_at_once() {
+    let program = start(&[]).unwrap();
+    let mut connection = program.connect();
+    connection
+        .write_all(b"GET /delay/30000 HTTP/1.1\r\nHost: localhost\r\n\r\nG")
+        .unwrap();
+    program.get("/hello");
+    program.signal("INT");
+    program.output_until("stopping: ");
+    program.signal("INT");
+    assert_eq!(program.wait(), Some(1));
+    assert!(
+        program.output().contains("1 connection cut"),
+        "{}",
+        program.output()
+    );
+}
+
+#[test]
+fn the_start_is_told_in_full() {
+    let program = start(&["--mode", "high-perf", "--io", "poll", "--io-threads", "1"]).unwrap();
+    let output = program.output();
+    for part in [
+        "demonstration site",
+        "high-perf",
+        "poll, 1 thread\n",
+        "/HTTPERR\n",
+        "unix:",
+    ] {
+        assert!(output.contains(part), "{part}: {output}");
+    }
+}
+
+#[test]
+fn a_second_program_on_a_port_is_told_who_has_it() {
+    let (first, url) = loop {
+        let url = format!("http://127.0.0.1:{}/", free_port());
+        match start(&["--listen", &url]) {
+            Ok(program) => break (program, url),
+            // Somebody else took the port meanwhile.
+            Err(output) => assert!(output.contains("in use"), "{output}"),
+        }
+    };
+    let output = start(&["--listen", &url]).unwrap_err();
+    assert!(
+        output.starts_with("error: cannot listen on 127.0.0.1:"),
+        "{output}"
+    );
+    assert!(output.contains("(exit code 1)"), "{output}");
+    if cfg!(target_os = "linux") {
+        let owner = format!("tidegate (process {})", first.id());
+        assert!(output.contains(&owner), "{output}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_or_file_is_told_with_exit_code_2() {
+    let output = start(&["--queue-length=0"]).unwrap_err();
+    assert!(
+        output.contains("--queue-length is 0, allowed are 1 to 65535"),
+        "{output}"
+    );
+    assert!(output.contains("(exit code 2)"), "{output}");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    std::fs::write(&file, "io = \"poll\"\nprot = 80\n").unwrap();
+    let output = start(&[file.to_str().unwrap()]).unwrap_err();
+    assert!(
+        output.contains("site.toml, line 2: unknown key `prot`; did you mean `port`?"),
+        "{output}"
+    );
+    assert!(output.contains("(exit code 2)"), "{output}");
+}
+
+#[test]
+fn flags_take_the_place_of_the_files_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    let text = "io = \"poll\"\nio_threads = 2\nthread_pool_size = 3\nport = 1\n";
+    std::fs::write(&file, text).unwrap();
+    let program = start(&[file.to_str().unwrap(), "--io-threads=1"]).unwrap();
+    let output = program.output();
+    assert!(output.contains("poll, 1 thread\n"), "{output}");
+    assert!(output.contains("3 handler threads"), "{output}");
+}
