@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::body::BodyReader;
-use crate::field::FieldBlock;
+use crate::field_block::FieldBlock;
 use crate::request::{ConnectionId, OwnedRequestHead, RequestHead};
 use crate::response::{Body, ResponseHead};
 

@@ -11,6 +11,7 @@ mod backend;
 mod body;
 mod error;
 mod field;
+mod field_block;
 mod limits;
 mod property;
 mod request;
@@ -26,7 +27,8 @@ pub use backend::{
 };
 pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};
 pub use error::{ApiError, ErrorCode};
-pub use field::{Field, FieldBlock, FieldError, FieldSpan, Fields, KnownField, Trailers};
+pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
+pub use field_block::{FieldBlock, FieldError};
 pub use limits::{LimitError, RequestLimits, ServiceLimits};
 pub use property::{
     EnabledState, GroupProperties, InheritedTimeouts, OperatingMode, QueueProperties,

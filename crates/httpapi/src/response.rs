@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::body::BodySource;
-use crate::field::FieldBlock;
+use crate::field_block::FieldBlock;
 
 /// A response's status and fields.
 ///
