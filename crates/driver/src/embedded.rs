@@ -13,7 +13,7 @@ use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot
 use tidegate_httpapi::{
     ApiError, Application, Backend, BackendInfo, ConnectionFilter, Endpoint, GroupProperties,
     OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
-    SessionProperties, Timeouts, UrlGroupId, UrlPrefix,
+    SessionProperties, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
     EventLoop, LoopSettings, Operations, PollLoop, ReceiveOrder, SystemError, uring_available,
@@ -59,7 +59,7 @@ impl Embedded {
         let count = settings
             .io_threads
             .map_or_else(processors, |count| count as usize);
-        let mut control = Control::new(Timeouts::default());
+        let mut control = Control::new(settings.timeouts);
         let snapshot = control.snapshot();
         let shared = Arc::new(Shared {
             error_log: ErrorLog::start(&settings.error_log),

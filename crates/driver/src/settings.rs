@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tidegate_httpapi::{LimitError, RequestLimits, ServerHeaderMode, ServiceLimits};
+use tidegate_httpapi::{LimitError, RequestLimits, ServerHeaderMode, ServiceLimits, Timeouts};
 
 /// Which event loop the workers run on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,6 +29,9 @@ pub struct EmbeddedSettings {
     pub request_limits: RequestLimits,
     /// Limits of the whole backend.
     pub limits: ServiceLimits,
+    /// Timers of sessions that set none. On a connection whose first request has not been routed yet,
+    /// these are all there is. Source: the HTTP Server API's service-wide timeouts; http-server-api §6.
+    pub timeouts: Timeouts,
     /// What stands in the `Server` field.
     pub server_header: ServerHeaderMode,
     /// The backend's own token in the `Server` field. Default `Tidegate/` and the version.
@@ -46,6 +49,7 @@ impl Default for EmbeddedSettings {
             io_threads: None,
             request_limits: RequestLimits::default(),
             limits: ServiceLimits::default(),
+            timeouts: Timeouts::default(),
             server_header: ServerHeaderMode::Full,
             server_token: concat!("Tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
             listen_backlog: 4096,

@@ -22,6 +22,9 @@ pub(crate) fn start(settings: &Settings) -> Result<Arc<dyn Backend>, ApiError> {
     embedded.limits.connections_max =
         (settings.max_connections != 0).then_some(settings.max_connections);
     embedded.limits.read_buffer_bytes = settings.read_buffer_size;
+    // The driver is this server's alone: without these, a peer that never ends its first head would
+    // be held to the driver's default times.
+    embedded.timeouts = settings.timeouts.inherited().resolve(&embedded.timeouts);
     embedded.server_header = settings.server_header;
     if let Some(software) = &settings.software {
         embedded.server_token.clone_from(software);

@@ -15,6 +15,7 @@ use tidegate_wire::{
 on_both_loops!(
     an_idle_connection_is_closed,
     p21_a_head_that_comes_too_slowly_is_given_up,
+    the_driver_s_own_timers_act_before_a_first_request,
     content_that_stops_coming_is_given_up,
     content_nobody_reads_is_drained_for_a_while,
     q20_a_request_that_waits_too_long_is_given_up,
@@ -55,6 +56,21 @@ fn p21_a_head_that_comes_too_slowly_is_given_up(io: Io) {
     assert_eq!(client.ask(GET).text(), "1");
     client.send("GET / HTTP/1.1\r\nHo");
     is_given_up(&server, &mut client, "Timer_HeaderWait");
+}
+
+fn the_driver_s_own_timers_act_before_a_first_request(io: Io) {
+    for (begin, reason) in [
+        ("", "Timer_ConnectionIdle"),
+        ("GET / HT", "Timer_HeaderWait"),
+    ] {
+        let server = Server::start_with(io, |settings| {
+            settings.timeouts.idle_connection = Some(Duration::from_millis(300));
+            settings.timeouts.header_wait = Some(Duration::from_millis(300));
+        });
+        let mut client = server.client();
+        client.send(begin);
+        is_given_up(&server, &mut client, reason);
+    }
 }
 
 fn content_that_stops_coming_is_given_up(io: Io) {
