@@ -13,7 +13,7 @@ use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 
 use crate::clock::Clock;
 use crate::connection::Connection;
-use crate::connection::receive::ReceivedRequest;
+use crate::connection::request::ReceivedRequest;
 use crate::connection::respond::Seen;
 use crate::error_log::{ErrorLog, ErrorRecord};
 use crate::mailbox::Mailbox;

@@ -1,10 +1,12 @@
 //! One connection: what it has received, what it has to send, and where its request stands.
 //!
-//! State only. What happens next is decided in `receive` and `respond`; when it has waited too long,
-//! in `deadline`.
+//! State only. What is done with bytes is in `receive`, with a whole head in `request`, with content in
+//! `content`; what goes out in `respond` and `stream`; when it has waited too long is `deadline`'s matter.
 
+pub(crate) mod content;
 pub(crate) mod deadline;
 pub(crate) mod receive;
+pub(crate) mod request;
 pub(crate) mod respond;
 pub(crate) mod stream;
 
@@ -13,11 +15,10 @@ use std::sync::Arc;
 use tidegate_engine::{ConnectionSlot, GroupView, PortKey};
 use tidegate_httpapi::{BodyError, ConnectionId, Trailers, Version};
 use tidegate_os::ConnectionKey;
-use tidegate_proto::http1::ChunkedDecoder;
 
+use crate::connection::content::Content;
 use crate::connection::deadline::Deadline;
 use crate::connection::stream::ResponseStream;
-use crate::content::ContentChannel;
 use crate::output::Output;
 use crate::pending::{Closed, Ends};
 use crate::queue::Queue;
@@ -90,26 +91,6 @@ pub(crate) enum Receive {
     Content(Box<Content>),
     /// Of no interest: the connection ends.
     Discard,
-}
-
-/// A request's content while it arrives.
-pub(crate) struct Content {
-    pub(crate) framing: Framing,
-    /// Who reads it; `None` when nobody will.
-    pub(crate) channel: Option<Arc<ContentChannel>>,
-    pub(crate) received: u64,
-    /// The most accepted.
-    pub(crate) limit: Option<u64>,
-    /// The reader has enough for now.
-    pub(crate) paused: bool,
-}
-
-/// How the end of arriving content is found.
-pub(crate) enum Framing {
-    /// So many bytes are to come.
-    Length(u64),
-    /// In chunks.
-    Chunked(ChunkedDecoder),
 }
 
 /// Where the present request's response stands.

@@ -13,7 +13,7 @@ use tidegate_proto::http1::{
     encode_interim,
 };
 
-use crate::connection::receive::Refused;
+use crate::connection::request::Refused;
 use crate::connection::stream::{Pumped, ResponseStream};
 use crate::connection::{Asked, Connection, Receive, Respond};
 use crate::core::Core;
