@@ -238,8 +238,13 @@ impl Core {
 
     /// Gives the loop what there is to send, asks a stream for more, ends what is done.
     pub(crate) fn drive<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        let mut sends = 0;
         loop {
             if let Respond::Stream(stream) = &mut conn.respond {
+                if sends == SENDS_MAX {
+                    stream.go_on_later();
+                    break;
+                }
                 let window = self.shared.settings.limits.send_window_bytes as usize;
                 match stream.pump(&mut conn.output, &mut self.pool, window) {
                     Pumped::Full | Pumped::Waiting => {}
@@ -259,6 +264,7 @@ impl Core {
                 Some(buffer) => {
                     self.counters.bytes_sent += buffer.len() as u64;
                     self.pool.put(buffer.head);
+                    sends += 1;
                 }
                 None => {
                     conn.sending = true;
@@ -329,6 +335,9 @@ impl Core {
                 })
     }
 }
+
+/// Windows of a streamed response sent at a time to a peer that takes them at once.
+const SENDS_MAX: u32 = 16;
 
 /// Content so short that it is copied behind its head.
 #[inline]

@@ -63,7 +63,10 @@ impl ResponseStream {
         // Acquire: what the source wrote before it woke us is visible.
         self.signal.posted.swap(false, Ordering::Acquire);
         let mut context = Context::from_waker(&self.waker);
-        while output.len() < window {
+        for _ in 0..POLLS_MAX {
+            if output.len() >= window {
+                return Pumped::Full;
+            }
             match self.source.poll_chunk(&mut context) {
                 Poll::Ready(Some(Ok(bytes))) if bytes.is_empty() => {}
                 Poll::Ready(Some(Ok(bytes))) => {
@@ -91,7 +94,13 @@ impl ResponseStream {
                 Poll::Pending => return Pumped::Waiting,
             }
         }
-        Pumped::Full
+        self.go_on_later();
+        Pumped::Waiting
+    }
+
+    /// Lets the worker's other connections have their turn first.
+    pub(crate) fn go_on_later(&self) {
+        self.signal.wake_by_ref();
     }
 
     fn append(&self, output: &mut Output, pool: &mut Pool, bytes: Bytes) {
@@ -104,6 +113,9 @@ impl ResponseStream {
         output.encode(pool, |out| out.extend_from_slice(CHUNK_END));
     }
 }
+
+/// Pieces asked for at a time. A source of ever so many tiny or empty ones must not hold up the others.
+const POLLS_MAX: usize = 1024;
 
 /// Wakes the worker when the source has more; several times before it looks count once.
 struct Signal {
