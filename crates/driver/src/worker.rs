@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{PortKey, Snapshot};
-use tidegate_httpapi::{Admission, BodyError, ConnectionId, ConnectionInfo, FieldBlock, Version};
+use tidegate_httpapi::{Admission, ConnectionId, ConnectionInfo, FieldBlock, Version};
 use tidegate_os::{
     ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, ReceiveOrder, SendBuffer,
     SystemError,
@@ -213,17 +213,6 @@ impl Worker {
             if conn.ended {
                 core.close(operations, conn);
                 return;
-            }
-            if matches!(conn.receive, Receive::Content(_)) {
-                // The rest will never come. Whoever reads hears of it; the answer can still be sent.
-                conn.end_content(Err(BodyError::Disconnected));
-                conn.asked.close = true;
-                match &conn.respond {
-                    Respond::Ready => core.close_after_output(conn),
-                    // Case P20: work on such a request can be given up.
-                    Respond::Application(closed) => closed.set(),
-                    Respond::Stream(_) => {}
-                }
             }
             core.go_on(view, operations, conn);
         });

@@ -2,6 +2,7 @@
 //!
 //! Bytes are read where they lie in the loop's buffer; only what cannot be taken yet is kept.
 
+use tidegate_httpapi::BodyError;
 use tidegate_os::Operations;
 use tidegate_proto::http1::worth_parsing;
 
@@ -73,19 +74,45 @@ impl Core {
         if conn.receive_paused && !content_waits && has_room {
             self.resume(operations, conn);
         }
-        // A peer that has sent its last and has no answer to wait for has been served.
-        if conn.peer_closed && conn.is_between_requests() && !conn.closing {
-            self.forget_input(conn);
-            self.close_after_output(conn);
+        if conn.peer_closed && !conn.closing {
+            self.meet_end(conn);
             self.drive(operations, conn);
         }
+    }
+
+    /// The peer has sent its last, and all that could be taken of it has been.
+    fn meet_end(&mut self, conn: &mut Connection) {
+        match (&conn.receive, &conn.respond) {
+            (Receive::Content(_), respond) => {
+                let is_answered = matches!(respond, Respond::Ready);
+                // Case P20: work on a request whose content is incomplete can be given up.
+                if let Respond::Application(closed) = respond {
+                    closed.set();
+                }
+                // Whoever reads hears of it too; the answer can still be sent.
+                conn.end_content(Err(BodyError::Disconnected));
+                conn.asked.close = true;
+                if is_answered {
+                    self.close_after_output(conn);
+                }
+            }
+            // Unless more requests wait for room in the output, it has been served.
+            (Receive::Head, Respond::Ready) if self.has_output_room(conn) => {
+                self.close_after_output(conn);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the next request may be taken before what is answered has been sent.
+    fn has_output_room(&self, conn: &Connection) -> bool {
+        conn.output.len() < self.shared.settings.limits.send_window_bytes as usize
     }
 
     /// Whether all input is the beginning of one request, whose limits bound it: without the rest
     /// nothing could go on.
     fn waits_for_rest(&self, conn: &Connection) -> bool {
-        let window = self.shared.settings.limits.send_window_bytes as usize;
-        conn.is_between_requests() && conn.output.len() < window
+        conn.is_between_requests() && self.has_output_room(conn)
     }
 
     fn take_input<O: Operations>(
@@ -155,9 +182,8 @@ impl Core {
                 Receive::Discard => rest.len(),
                 Receive::Content(_) => self.take_content(operations, conn, rest),
                 Receive::Head => {
-                    let window = self.shared.settings.limits.send_window_bytes as usize;
                     if !matches!(conn.respond, Respond::Ready)
-                        || conn.output.len() >= window
+                        || !self.has_output_room(conn)
                         || rest.len() < conn.input_wanted
                     {
                         break;

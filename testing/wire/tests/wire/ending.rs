@@ -13,6 +13,7 @@ use tidegate_wire::{
 on_both_loops_in_both_modes!(
     a_half_closed_peer_gets_its_answer,
     a_half_close_is_no_disconnect,
+    content_cut_off_behind_an_answer_comes_to_an_end,
     an_answer_is_not_lost_to_content_still_coming,
     a_source_is_dropped_with_its_connection,
 );
@@ -57,6 +58,33 @@ fn a_half_close_is_no_disconnect(io: Io, mode: OperatingMode) {
     request.responder.respond_bytes(200, "late".into());
     assert_eq!(client.response().text(), "late");
     client.expect_orderly_close();
+}
+
+// The peer's end was seen while the first request was with the application; nothing will tell of it
+// again when the second begins.
+fn content_cut_off_behind_an_answer_comes_to_an_end(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let (application, requests) = held();
+    server.serve_in(mode, "localhost/held/", application);
+    server.serve_in(mode, "localhost/", echo());
+    let mut client = server.client();
+    client.send("GET /held/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let first = requests.next();
+    for framing in ["Content-Length: 30000", "Transfer-Encoding: chunked"] {
+        client.send(format!(
+            "POST / HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n"
+        ));
+    }
+    client.finish();
+    for _ in 0..8 {
+        assert_eq!(server.get("localhost", "/").status, 200);
+    }
+    first.responder.respond_bytes(200, "first".into());
+    assert_eq!(client.response().text(), "first");
+    client.end();
+    until("the connection has ended", || {
+        server.backend.connection_count() == 0
+    });
 }
 
 fn a_head_cut_short_is_not_answered(io: Io) {
