@@ -1,0 +1,85 @@
+// Chromium opens the demonstration page and tries everything on it.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const base = process.argv[2];
+const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const executablePath = programs.find((path) => existsSync(path));
+const profile = mkdtempSync(join(tmpdir(), "tidegate-chromium-"));
+const flags = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync"];
+// Its sandbox does not work for the superuser.
+const chromiumSandbox = process.getuid?.() !== 0;
+
+const context = await chromium.launchPersistentContext(profile, { executablePath, chromiumSandbox, args: flags });
+try {
+  await tryPage(context.pages()[0] ?? (await context.newPage()));
+} finally {
+  await context.close();
+  rmSync(profile, { recursive: true, force: true });
+}
+
+async function tryPage(page) {
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(`${error}`));
+  page.on("console", (message) => {
+    // A status that is asked for is an answer; the browser complains of it all the same.
+    const isAskedFor = message.location().url.includes("/status/");
+    if (["error", "warning"].includes(message.type()) && !isAskedFor) {
+      complaints.push(`${message.text()} (${message.location().url})`);
+    }
+  });
+  page.on("requestfailed", (request) => {
+    const { errorText } = request.failure();
+    // Chromium says so, too, of an answer with `no-store` that was read to its end piece by piece,
+    // whoever the server is; what was read is checked below.
+    if (errorText !== "net::ERR_ABORTED") {
+      complaints.push(`${request.url()}: ${errorText}`);
+    }
+  });
+  page.setDefaultTimeout(30_000);
+
+  await page.goto(`${base}/`);
+  await page.locator("#facts li").first().waitFor();
+
+  /** Clicks, waits for a result that matches, and sees that it is a good one. */
+  async function click(button, result, pattern) {
+    const output = page.locator(result);
+    await page.locator(button).click();
+    await output.filter({ hasText: pattern }).waitFor();
+    await page.locator(`${button}:not([disabled])`).waitFor();
+    assert.match(await output.textContent(), pattern);
+    assert.doesNotMatch((await output.getAttribute("class")) ?? "", /\bbad\b/, `${button}: ${await output.textContent()}`);
+  }
+
+  await click("#hello-one", "#hello-result", /^200 Hello, World!$/);
+  await click("#hello-many", "#hello-result", /^200 Hello, World!$/);
+  await click("#echo-send", "#echo-result", /^200, \d+ bytes in .*\n.*tide/s);
+  await click("#echo-large", "#echo-result", /^200, 16\.0 MiB there and back .* all the same$/);
+  await click("#stream-run", "#stream-result", /^900 bytes in .*; Content-Length: none$/);
+  await click("#bytes-run", "#bytes-result", /^200, 64\.0 MiB in .* each byte right$/);
+  await click("#file-run", "#bytes-result", /^200, 2\.0 MiB in .* each byte right$/);
+  for (const method of ["GET", "POST", "PUT", "DELETE", "PATCH"]) {
+    await page.locator("#inspect-method").selectOption(method);
+    await page.locator("#inspect-run").click();
+    await page.locator("#inspect-table tr", { hasText: /^method/ }).filter({ hasText: method }).waitFor();
+  }
+  await page.locator("#wait-ms").selectOption("250");
+  await click("#wait-run", "#wait-result", /^all six of delay after .* all six of block after .*$/);
+  for (const status of [200, 204, 404, 418, 500, 503]) {
+    await click(`#status-${status}`, "#status-result", new RegExp(`^${status} `));
+  }
+  await click("#status-301", "#status-result", /^a redirect/);
+  await click("#status-run", "#status-result", /^451 /);
+
+  await page.locator("#load-run").click();
+  await page.waitForFunction(() => Number(document.querySelector("#load-count").textContent.replaceAll(",", "")) > 200);
+  await page.locator("#load-run").click();
+  assert.equal(await page.locator("#load-failed").textContent(), "0");
+
+  assert.deepEqual(complaints, []);
+}

@@ -1,0 +1,233 @@
+//! nginx and HAProxy in front: what proxies do to requests, and the connections they keep.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::curl::{content, curl};
+use crate::error::ClientError;
+use crate::expect;
+use crate::process;
+use crate::server::{free_port, io};
+use crate::suite::{Bench, Case};
+use crate::wrk;
+
+/// nginx that reads uploads whole, and nginx that passes them on as they come.
+pub(crate) const NGINX: &[Case] = &[
+    Case {
+        name: "buffered",
+        run: |bench| through(bench, &nginx("on")),
+    },
+    Case {
+        name: "unbuffered",
+        run: |bench| through(bench, &nginx("off")),
+    },
+];
+
+/// HAProxy, which passes all on as it comes.
+pub(crate) const HAPROXY: &[Case] = &[Case {
+    name: "reused connections",
+    run: |bench| through(bench, &HAPROXY_PLAN),
+}];
+
+/// How a proxy is set up and started.
+struct Plan {
+    program: &'static str,
+    flags: &'static [&'static str],
+    /// `{front}`, `{back}` and `{folder}` stand for ports and a scratch folder.
+    settings: String,
+    /// The most content that it passes on while the answer to it arrives.
+    echo_bytes_max: u32,
+}
+
+fn through(bench: &Bench<'_>, plan: &Plan) -> Result<(), ClientError> {
+    let proxy = Proxy::start(bench, plan)?;
+    let url = |path: &str| format!("http://127.0.0.1:{}{path}", proxy.front);
+
+    let hello = curl(
+        &[&url("/hello"), &url("/hello"), "-w", "%{num_connects}"],
+        &[],
+    )?;
+    expect::equal(
+        "answers",
+        &*process::text(&hello),
+        "Hello, World!1Hello, World!0",
+    )?;
+
+    let sent = content(plan.echo_bytes_max);
+    let posted = curl(&["--data-binary", "@-", &url("/echo")], &sent)?;
+    expect::equal("content", &posted.stdout, &sent)?;
+    let chunked = curl(&["-T", "-", &url("/echo")], &sent)?;
+    expect::equal("content", &chunked.stdout, &sent)?;
+    // Answered before it has been read: what is left must not be taken for the next request.
+    let large = content(8_000_000);
+    for _ in 0..3 {
+        let got = curl(
+            &[
+                "--data-binary",
+                "@-",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+                &url("/inspect"),
+            ],
+            &large,
+        )?;
+        expect::equal("status", &*process::text(&got), "200")?;
+    }
+
+    let stream = curl(&[&url("/stream")], &[])?;
+    expect::equal("bytes", &stream.stdout.len(), &900)?;
+    let large = curl(&[&url("/bytes/20000000")], &[])?;
+    expect::equal("bytes", &large.stdout.len(), &20_000_000)?;
+    let head = curl(&["-I", "-w", "%{http_code}", &url("/file")], &[])?;
+    expect::holds(
+        "head",
+        process::text(&head).ends_with("\r\n\r\n200"),
+        || process::text(&head),
+    )?;
+    for code in ["204", "304", "404", "500"] {
+        let status = url(&format!("/status/{code}"));
+        let got = curl(&["-o", "/dev/null", "-w", "%{http_code}", &status], &[])?;
+        expect::equal("status", &*process::text(&got), code)?;
+    }
+    // A connection that the proxy keeps must not close under its next request.
+    wrk::load(&url("/hello"), 32, 2)?;
+    wrk::load(&url("/stream"), 32, 1)
+}
+
+fn nginx(buffering: &str) -> Plan {
+    Plan {
+        program: "nginx",
+        flags: &["-p", "{folder}", "-e", "stderr", "-c"],
+        settings: NGINX_SETTINGS.replace("{buffering}", buffering),
+        // nginx sends no more of a request once the answer has begun, so an echo larger than what the
+        // server waits for before it answers never ends, whoever the server is.
+        echo_bytes_max: 16_000,
+    }
+}
+
+/// A proxy in front of the server. Dropping it ends the process.
+struct Proxy {
+    child: Child,
+    front: u16,
+}
+
+impl Proxy {
+    fn start(bench: &Bench<'_>, plan: &Plan) -> Result<Self, ClientError> {
+        let front = free_port()?;
+        let folder = bench.server.folder();
+        let fill = |text: &str| {
+            text.replace("{front}", &front.to_string())
+                .replace("{back}", &bench.server.port().to_string())
+                .replace("{folder}", &folder.to_string_lossy())
+        };
+        let settings = folder.join(format!("{}.conf", plan.program));
+        fs::write(&settings, fill(&plan.settings)).map_err(io("writing the proxy's settings"))?;
+        let log = fs::File::create(folder.join("proxy.log")).map_err(io("making a file"))?;
+        let child = Command::new(find(plan.program))
+            .args(plan.flags.iter().map(|flag| fill(flag)))
+            .arg(&settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|source| ClientError::Start {
+                program: plan.program.to_owned(),
+                source,
+            })?;
+        let mut proxy = Self { child, front };
+        expect::becomes(
+            "the proxy listens",
+            Duration::from_secs(10),
+            || match proxy.child.try_wait() {
+                Ok(None) => Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, front)).is_ok()),
+                _ => Err(ClientError::ServerEnded {
+                    output: fs::read_to_string(folder.join("proxy.log")).unwrap_or_default(),
+                }),
+            },
+            |listens| *listens,
+        )?;
+        Ok(proxy)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // A kill would leave nginx's workers behind.
+        process::signal(self.child.id(), "TERM");
+        let _ = self.child.wait();
+    }
+}
+
+/// Debian keeps servers where not every account looks for programs.
+fn find(program: &str) -> String {
+    let beside = format!("/usr/sbin/{program}");
+    if Path::new(&beside).exists() {
+        beside
+    } else {
+        program.to_owned()
+    }
+}
+
+const NGINX_SETTINGS: &str = "
+daemon off;
+worker_processes 1;
+pid {folder}/nginx.pid;
+events { worker_connections 512; }
+http {
+    access_log off;
+    client_body_temp_path {folder}/nginx-body;
+    proxy_temp_path {folder}/nginx-proxy;
+    fastcgi_temp_path {folder}/nginx-fastcgi;
+    uwsgi_temp_path {folder}/nginx-uwsgi;
+    scgi_temp_path {folder}/nginx-scgi;
+    client_max_body_size 100m;
+    keepalive_requests 1000000;
+    upstream tidegate {
+        server 127.0.0.1:{back};
+        keepalive 64;
+        keepalive_requests 1000000;
+    }
+    server {
+        listen 127.0.0.1:{front};
+        location / {
+            proxy_pass http://tidegate;
+            proxy_http_version 1.1;
+            proxy_request_buffering {buffering};
+            proxy_buffering {buffering};
+            proxy_set_header Connection \"\";
+            proxy_next_upstream off;
+        }
+    }
+}
+";
+
+static HAPROXY_PLAN: std::sync::LazyLock<Plan> = std::sync::LazyLock::new(|| Plan {
+    program: "haproxy",
+    flags: &["-db", "-f"],
+    settings: HAPROXY_SETTINGS.to_owned(),
+    echo_bytes_max: 8_000_000,
+});
+
+const HAPROXY_SETTINGS: &str = "
+global
+    maxconn 1000
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+    retries 0
+frontend front
+    bind 127.0.0.1:{front}
+    default_backend back
+backend back
+    http-reuse always
+    option httpchk
+    http-check send meth GET uri /hello ver HTTP/1.1 hdr Host health.example
+    server tidegate 127.0.0.1:{back} check inter 500ms
+";

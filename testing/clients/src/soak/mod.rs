@@ -1,0 +1,106 @@
+//! Very many requests, a good part of them broken off anywhere: nothing may stay behind.
+//!
+//! After each, the server has no connection, no descriptor and no thread more than before, and its
+//! memory does not grow with the requests. What a client does is in `act`.
+
+mod act;
+mod random;
+mod watch;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::ClientError;
+use crate::expect;
+use crate::suite::{Bench, Case};
+use act::Client;
+use watch::Footprint;
+
+/// One case: it takes as long as it is given requests.
+pub(crate) const CASES: &[Case] = &[Case {
+    name: "nothing stays behind",
+    run: soak,
+}];
+
+fn soak(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let port = bench.server.port();
+    let process = bench.server.process_id();
+    // The server takes memory, threads and descriptors as it first needs them; growth counts from here.
+    act::occupy_all_threads(port)?;
+    let requests = bench.options.soak_requests / CONFIGURATIONS;
+    run_clients(port, requests / 4, 1)?;
+    wait_until_unconnected(port)?;
+    let before = Footprint::of(process)?;
+    run_clients(port, requests, 2)?;
+    wait_until_unconnected(port)?;
+    let after = expect::becomes(
+        "no descriptor and no thread stays behind",
+        SETTLE_WAIT_MAX,
+        || Footprint::of(process),
+        |now| now.descriptors <= before.descriptors && now.threads <= before.threads,
+    )?;
+    println!("         {requests} requests; before: {before}; after: {after}");
+    let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
+    expect::holds(
+        "memory does not grow with the requests",
+        grown <= GROWTH_BYTES_MAX,
+        || format!("{grown} bytes more"),
+    )?;
+    // It must still do its work.
+    Client::new(port, 3).ask_and_check()
+}
+
+fn wait_until_unconnected(port: u16) -> Result<(), ClientError> {
+    expect::becomes(
+        "no connection stays behind",
+        SETTLE_WAIT_MAX,
+        || watch::connections(port),
+        |count| *count == 0,
+    )
+    .map(|_| ())
+}
+
+/// Has several clients make so many requests in all.
+fn run_clients(port: u16, requests: u64, seed: u64) -> Result<(), ClientError> {
+    let left = AtomicU64::new(requests);
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|index| {
+                let left = &left;
+                scope.spawn(move || {
+                    let mut client = Client::new(port, seed * 1000 + index);
+                    loop {
+                        let made = client.visit()?;
+                        // Relaxed: only a count; the threads share nothing else.
+                        let update = |left: u64| left.checked_sub(made);
+                        if left
+                            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update)
+                            .is_err()
+                        {
+                            left.store(0, Ordering::Relaxed);
+                            return Ok(());
+                        }
+                    }
+                })
+            })
+            .collect();
+        clients
+            .into_iter()
+            .try_for_each(|client| match client.join() {
+                Ok(ended) => ended,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })
+}
+
+/// Each runs in one of them.
+const CONFIGURATIONS: u64 = 4;
+
+/// Enough that connections overlap.
+const CLIENTS: u64 = 8;
+
+/// Fragmentation comes and goes; a leak of a few bytes for each request would be more than this.
+const GROWTH_BYTES_MAX: u64 = 4 << 20;
+
+const SETTLE_WAIT_MAX: Duration = Duration::from_secs(30);

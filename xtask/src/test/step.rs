@@ -1,0 +1,219 @@
+//! The steps, and what each runs.
+
+use std::fmt;
+use std::path::Path;
+use std::process::Command;
+
+use super::error::StepError;
+use super::fuzz;
+use super::options::Options;
+use super::tool::{Tool, Tools};
+use super::walls;
+
+/// One thing that is checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Step {
+    Walls,
+    Format,
+    Clippy,
+    Docs,
+    Tests,
+    DocTests,
+    Fuzz,
+    Curl,
+    Wget,
+    Python,
+    Node,
+    Browser,
+    Wrk,
+    Nginx,
+    Haproxy,
+    Slow,
+    Soak,
+}
+
+impl Step {
+    /// All steps, what fails soonest first.
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Walls,
+        Self::Format,
+        Self::Clippy,
+        Self::Docs,
+        Self::Tests,
+        Self::DocTests,
+        Self::Fuzz,
+        Self::Curl,
+        Self::Wget,
+        Self::Python,
+        Self::Node,
+        Self::Browser,
+        Self::Wrk,
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Slow,
+        Self::Soak,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Walls => "walls",
+            Self::Format => "format",
+            Self::Clippy => "clippy",
+            Self::Docs => "docs",
+            Self::Tests => "tests",
+            Self::DocTests => "doc-tests",
+            Self::Fuzz => "fuzz",
+            Self::Curl => "curl",
+            Self::Wget => "wget",
+            Self::Python => "python",
+            Self::Node => "node",
+            Self::Browser => "browser",
+            Self::Wrk => "wrk",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Slow => "slow",
+            Self::Soak => "soak",
+        }
+    }
+
+    /// Whether it runs the program against a client that was not written here.
+    pub(crate) fn is_client(self) -> bool {
+        !self.is_fast() && self != Self::Fuzz
+    }
+
+    /// Whether it needs nothing but cargo and little time.
+    pub(crate) fn is_fast(self) -> bool {
+        matches!(
+            self,
+            Self::Walls | Self::Format | Self::Clippy | Self::Docs | Self::Tests | Self::DocTests
+        )
+    }
+
+    /// What it needs besides cargo.
+    pub(crate) fn needs(self) -> &'static [Tool] {
+        match self {
+            Self::Walls | Self::Docs | Self::Tests | Self::DocTests => &[],
+            Self::Fuzz => &[Tool::Cxx],
+            Self::Format => &[Tool::Rustfmt],
+            Self::Clippy => &[Tool::Clippy],
+            Self::Curl => &[Tool::Curl],
+            Self::Wget => &[Tool::Wget],
+            Self::Python => &[Tool::PythonPackages],
+            Self::Node => &[Tool::NodePackages],
+            Self::Browser => &[Tool::Chromium, Tool::NodePackages],
+            Self::Wrk => &[Tool::Wrk],
+            Self::Nginx => &[Tool::Nginx, Tool::Curl, Tool::Wrk],
+            Self::Haproxy => &[Tool::Haproxy, Tool::Curl, Tool::Wrk],
+            Self::Slow => &[Tool::Slowhttptest],
+            Self::Soak => &[Tool::ProcessFolder],
+        }
+    }
+
+    pub(crate) fn run(
+        self,
+        root: &Path,
+        tools: &Tools,
+        options: &Options,
+    ) -> Result<(), StepError> {
+        match self {
+            Self::Walls => walls::check(root),
+            Self::Format => run(in_root(root, &["fmt", "--all", "--check"])),
+            Self::Clippy => run(in_root(
+                root,
+                &[
+                    "clippy",
+                    "--workspace",
+                    "--all-targets",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
+            )),
+            Self::Docs => {
+                let mut command = in_root(root, &["doc", "--workspace", "--no-deps"]);
+                command.env("RUSTDOCFLAGS", "-D warnings");
+                run(command)
+            }
+            Self::Tests => run(in_root(
+                root,
+                &[
+                    "test",
+                    "--workspace",
+                    "--lib",
+                    "--bins",
+                    "--tests",
+                    "--examples",
+                ],
+            )),
+            Self::DocTests => run(in_root(root, &["test", "--workspace", "--doc"])),
+            Self::Fuzz => fuzz::run(root),
+            _ => self.client(root, tools, options),
+        }
+    }
+
+    /// Runs the program against one client, in both operating modes and on both loops.
+    fn client(self, root: &Path, tools: &Tools, options: &Options) -> Result<(), StepError> {
+        run(in_root(
+            root,
+            &[
+                "build",
+                "--release",
+                "-p",
+                "tidegate-cli",
+                "-p",
+                "tidegate-clients",
+            ],
+        ))?;
+        let built = root.join("target").join("release");
+        let mut command = Command::new(built.join("tidegate-clients"));
+        command.arg(self.name());
+        command.arg("--program").arg(built.join("tidegate"));
+        command.arg("--python").arg(tools.python());
+        if let Some(requests) = options.soak_requests {
+            command.args(["--requests", &requests.to_string()]);
+        }
+        run(command)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn in_root(root: &Path, words: &[&str]) -> Command {
+    let mut command = cargo();
+    command.current_dir(root).args(words);
+    command
+}
+
+/// Runs a program to its end; it prints where we print.
+pub(crate) fn run(mut command: Command) -> Result<(), StepError> {
+    let program = command.get_program().to_owned();
+    let program = Path::new(&program)
+        .file_name()
+        .unwrap_or(&program)
+        .to_string_lossy()
+        .into_owned();
+    let status = command
+        .stdin(std::process::Stdio::null())
+        .status()
+        .map_err(|source| StepError::Start {
+            program: program.clone(),
+            source,
+        })?;
+    if status.success() {
+        return Ok(());
+    }
+    let first = command.get_args().next().unwrap_or_default();
+    Err(StepError::Ended {
+        program: format!("{program} {}", first.to_string_lossy()),
+        status,
+    })
+}
