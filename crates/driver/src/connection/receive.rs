@@ -40,9 +40,14 @@ impl Core {
         if conn.gone {
             return;
         }
+        let held = !conn.input.is_empty() && self.holds_requests(conn);
         self.drive(operations, conn);
+        if held && !conn.gone && !self.holds_requests(conn) {
+            // What held them has been sent at once, and no event will tell of that.
+            self.go_on(view, operations, conn);
+        }
         let window = self.shared.settings.limits.receive_window_bytes as usize;
-        if conn.input.len() > window && !self.waits_for_rest(conn) {
+        if !conn.gone && conn.input.len() > window && !self.waits_for_rest(conn) {
             self.pause(operations, conn);
         }
     }
@@ -102,6 +107,11 @@ impl Core {
             }
             _ => {}
         }
+    }
+
+    /// Whether requests that were received wait for what is answered before them.
+    fn holds_requests(&self, conn: &Connection) -> bool {
+        !matches!(conn.respond, Respond::Ready) || !self.has_output_room(conn)
     }
 
     /// Whether the next request may be taken before what is answered has been sent.

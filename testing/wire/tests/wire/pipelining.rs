@@ -3,8 +3,8 @@
 use std::thread;
 
 use tidegate_driver::Io;
-use tidegate_httpapi::OperatingMode;
-use tidegate_wire::{Server, answer, answering, echo, held, on_both_loops_in_both_modes};
+use tidegate_httpapi::{OperatingMode, ResponseHead};
+use tidegate_wire::{Pieces, Server, answer, answering, echo, held, on_both_loops_in_both_modes};
 
 on_both_loops_in_both_modes!(
     q08_the_second_is_delivered_after_the_first_is_answered,
@@ -12,6 +12,8 @@ on_both_loops_in_both_modes!(
     answers_from_other_threads_keep_each_connection_in_order,
     content_is_told_apart_from_the_next_request,
     the_end_is_after_the_last_answer,
+    answers_larger_than_the_window_hold_nobody_up,
+    answers_in_pieces_hold_nobody_up,
 );
 
 fn get(path: &str) -> String {
@@ -146,4 +148,32 @@ fn the_end_is_after_the_last_answer(io: Io, mode: OperatingMode) {
     }
     client.expect_orderly_close();
     assert!(requests.is_empty());
+}
+
+/// The system takes each answer at once, so that nothing is heard of it afterwards.
+fn answers_larger_than_the_window_hold_nobody_up(io: Io, mode: OperatingMode) {
+    let server = Server::start_with(io, |settings| settings.limits.send_window_bytes = 4_096);
+    let application = answering(|exchange| answer(exchange, 200, [b'x'; 10_000]));
+    server.serve_in(mode, "localhost/", application);
+    let mut client = server.client();
+    client.send(get("/").repeat(5));
+    for _ in 0..5 {
+        assert_eq!(client.response().text().len(), 10_000);
+    }
+}
+
+fn answers_in_pieces_hold_nobody_up(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let application = answering(|exchange| {
+        let pieces = Pieces::default();
+        pieces.give("ready");
+        pieces.end();
+        exchange.respond(ResponseHead::new(200), pieces.body(None));
+    });
+    server.serve_in(mode, "localhost/", application);
+    let mut client = server.client();
+    client.send(get("/").repeat(5));
+    for _ in 0..5 {
+        assert_eq!(client.response().text(), "ready");
+    }
 }
