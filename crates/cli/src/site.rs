@@ -109,6 +109,10 @@ fn answer(request: &Request<'_>, response: &mut Response) {
         };
         return follow(route, rest, request, response);
     }
+    if request.target() == b"*" {
+        // RFC 9110 §9.3.7: `OPTIONS *` asks the server as a whole, mostly whether it is there.
+        return response.status(204).empty();
+    }
     if path.is_empty() {
         // The prefix itself without its last slash: the page's relative references need that.
         let with_slash = format!("{}/", request.document());
