@@ -325,6 +325,18 @@ pub(crate) fn occupy_all_threads(port: u16) -> Result<(), ClientError> {
     Ok(())
 }
 
+/// Has the server do each thing once: its log and its runtime for async answers start when needed.
+pub(crate) fn use_all_parts(port: u16) -> Result<(), ClientError> {
+    let mut client = Client::new(port, 0);
+    client.refused()?;
+    let mut peer = client.connect()?;
+    peer.send(&get("/delay/1")).map_err(answered)?;
+    peer.reply().map_err(answered)?;
+    let upload = client.chunked_upload();
+    peer.send(&upload.bytes).map_err(answered)?;
+    upload.check(peer.reply())
+}
+
 fn send_while_reading(mut writer: std::net::TcpStream, bytes: Vec<u8>) {
     use std::io::Write;
     if bytes.len() <= WRITTEN_AT_ONCE {

@@ -26,20 +26,17 @@ pub(crate) const CASES: &[Case] = &[Case {
 fn soak(bench: &Bench<'_>) -> Result<(), ClientError> {
     let port = bench.server.port();
     let process = bench.server.process_id();
-    // The server takes memory, threads and descriptors as it first needs them; growth counts from here.
+    // The server takes threads, descriptors and memory as it first needs them; what it has of them is
+    // counted from there.
     act::occupy_all_threads(port)?;
+    act::use_all_parts(port)?;
+    wait_until_unconnected(port)?;
+    let idle = Footprint::of(process)?;
     let requests = bench.options.soak_requests / CONFIGURATIONS;
     run_clients(port, requests / 4, 1)?;
-    wait_until_unconnected(port)?;
-    let before = Footprint::of(process)?;
+    let before = settle(port, process, &idle)?;
     run_clients(port, requests, 2)?;
-    wait_until_unconnected(port)?;
-    let after = expect::becomes(
-        "no descriptor and no thread stays behind",
-        SETTLE_WAIT_MAX,
-        || Footprint::of(process),
-        |now| now.descriptors <= before.descriptors && now.threads <= before.threads,
-    )?;
+    let after = settle(port, process, &idle)?;
     println!("         {requests} requests; before: {before}; after: {after}");
     let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
     expect::holds(
@@ -49,6 +46,17 @@ fn soak(bench: &Bench<'_>) -> Result<(), ClientError> {
     )?;
     // It must still do its work.
     Client::new(port, 3).ask_and_check()
+}
+
+/// What the server holds when the clients have gone: no more than when it was idle, but for memory.
+fn settle(port: u16, process: u32, idle: &Footprint) -> Result<Footprint, ClientError> {
+    wait_until_unconnected(port)?;
+    expect::becomes(
+        "no descriptor and no thread stays behind",
+        SETTLE_WAIT_MAX,
+        || Footprint::of(process),
+        |now| now.descriptors <= idle.descriptors && now.threads <= idle.threads,
+    )
 }
 
 fn wait_until_unconnected(port: u16) -> Result<(), ClientError> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::ClientError;
 use crate::server::io;
@@ -53,10 +53,22 @@ impl Footprint {
         };
         Ok(Self {
             descriptors,
-            threads: number("Threads:"),
+            threads: threads(&folder.join("task"))?,
             resident_bytes: number("VmRSS:") * 1024,
         })
     }
+}
+
+/// A process's own threads: the system's workers for io_uring are counted among them, and come and go.
+fn threads(tasks: &Path) -> Result<u64, ClientError> {
+    let mut count = 0;
+    for task in fs::read_dir(tasks).map_err(io("counting threads"))? {
+        let task = task.map_err(io("counting threads"))?.path();
+        // A thread may end while we look.
+        let name = fs::read_to_string(task.join("comm")).unwrap_or_default();
+        count += u64::from(!name.starts_with("iou-"));
+    }
+    Ok(count)
 }
 
 impl fmt::Display for Footprint {
