@@ -90,6 +90,7 @@ impl Suite {
     ) -> Result<usize, ClientError> {
         let flags = match self {
             Self::Slow => slow::SETTINGS,
+            Self::Soak => soak::SETTINGS,
             _ => &[],
         };
         let server = Server::start(options, configuration, flags)?;
