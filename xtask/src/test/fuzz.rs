@@ -9,8 +9,7 @@ use super::error::StepError;
 use super::step;
 use super::walls::metadata;
 
-/// Runs all targets. What they find anew goes to the build's folder; a failing input to
-/// `fuzz/artifacts`.
+/// Runs all targets. What they find goes to the build's folder.
 pub(crate) fn run(root: &Path) -> Result<(), StepError> {
     // Cargo reads the flags of the instrumentation from the folder it is run in.
     let folder = root.join("fuzz");
@@ -22,28 +21,23 @@ pub(crate) fn run(root: &Path) -> Result<(), StepError> {
     step::run(build)?;
     let seconds = SECONDS_IN_ALL.div_ceil(targets.len().max(1) as u64);
     for target in targets {
-        let found = root.join("target").join("fuzz-found").join(&target);
-        let artifacts = folder.join("artifacts").join(&target);
-        for made in [&found, &artifacts] {
-            fs::create_dir_all(made).map_err(|source| StepError::File {
-                path: made.clone(),
-                source,
-            })?;
-        }
         println!("{target}: {seconds} s");
+        let built = root.join("target").join("fuzz");
+        let found = built.join("corpus").join(&target);
+        fs::create_dir_all(&found).map_err(|source| StepError::File {
+            path: found.clone(),
+            source,
+        })?;
         let mut fuzz = step::cargo();
         fuzz.current_dir(&folder)
             .args(["run", "--release", "--quiet", "--bin", &target, "--"])
             .arg(format!("-max_total_time={seconds}"))
-            .arg(format!("-artifact_prefix={}/", artifacts.display()))
+            .arg(format!("-artifact_prefix={}/", built.display()))
             // Its lines are for someone who watches; here the outcome counts.
-            .args(["-verbosity=0", "-print_final_stats=1"])
-            // What is found goes to the first folder, seeds are read from all.
-            .arg(&found);
-        let seeds = folder.join("corpus").join(&target);
-        if seeds.is_dir() {
-            fuzz.arg(seeds);
-        }
+            .args(["-verbosity=0", "-print_final_stats=1", "-dict=http1.dict"])
+            // What is found goes to the first folder, seeds are read from both.
+            .arg(&found)
+            .arg(folder.join("seeds").join(&target));
         step::run(fuzz)?;
     }
     Ok(())
