@@ -204,7 +204,7 @@ fn is_control(byte: u8) -> bool {
 }
 
 /// Whether `bytes` are a token. RFC 9110 §5.6.2.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 

@@ -23,6 +23,7 @@ pub use authority::{Authority, HostKind, parse_authority};
 pub use chunked::{ChunkStep, ChunkedDecoder};
 pub use date::format_date;
 pub use error_page::encode_error_page;
+pub(crate) use field_line::is_token;
 pub use head::{Parsed, ParsedHead, parse_head, worth_parsing};
 pub use path::cook_path;
 pub use reject::{PartialLine, Reject};
