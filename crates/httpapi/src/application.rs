@@ -3,7 +3,7 @@
 //! The backend pushes: it calls [`Application::request`] with an [`Exchange`], on the thread that read
 //! the request or on a handler thread. The application answers through the exchange at once, which
 //! costs no allocation and no lock, or takes a [`Deferred`] out of it and answers later from any
-//! thread. WebSocket's opaque mode will be one more way to end an exchange; it has no place here yet.
+//! thread. A third way to end an exchange is to upgrade its connection: see [`opaque`](crate::OpaqueLane).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,8 +13,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use crate::body::BodyReader;
+use crate::error::ApiError;
+use crate::field::KnownField;
 use crate::field_block::FieldBlock;
-use crate::request::{ConnectionId, OwnedRequestHead, RequestHead};
+use crate::opaque::{LaneHost, NoLane, OpaqueLane, Opening};
+use crate::request::{ConnectionId, ContentFraming, OwnedRequestHead, RequestHead, Version};
 use crate::response::{Body, ResponseHead};
 
 /// What the backend calls. One per request queue.
@@ -23,6 +26,15 @@ pub trait Application: Send + Sync {
     ///
     /// Dropping the exchange unanswered sends 500 and is counted; so does a panic.
     fn request(&self, exchange: Exchange<'_>);
+
+    /// Speaks for the connections that this application [upgrades](Exchange::upgrade) on the calling
+    /// thread. Called before the first of them, again only after the queue was closed.
+    ///
+    /// An application that upgrades none need not have it.
+    fn open_lane(&self, host: LaneHost) -> Box<dyn OpaqueLane> {
+        let _ = host;
+        Box::new(NoLane)
+    }
 }
 
 /// Asked about each connection before its first byte is read.
@@ -93,6 +105,12 @@ pub trait ExchangeBackend {
     fn inform(&mut self, status: u16, fields: &FieldBlock);
     /// Answers. Called at most once, and last.
     fn respond(&mut self, head: ResponseHead, body: Body);
+    /// Answers with 101 and gives the connection to the application's lane. Called at most once, and
+    /// last, and only with status 101 for a request that [can be upgraded](Exchange::can_upgrade).
+    fn upgrade(&mut self, head: ResponseHead, opening: Opening) {
+        let _ = (head, opening);
+        self.abandon();
+    }
     /// Ends the exchange without an answer: 500. Called at most once, and last.
     fn abandon(&mut self);
     /// Makes the exchange independent of the calling thread. Called at most once, and last.
@@ -169,6 +187,25 @@ impl<'a> Exchange<'a> {
         self.backend.respond(head, body);
     }
 
+    /// Whether the request is one that [`upgrade`](Self::upgrade) can answer: HTTP/1.1, with an
+    /// `Upgrade` field, without content (http-server-api §11, case T09).
+    pub fn can_upgrade(&self) -> bool {
+        can_upgrade(&self.head())
+    }
+
+    /// Answers with 101, whose `Upgrade` field names the new protocol, and gives the connection to the
+    /// application's [lane](Application::open_lane). The backend writes `Connection: Upgrade`.
+    ///
+    /// # Errors
+    ///
+    /// The status is not 101 (case T10), or the request cannot be upgraded. The peer gets 500 then.
+    pub fn upgrade(mut self, head: ResponseHead, opening: Opening) -> Result<(), ApiError> {
+        check_upgrade(&self.head(), &head)?;
+        self.ended = true;
+        self.backend.upgrade(head, opening);
+        Ok(())
+    }
+
     /// Makes the exchange independent of the calling thread, to answer later.
     pub fn defer(mut self) -> Deferred {
         self.ended = true;
@@ -211,6 +248,10 @@ pub trait RespondLater: Send {
     fn inform(&mut self, status: u16, fields: &FieldBlock);
     /// Answers.
     fn respond(self: Box<Self>, head: ResponseHead, body: Body);
+    /// Answers with 101. See [`ExchangeBackend::upgrade`].
+    fn upgrade(self: Box<Self>, head: ResponseHead, opening: Opening) {
+        let _ = (head, opening);
+    }
     /// Ready once the connection has ended, so that work for nobody can be given up.
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()>;
 }
@@ -236,6 +277,22 @@ impl Responder {
         self.0.respond(head, body);
     }
 
+    /// Answers `request` with 101, as [`Exchange::upgrade`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Exchange::upgrade`].
+    pub fn upgrade(
+        self,
+        request: &RequestHead<'_>,
+        head: ResponseHead,
+        opening: Opening,
+    ) -> Result<(), ApiError> {
+        check_upgrade(request, &head)?;
+        self.0.upgrade(head, opening);
+        Ok(())
+    }
+
     /// Answers with these bytes, without fields of its own.
     pub fn respond_bytes(self, status: u16, content: Bytes) {
         self.respond(ResponseHead::new(status), Body::Shared(content));
@@ -251,4 +308,24 @@ impl fmt::Debug for Responder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Responder").finish_non_exhaustive()
     }
+}
+
+fn can_upgrade(request: &RequestHead<'_>) -> bool {
+    request.version() >= Version::Http11
+        && request.framing == ContentFraming::None
+        && request.fields.known(KnownField::Upgrade).is_some()
+}
+
+fn check_upgrade(request: &RequestHead<'_>, head: &ResponseHead) -> Result<(), ApiError> {
+    if head.status != 101 {
+        return Err(ApiError::Upgrade {
+            what: "the status of an upgrade is 101",
+        });
+    }
+    if !can_upgrade(request) {
+        return Err(ApiError::Upgrade {
+            what: "only a request of HTTP/1.1 without content that asks for it can be upgraded",
+        });
+    }
+    Ok(())
 }

@@ -85,6 +85,11 @@ pub enum ApiError {
         /// What was asked.
         what: &'static str,
     },
+    /// A connection cannot be given to the application in this way.
+    Upgrade {
+        /// Why not.
+        what: &'static str,
+    },
     /// The backend could not start.
     Start {
         /// What it was doing.
@@ -105,7 +110,9 @@ impl ApiError {
             | Self::AlreadyReserved { .. }
             | Self::SchemeConflict { .. } => ErrorCode::AlreadyExists,
             Self::NotRegistered { .. } | Self::NotReserved { .. } => ErrorCode::FileNotFound,
-            Self::Unknown { .. } | Self::Limit(_) => ErrorCode::InvalidParameter,
+            Self::Unknown { .. } | Self::Limit(_) | Self::Upgrade { .. } => {
+                ErrorCode::InvalidParameter
+            }
             Self::Listen { in_use: true, .. } => ErrorCode::SharingViolation,
             Self::Listen { in_use: false, .. } => ErrorCode::AccessDenied,
             Self::NotSupported { .. } => ErrorCode::NotSupported,
@@ -134,6 +141,7 @@ impl fmt::Display for ApiError {
             Self::Limit(error) => error.fmt(formatter),
             Self::Listen { endpoint, .. } => write!(formatter, "cannot listen on {endpoint}"),
             Self::NotSupported { what } => write!(formatter, "{what} is not supported"),
+            Self::Upgrade { what } => formatter.write_str(what),
             Self::Start { what, .. } => write!(formatter, "cannot start: {what}"),
             Self::Stopped => formatter.write_str("the server has stopped"),
         }

@@ -13,6 +13,7 @@ mod error;
 mod field;
 mod field_block;
 mod limits;
+mod opaque;
 mod property;
 mod request;
 mod response;
@@ -30,6 +31,10 @@ pub use error::{ApiError, ErrorCode};
 pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
 pub use field_block::{FieldBlock, FieldError};
 pub use limits::{LimitError, RequestLimits, ServiceLimits};
+pub use opaque::{
+    HandlerThreads, LaneHost, LaneWaker, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey,
+    OpaqueLane, Opening, RunOnHandlerThread, WakeLane,
+};
 pub use property::{
     EnabledState, GroupProperties, InheritedTimeouts, OperatingMode, QueueProperties,
     ServerHeaderMode, SessionProperties, Timeouts, Verbosity503,
