@@ -1,7 +1,25 @@
 //! WebSocket: the opening handshake of both sides, frames, messages, close codes.
 //!
-//! Not here: when to send what, timers, masking keys' randomness. Source: RFC 6455.
+//! [`Decoder`] makes messages of a peer's bytes, [`encode_frame`] and [`FrameHead`] make frames. Every
+//! broken rule is a [`Violation`], which knows its close code. Not here: when to send what, timers, the
+//! randomness of masking keys. Source: RFC 6455.
 
+mod budget;
+mod close;
+mod decoder;
 mod extension;
+mod frame;
+mod mask;
+mod message;
+mod received;
+mod utf8;
+mod violation;
 
+pub use budget::Budget;
+pub use close::{CloseFrame, close_code, may_be_sent};
+pub use decoder::Decoder;
 pub use extension::{Extension, ExtensionList, MalformedExtensions};
+pub use frame::{FrameHead, HEAD_BYTES_MAX, Opcode, Role, encode_frame};
+pub use mask::apply_mask;
+pub use received::{DecodeContext, FragmentedMessages, Received};
+pub use violation::Violation;

@@ -1,0 +1,532 @@
+//! What a peer sends becomes messages, over any split of its bytes.
+//!
+//! A message that lies whole in the bytes given is unmasked and delivered where it lies; only what is
+//! cut or fragmented is put together in memory of its own. Answers, close handshake and timers are the
+//! connection's matter. Source: RFC 6455 §5.4 to §5.6, §8.1.
+
+use std::mem;
+
+use super::close::CloseFrame;
+use super::frame::{FIN, FrameHead, HEAD_BYTES_MAX, MASKED, Opcode, Role};
+use super::mask::{Mask, apply_mask};
+use super::message::Message;
+use super::received::{DecodeContext, FragmentedMessages, Received};
+use super::utf8;
+use super::violation::Violation;
+
+/// The receiving side of a connection. Holds no memory of its own between messages.
+///
+/// # Examples
+///
+/// ```
+/// use tidegate_proto::websocket::{DecodeContext, Decoder, Opcode, Received, Role, encode_frame};
+///
+/// let mut decoder = Decoder::new(Role::Client);
+/// let mut bytes = Vec::new();
+/// encode_frame(&mut bytes, Opcode::Text, b"Hello");
+/// let mut piece = &mut bytes[..];
+/// let mut context = DecodeContext::default();
+/// while let Some(received) = decoder.next(&mut piece, &mut context)? {
+///     assert_eq!(received, Received::Text("Hello"));
+/// }
+/// # Ok::<(), tidegate_proto::websocket::Violation>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    role: Role,
+    state: State,
+    /// Of the frame in progress.
+    opcode: Opcode,
+    fin: bool,
+    /// The beginning of a head that was cut.
+    head: [u8; HEAD_BYTES_MAX],
+    head_len: u8,
+    mask: Mask,
+    /// Payload of the frame in progress that is still to come.
+    remaining: u64,
+    /// The message in progress, unless it lies whole in the piece.
+    message: Option<Box<Message>>,
+    /// The payload of a control frame that was cut.
+    control: Option<Box<ControlPayload>>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// A frame begins, of a new message, and nothing is kept.
+    Idle,
+    /// A frame begins or has begun with a part of its head; or a message goes on.
+    Head,
+    /// In the payload of a text, binary or continuation frame.
+    Data,
+    /// In the payload of a control frame.
+    Control,
+    /// A last fragment was delivered, the whole message is next.
+    Whole,
+    /// A control frame was delivered from `control`.
+    ControlDelivered,
+    /// A fragment was delivered from the message.
+    FragmentDelivered,
+    /// The message was delivered.
+    MessageDelivered,
+    /// After a close frame or a violation.
+    Ended,
+}
+
+/// What is to be delivered, and where it is.
+enum Ready<'i> {
+    /// Nothing: all bytes are taken.
+    Nothing,
+    /// In the piece.
+    InPiece(Received<'i>),
+    /// In `control`.
+    Control,
+    /// In the message: its last frame.
+    Fragment,
+    /// In the message: all of it.
+    Whole,
+}
+
+impl Decoder {
+    /// The receiving side of a connection after its handshake, without extensions.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            state: State::Idle,
+            opcode: Opcode::Continuation,
+            fin: false,
+            head: [0; HEAD_BYTES_MAX],
+            head_len: 0,
+            mask: Mask::default(),
+            remaining: 0,
+            message: None,
+            control: None,
+        }
+    }
+
+    /// Takes from the front of `piece` up to the next thing received; `None` when all of it is taken.
+    ///
+    /// Payloads are unmasked in place. Call it until it gives `None`: only then everything is taken,
+    /// and memory of the last message is let go. After a close frame, and after an error, the rest is
+    /// taken and ignored.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke a rule or met a limit. Send [`Violation::close_code`] and end the connection.
+    #[inline]
+    pub fn next<'r, 'i: 'r>(
+        &'r mut self,
+        piece: &mut &'i mut [u8],
+        context: &'r mut DecodeContext<'_>,
+    ) -> Result<Option<Received<'r>>, Violation> {
+        if self.state == State::Idle
+            && let Some((at, len, is_text)) = usual_frame(piece, self.role)
+            && (context.max_message_size == 0 || len as u64 <= context.max_message_size)
+        {
+            let (frame, rest) = mem::take(piece).split_at_mut(at + len);
+            *piece = rest;
+            let (head, payload) = frame.split_at_mut(at);
+            if self.role == Role::Server
+                && let Some(key) = head.last_chunk()
+            {
+                apply_mask(payload, *key);
+            }
+            let payload: &'i [u8] = payload;
+            if !is_text {
+                return Ok(Some(Received::Binary(payload)));
+            }
+            if let Ok(text) = utf8::text(payload) {
+                return Ok(Some(Received::Text(text)));
+            }
+            return self.bad_text(payload, piece, context);
+        }
+        self.next_unusual(piece, context)
+    }
+
+    /// Whether nothing is in progress: no message, no cut frame.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle | State::MessageDelivered)
+    }
+
+    /// A whole text message that is not UTF-8.
+    #[cold]
+    fn bad_text<'r>(
+        &'r mut self,
+        payload: &[u8],
+        piece: &mut &mut [u8],
+        context: &DecodeContext<'_>,
+    ) -> Result<Option<Received<'r>>, Violation> {
+        match self.replace_bad_text(payload, context) {
+            Ok(()) => self.deliver(Ready::Whole),
+            Err(violation) => Err(self.fail(piece, violation)),
+        }
+    }
+
+    fn replace_bad_text(
+        &mut self,
+        payload: &[u8],
+        context: &DecodeContext<'_>,
+    ) -> Result<(), Violation> {
+        if context.validate_utf8 {
+            return Err(Violation::TextNotUtf8);
+        }
+        let mut message = Message::new(Opcode::Text, FragmentedMessages::Whole, context);
+        message.append(payload, 0)?;
+        message.finish_whole()?;
+        self.message = Some(Box::new(message));
+        self.state = State::MessageDelivered;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn next_unusual<'r, 'i: 'r>(
+        &'r mut self,
+        piece: &mut &'i mut [u8],
+        context: &'r mut DecodeContext<'_>,
+    ) -> Result<Option<Received<'r>>, Violation> {
+        match self.advance(piece, context) {
+            Ok(Ready::Nothing) => Ok(None),
+            Ok(Ready::InPiece(received)) => Ok(Some(received)),
+            Ok(ready) => self.deliver(ready),
+            Err(violation) => Err(self.fail(piece, violation)),
+        }
+    }
+
+    fn fail(&mut self, piece: &mut &mut [u8], violation: Violation) -> Violation {
+        *piece = &mut [];
+        self.state = State::Ended;
+        self.message = None;
+        self.control = None;
+        violation
+    }
+
+    /// Goes on until something is ready or all is taken.
+    fn advance<'i>(
+        &mut self,
+        piece: &mut &'i mut [u8],
+        context: &DecodeContext<'_>,
+    ) -> Result<Ready<'i>, Violation> {
+        loop {
+            match self.state {
+                State::Idle | State::Head => match self.take_head(piece)? {
+                    Some(head) => self.begin_frame(&head, piece.len(), context)?,
+                    None => return Ok(Ready::Nothing),
+                },
+                State::Data => {
+                    if let Some(ready) = self.take_data(piece, context)? {
+                        return Ok(ready);
+                    }
+                }
+                State::Control => return self.take_control(piece),
+                State::Whole => {
+                    if let Some(message) = &mut self.message {
+                        message.finish_whole()?;
+                    }
+                    self.state = State::MessageDelivered;
+                    return Ok(Ready::Whole);
+                }
+                State::ControlDelivered => {
+                    self.control = None;
+                    self.await_head();
+                }
+                State::FragmentDelivered => {
+                    if let Some(message) = &mut self.message {
+                        message.end_fragment();
+                    }
+                    self.state = State::Head;
+                }
+                State::MessageDelivered => {
+                    self.message = None;
+                    self.state = State::Idle;
+                }
+                State::Ended => {
+                    *piece = &mut [];
+                    self.message = None;
+                    self.control = None;
+                    return Ok(Ready::Nothing);
+                }
+            }
+        }
+    }
+
+    /// Takes a frame's head, or what there is of it.
+    fn take_head(&mut self, piece: &mut &mut [u8]) -> Result<Option<FrameHead>, Violation> {
+        if self.head_len == 0
+            && let Some((head, len)) = FrameHead::parse(piece)?
+        {
+            split_front(piece, len);
+            return Ok(Some(head));
+        }
+        while !piece.is_empty() {
+            let len = usize::from(self.head_len);
+            self.head[len] = split_front(piece, 1)[0];
+            if let Some((head, _)) = FrameHead::parse(&self.head[..=len])? {
+                self.head_len = 0;
+                return Ok(Some(head));
+            }
+            self.head_len += 1;
+            self.state = State::Head;
+        }
+        Ok(None)
+    }
+
+    /// Checks whether this frame may come now. So many bytes are there after its head.
+    fn begin_frame(
+        &mut self,
+        head: &FrameHead,
+        at_hand: usize,
+        context: &DecodeContext<'_>,
+    ) -> Result<(), Violation> {
+        match (self.role, head.mask) {
+            (Role::Server, None) => return Err(Violation::NotMasked),
+            (Role::Client, Some(_)) => return Err(Violation::Masked),
+            (Role::Server, Some(key)) => self.mask = Mask::new(key),
+            (Role::Client, None) => {}
+        }
+        if head.rsv1 {
+            return Err(Violation::ReservedBits);
+        }
+        self.opcode = head.opcode;
+        self.fin = head.fin;
+        self.remaining = head.payload_len;
+        self.state = match head.opcode.is_control() {
+            true => State::Control,
+            false => State::Data,
+        };
+        match (head.opcode, &mut self.message) {
+            (Opcode::Continuation, None) => Err(Violation::NothingToContinue),
+            (Opcode::Continuation, Some(message)) => {
+                message.declare(head.payload_len, context.max_message_size)
+            }
+            (Opcode::Text | Opcode::Binary, Some(_)) => Err(Violation::MessageInterrupted),
+            (Opcode::Text | Opcode::Binary, None) => {
+                let delivery = match head.fin {
+                    true => FragmentedMessages::Whole,
+                    false => context.fragments,
+                };
+                let mut message = Message::new(head.opcode, delivery, context);
+                message.declare(head.payload_len, context.max_message_size)?;
+                // A frame that is the whole message and whole in the piece is delivered from there.
+                if !head.fin || head.payload_len > at_hand as u64 {
+                    self.message = Some(Box::new(message));
+                }
+                Ok(())
+            }
+            (Opcode::Close | Opcode::Ping | Opcode::Pong, _) => Ok(()),
+        }
+    }
+
+    /// Takes what there is of the frame in progress, unmasked.
+    fn take_payload<'i>(&mut self, piece: &mut &'i mut [u8]) -> &'i mut [u8] {
+        let remaining = usize::try_from(self.remaining).unwrap_or(usize::MAX);
+        let payload = split_front(piece, remaining.min(piece.len()));
+        self.remaining -= payload.len() as u64;
+        if self.role == Role::Server {
+            self.mask.apply(payload);
+        }
+        payload
+    }
+
+    /// Takes what there is of a text, binary or continuation frame.
+    fn take_data<'i>(
+        &mut self,
+        piece: &mut &'i mut [u8],
+        context: &DecodeContext<'_>,
+    ) -> Result<Option<Ready<'i>>, Violation> {
+        if piece.is_empty() && self.remaining != 0 {
+            return Ok(Some(Ready::Nothing));
+        }
+        let payload: &'i [u8] = self.take_payload(piece);
+        let Some(message) = &mut self.message else {
+            return self.deliver_in_piece(payload, context).map(Some);
+        };
+        if self.remaining == 0 && message.passes_fragments() {
+            message.check_in_place(payload)?;
+            let fragment = Received::Fragment {
+                opcode: mem::replace(&mut message.fragment_opcode, Opcode::Continuation),
+                payload,
+                fin: self.fin,
+            };
+            self.state = State::Head;
+            if self.fin {
+                message.finish()?;
+                self.state = State::MessageDelivered;
+            }
+            return Ok(Some(Ready::InPiece(fragment)));
+        }
+        message.append(payload, self.remaining)?;
+        if self.remaining == 0 {
+            return self.end_frame();
+        }
+        Ok(None)
+    }
+
+    /// A message in one frame, which lies whole in the piece.
+    fn deliver_in_piece<'i>(
+        &mut self,
+        payload: &'i [u8],
+        context: &DecodeContext<'_>,
+    ) -> Result<Ready<'i>, Violation> {
+        self.state = State::Idle;
+        if self.opcode != Opcode::Text {
+            return Ok(Ready::InPiece(Received::Binary(payload)));
+        }
+        if let Ok(text) = utf8::text(payload) {
+            return Ok(Ready::InPiece(Received::Text(text)));
+        }
+        self.replace_bad_text(payload, context)?;
+        Ok(Ready::Whole)
+    }
+
+    /// A frame has ended that was put into the message.
+    fn end_frame<'i>(&mut self) -> Result<Option<Ready<'i>>, Violation> {
+        let Some(message) = &mut self.message else {
+            return Ok(None);
+        };
+        let delivers_whole = message.delivery != FragmentedMessages::Fragments;
+        let delivers_fragments = message.delivery != FragmentedMessages::Whole;
+        if self.fin {
+            message.finish()?;
+        }
+        self.state = match self.fin {
+            true if delivers_whole => State::Whole,
+            true => State::MessageDelivered,
+            false if delivers_fragments => State::FragmentDelivered,
+            false => State::Head,
+        };
+        Ok(delivers_fragments.then_some(Ready::Fragment))
+    }
+
+    /// Takes what there is of a control frame.
+    fn take_control<'i>(&mut self, piece: &mut &'i mut [u8]) -> Result<Ready<'i>, Violation> {
+        let payload: &'i [u8] = self.take_payload(piece);
+        if self.remaining == 0 && self.control.is_none() {
+            self.await_head();
+            let received = received_control(self.opcode, payload)?;
+            if self.opcode == Opcode::Close {
+                self.state = State::Ended;
+            }
+            return Ok(Ready::InPiece(received));
+        }
+        if payload.is_empty() {
+            return Ok(Ready::Nothing);
+        }
+        let control = self.control.get_or_insert_default();
+        control.append(payload);
+        if self.remaining != 0 {
+            return Ok(Ready::Nothing);
+        }
+        received_control(self.opcode, control.as_bytes())?;
+        self.state = match self.opcode {
+            Opcode::Close => State::Ended,
+            _ => State::ControlDelivered,
+        };
+        Ok(Ready::Control)
+    }
+
+    /// Nothing is in progress but, perhaps, a message.
+    fn await_head(&mut self) {
+        self.state = match self.message {
+            Some(_) => State::Head,
+            None => State::Idle,
+        };
+    }
+
+    /// Borrows what is ready from where it is kept.
+    fn deliver(&mut self, ready: Ready<'_>) -> Result<Option<Received<'_>>, Violation> {
+        match (ready, &self.message, &self.control) {
+            (Ready::Control, _, Some(control)) => {
+                received_control(self.opcode, control.as_bytes()).map(Some)
+            }
+            (Ready::Fragment, Some(message), _) => Ok(Some(Received::Fragment {
+                opcode: message.fragment_opcode,
+                payload: message.fragment(),
+                fin: self.fin,
+            })),
+            (Ready::Whole, Some(message), _) if !message.is_text => {
+                Ok(Some(Received::Binary(message.as_bytes())))
+            }
+            (Ready::Whole, Some(message), _) => {
+                let text = message
+                    .as_text()
+                    .inspect_err(|_| self.state = State::Ended)?;
+                Ok(Some(Received::Text(text)))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A control frame's payload, put together.
+#[derive(Debug)]
+struct ControlPayload {
+    bytes: [u8; CONTROL_BYTES_MAX],
+    len: usize,
+}
+
+impl Default for ControlPayload {
+    fn default() -> Self {
+        Self {
+            bytes: [0; CONTROL_BYTES_MAX],
+            len: 0,
+        }
+    }
+}
+
+impl ControlPayload {
+    fn append(&mut self, payload: &[u8]) {
+        let end = self.len + payload.len();
+        self.bytes[self.len..end].copy_from_slice(payload);
+        self.len = end;
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// A frame that is all of a message, in one of the two shorter lengths, and whole: how long its head
+/// and its payload are, and whether it is text.
+#[inline(always)]
+fn usual_frame(piece: &[u8], role: Role) -> Option<(usize, usize, bool)> {
+    let &[first, second, ..] = piece else {
+        return None;
+    };
+    let is_text = first == FIN | Opcode::Text as u8;
+    if !is_text && first != FIN | Opcode::Binary as u8 {
+        return None;
+    }
+    // Too large, if the mask is not as it must be.
+    let (masked, key_len) = match role {
+        Role::Server => (MASKED, 4),
+        Role::Client => (0, 0),
+    };
+    let (len, at) = match second ^ masked {
+        short @ 0..126 => (usize::from(short), 2),
+        126 => match piece[2..].first_chunk() {
+            Some(length) => (usize::from(u16::from_be_bytes(*length)), 4),
+            None => return None,
+        },
+        _ => return None,
+    };
+    let is_minimal = at == 2 || len >= 126;
+    (is_minimal && piece.len() >= at + key_len + len).then_some((at + key_len, len, is_text))
+}
+
+fn received_control(opcode: Opcode, payload: &[u8]) -> Result<Received<'_>, Violation> {
+    Ok(match opcode {
+        Opcode::Close => Received::Close(CloseFrame::parse(payload)?),
+        Opcode::Ping => Received::Ping(payload),
+        _ => Received::Pong(payload),
+    })
+}
+
+fn split_front<'i>(piece: &mut &'i mut [u8], len: usize) -> &'i mut [u8] {
+    let (front, rest) = mem::take(piece).split_at_mut(len);
+    *piece = rest;
+    front
+}
+
+/// RFC 6455 §5.5.
+const CONTROL_BYTES_MAX: usize = 125;
+
+const _: () = assert!(size_of::<Decoder>() <= 64);

@@ -1,0 +1,5 @@
+//! What a peer sends on a WebSocket, rule by rule and in every split.
+
+mod decoding;
+mod splits;
+mod support;
