@@ -7,6 +7,7 @@
 mod budget;
 mod close;
 mod decoder;
+mod deflate;
 mod extension;
 mod frame;
 mod mask;
@@ -18,6 +19,10 @@ mod violation;
 pub use budget::Budget;
 pub use close::{CloseFrame, close_code, may_be_sent};
 pub use decoder::Decoder;
+pub use deflate::{
+    DeflateAgreement, DeflateParameterError, DeflateResponseError, DeflateSettingError,
+    DeflateSettings, DeflateWorkspace, Deflated, Deflater, InflateError, Inflater,
+};
 pub use extension::{Extension, ExtensionList, MalformedExtensions};
 pub use frame::{FrameHead, HEAD_BYTES_MAX, Opcode, Role, encode_frame};
 pub use mask::apply_mask;

@@ -1,0 +1,139 @@
+//! DEFLATE's alphabets: which symbol, and which extra bits, stand for a length or a distance.
+//!
+//! Source: RFC 1951 §3.2.5 and §3.2.6.
+
+use super::huffman::{Code, codes};
+
+/// Symbols of literals, the end of a block, and lengths.
+pub(super) const LITERALS: usize = 286;
+/// Symbols of distances.
+pub(super) const DISTANCES: usize = 30;
+/// The symbol that ends a block.
+pub(super) const END_OF_BLOCK: usize = 256;
+/// Shortest and longest repetition that has a symbol.
+pub(super) const MATCH_MAX: usize = 258;
+
+/// The symbol of a repetition's length, 3 to 258, less 3.
+pub(super) const fn length_symbol(less_3: u8) -> usize {
+    LENGTH_SYMBOLS[less_3 as usize] as usize + 257
+}
+
+/// How many extra bits follow a symbol of a length.
+pub(super) const fn length_extra_bits(symbol: usize) -> u32 {
+    LENGTH_EXTRA_BITS[symbol - 257] as u32
+}
+
+/// The extra bits' value for a length, less 3.
+pub(super) const fn length_extra(less_3: u8) -> u32 {
+    (less_3 - LENGTH_BASES[LENGTH_SYMBOLS[less_3 as usize] as usize]) as u32
+}
+
+/// The symbol of a distance, less 1.
+#[inline]
+pub(super) const fn distance_symbol(less_1: u16) -> usize {
+    if less_1 < 4 {
+        return less_1 as usize;
+    }
+    // Two symbols for each power of two: the bit below the highest tells which.
+    let highest = less_1.ilog2();
+    (2 * highest + (less_1 >> (highest - 1) & 1) as u32) as usize
+}
+
+/// How many extra bits follow a symbol of a distance.
+#[inline]
+pub(super) const fn distance_extra_bits(symbol: usize) -> u32 {
+    (symbol as u32 / 2).saturating_sub(1)
+}
+
+/// Codes of a block that says nothing of its codes. RFC 1951 §3.2.6.
+pub(super) static FIXED_LITERALS: [Code; 288] = codes(&fixed_literal_lengths());
+pub(super) static FIXED_DISTANCES: [Code; 32] = codes(&[5; 32]);
+
+const fn fixed_literal_lengths() -> [u8; 288] {
+    let mut lengths = [8; 288];
+    let mut symbol = 144;
+    while symbol < 280 {
+        lengths[symbol] = if symbol < 256 { 9 } else { 7 };
+        symbol += 1;
+    }
+    lengths
+}
+
+const LENGTH_EXTRA_BITS: [u8; 29] = [
+    0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0,
+];
+
+/// The least length of each symbol, less 3.
+const LENGTH_BASES: [u8; 29] = {
+    let mut bases = [0; 29];
+    let mut symbol = 1;
+    while symbol < 28 {
+        bases[symbol] = bases[symbol - 1] + (1 << LENGTH_EXTRA_BITS[symbol - 1]);
+        symbol += 1;
+    }
+    // The longest length has a symbol of its own.
+    bases[28] = 255;
+    bases
+};
+
+const LENGTH_SYMBOLS: [u8; 256] = {
+    let mut symbols = [0; 256];
+    let mut less_3 = 0;
+    let mut symbol = 0;
+    while less_3 < 256 {
+        if symbol < 28 && less_3 == LENGTH_BASES[symbol + 1] as usize {
+            symbol += 1;
+        }
+        symbols[less_3] = symbol as u8;
+        less_3 += 1;
+    }
+    symbols
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 1951 §3.2.5: the tables, at the ends of some rows.
+    #[test]
+    fn lengths_have_their_symbols() {
+        for (length, symbol, extra_bits, extra) in [
+            (3, 257, 0, 0),
+            (10, 264, 0, 0),
+            (11, 265, 1, 0),
+            (12, 265, 1, 1),
+            (19, 269, 2, 0),
+            (130, 280, 4, 15),
+            (131, 281, 5, 0),
+            (227, 284, 5, 0),
+            (257, 284, 5, 30),
+            (258, 285, 0, 0),
+        ] {
+            let less_3 = (length - 3) as u8;
+            assert_eq!(length_symbol(less_3), symbol, "{length}");
+            assert_eq!(length_extra_bits(symbol), extra_bits, "{length}");
+            assert_eq!(length_extra(less_3), extra, "{length}");
+        }
+    }
+
+    #[test]
+    fn distances_have_their_symbols() {
+        for (distance, symbol, extra_bits) in [
+            (1, 0, 0),
+            (4, 3, 0),
+            (5, 4, 1),
+            (7, 5, 1),
+            (8, 5, 1),
+            (9, 6, 2),
+            (192, 14, 6),
+            (193, 15, 6),
+            (24_576, 28, 13),
+            (24_577, 29, 13),
+            (32_768, 29, 13),
+        ] {
+            let found = distance_symbol((distance - 1) as u16);
+            assert_eq!(found, symbol, "{distance}");
+            assert_eq!(distance_extra_bits(found), extra_bits, "{distance}");
+        }
+    }
+}

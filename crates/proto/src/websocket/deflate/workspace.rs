@@ -1,0 +1,78 @@
+//! What the connections of one thread share, because each needs it only while a message is worked on.
+
+use super::matcher::{Matcher, Tokens};
+
+/// Memory for compressing and decompressing, for any number of connections, one after the other.
+///
+/// Have one for each thread that works on connections. A connection's own state is in its
+/// [`Inflater`](super::Inflater) and [`Deflater`](super::Deflater); it may move to another workspace
+/// at any time.
+pub struct DeflateWorkspace {
+    /// Decompressors without a message. About 47 KiB each.
+    pub(super) inflates: Vec<zlib_rs::Inflate>,
+    /// Windows of compressors, all forgotten.
+    pub(super) matchers: Vec<Matcher>,
+    pub(super) tokens: Tokens,
+    /// Where decompressed bytes are put before it is known how many they are.
+    pub(super) produced: Box<[u8]>,
+}
+
+impl DeflateWorkspace {
+    /// A workspace that has grown nothing yet.
+    pub fn new() -> Self {
+        Self {
+            inflates: Vec::new(),
+            matchers: Vec::new(),
+            tokens: Tokens::new(),
+            produced: vec![0; PRODUCED_BYTES].into(),
+        }
+    }
+
+    pub(super) fn take_inflate(&mut self) -> zlib_rs::Inflate {
+        let free = self.inflates.pop();
+        free.unwrap_or_else(|| zlib_rs::Inflate::new(false, 15))
+    }
+
+    pub(super) fn give_inflate(&mut self, inflate: zlib_rs::Inflate) {
+        if self.inflates.len() < FREE_MAX {
+            self.inflates.push(inflate);
+        }
+    }
+
+    pub(super) fn take_matcher(&mut self, window_bits: u8, mem_level: u8) -> Matcher {
+        let fitting = |matcher: &Matcher| matcher.is_of(window_bits, mem_level);
+        match self.matchers.iter().rposition(fitting) {
+            Some(index) => self.matchers.swap_remove(index),
+            None => Matcher::new(window_bits, mem_level),
+        }
+    }
+
+    pub(super) fn give_matcher(&mut self, mut matcher: Matcher) {
+        if self.matchers.len() < FREE_MAX {
+            matcher.forget();
+            self.matchers.push(matcher);
+        }
+    }
+}
+
+impl Default for DeflateWorkspace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for DeflateWorkspace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeflateWorkspace")
+            .field("inflates", &self.inflates.len())
+            .field("matchers", &self.matchers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How many of each kind are kept. One is in use at a time, but for messages that come or go in
+/// pieces.
+const FREE_MAX: usize = 8;
+
+/// Large enough that few messages take more than one turn, small enough for the processor's cache.
+const PRODUCED_BYTES: usize = 16 * 1024;
