@@ -1,23 +1,24 @@
 //! A closed loop: each connection sends its next requests as soon as it has all its answers.
 //!
-//! Asks what a request costs, not what a user waits: the load slows down with the server.
+//! Asks what a request costs, or an echoed message, not what a user waits: the load slows down with
+//! the server.
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::epoll::{Epoll, Interest};
 use crate::error::{AnswerFault, GeneratorError};
+use crate::exchange::Exchange;
 use crate::histogram::Histogram;
 use crate::options::Options;
-use crate::report::{First, Report};
+use crate::report::Report;
 use crate::socket::{Connection, is_not_ready};
 use crate::window::Meter;
-use crate::{request, response};
 
 /// Runs the load and measures over the window.
 pub(crate) fn run(options: &Options) -> Result<Report, GeneratorError> {
-    let request = request::encode(options);
-    let first = first_answer(options, &request)?;
-    let mut load = Load::start(options, request.repeat(options.depth), first.answer_bytes)?;
+    let (exchange, first) = Exchange::try_out(options)?;
+    let mut load = Load::start(options, exchange)?;
     let meter = Meter::new(options);
     load.run_until(Instant::now() + options.warm)?;
     load.latency.clear();
@@ -28,34 +29,14 @@ pub(crate) fn run(options: &Options) -> Result<Report, GeneratorError> {
     let end = meter.read();
     let mut report = Report::new(load.completed, &begin, &end, &load.latency);
     report.requests_total += before;
-    report.request_bytes = request.len();
     report.reopened = load.reopened;
     report.first = Some(first);
     Ok(report)
 }
 
-/// One request on a connection of its own, whose answer is checked whole.
-fn first_answer(options: &Options, request: &[u8]) -> Result<First, GeneratorError> {
-    let mut connection = Connection::open(options.port)?;
-    connection
-        .send(request)
-        .map_err(|source| GeneratorError::System {
-            call: "send",
-            source,
-        })?;
-    let answer = connection.receive_answer()?;
-    let head = response::check(&answer, options.expected)?;
-    Ok(First {
-        answer_bytes: answer.len(),
-        head: String::from_utf8_lossy(&answer[..head.bytes]).into_owned(),
-    })
-}
-
 struct Load<'a> {
     options: &'a Options,
-    /// The requests that go out together.
-    batch: Vec<u8>,
-    answer_bytes: usize,
+    exchange: Exchange<'a>,
     epoll: Epoll,
     streams: Vec<Stream>,
     buffer: Vec<u8>,
@@ -66,6 +47,8 @@ struct Load<'a> {
 
 struct Stream {
     connection: Connection,
+    /// What goes out together.
+    batch: Rc<[u8]>,
     /// Bytes of the batch that are out.
     sent: usize,
     /// Bytes of the batch's answers that are in.
@@ -75,15 +58,10 @@ struct Stream {
 
 impl<'a> Load<'a> {
     /// Opens the connections and sends the first batch on each.
-    fn start(
-        options: &'a Options,
-        batch: Vec<u8>,
-        answer_bytes: usize,
-    ) -> Result<Self, GeneratorError> {
+    fn start(options: &'a Options, exchange: Exchange<'a>) -> Result<Self, GeneratorError> {
         let mut load = Self {
             options,
-            batch,
-            answer_bytes,
+            exchange,
             epoll: Epoll::new()?,
             streams: Vec::with_capacity(options.connections),
             buffer: vec![0; BUFFER_BYTES],
@@ -92,7 +70,7 @@ impl<'a> Load<'a> {
             reopened: 0,
         };
         for index in 0..options.connections {
-            let stream = load.open(index)?;
+            let stream = load.open(index, load.exchange.batch(index))?;
             load.streams.push(stream);
         }
         for index in 0..options.connections {
@@ -101,12 +79,13 @@ impl<'a> Load<'a> {
         Ok(load)
     }
 
-    fn open(&self, index: usize) -> Result<Stream, GeneratorError> {
-        let connection = Connection::open(self.options.port)?;
+    fn open(&self, index: usize, batch: Rc<[u8]>) -> Result<Stream, GeneratorError> {
+        let connection = self.exchange.open()?;
         connection.do_not_wait()?;
         self.epoll.add(&connection, index, Interest::Read)?;
         Ok(Stream {
             connection,
+            batch,
             sent: 0,
             received: 0,
             sent_at: Instant::now(),
@@ -135,9 +114,9 @@ impl<'a> Load<'a> {
             Err(_) => return self.reopen(index),
         };
         let bytes = &self.buffer[..count];
-        let wanted = self.answer_bytes * self.options.depth;
+        let wanted = self.exchange.batch_answer_bytes();
         let right = stream.received + count <= wanted
-            && response::begins_where_it_should(bytes, stream.received, self.answer_bytes);
+            && self.exchange.begins_where_it_should(bytes, stream.received);
         if !right {
             return Err(GeneratorError::Answer {
                 fault: AnswerFault::Framing,
@@ -151,7 +130,7 @@ impl<'a> Load<'a> {
             stream.received = 0;
             stream.sent = 0;
             self.send(index)?;
-        } else if stream.sent < self.batch.len() {
+        } else if stream.sent < stream.batch.len() {
             self.send(index)?;
         }
         Ok(())
@@ -164,8 +143,8 @@ impl<'a> Load<'a> {
         if stream.sent == 0 {
             stream.sent_at = Instant::now();
         }
-        while stream.sent < self.batch.len() {
-            match stream.connection.send(&self.batch[stream.sent..]) {
+        while stream.sent < stream.batch.len() {
+            match stream.connection.send(&stream.batch[stream.sent..]) {
                 Ok(count) => stream.sent += count,
                 Err(error) if is_not_ready(&error) => return Ok(()),
                 Err(_) => return self.reopen(index),
@@ -184,7 +163,8 @@ impl<'a> Load<'a> {
                 head: String::new(),
             });
         }
-        self.streams[index] = self.open(index)?;
+        let batch = Rc::clone(&self.streams[index].batch);
+        self.streams[index] = self.open(index, batch)?;
         self.send(index)
     }
 }

@@ -33,8 +33,14 @@ pub(crate) enum AnswerFault {
     Closing,
     /// The content is not the route's content.
     Content,
-    /// More bytes than the first answer had, or a status line that is not where it should begin.
+    /// More bytes than the first answer had, or an answer that does not begin where it should.
     Framing,
+    /// A handshake's answer to another key.
+    Accept,
+    /// Compression was not agreed on as asked for, or was without being asked for.
+    Extensions,
+    /// Not a whole message in a frame of the kind that was sent.
+    Frame,
 }
 
 impl fmt::Display for GeneratorError {

@@ -1,26 +1,22 @@
-//! Connections held open after one request each, to see what an idle one costs the server.
+//! Connections held open after one request or handshake each, to see what an idle one costs the server.
 
 use std::io::{self, Read, Write};
 
 use crate::error::GeneratorError;
 use crate::options::Options;
 use crate::socket::Connection;
-use crate::{request, response};
+use crate::{handshake, request, response};
 
 /// Opens the connections, says so on standard output, and holds them until standard input ends.
 pub(crate) fn run(options: &Options) -> Result<(), GeneratorError> {
     let request = request::encode(options);
     let mut held = Vec::with_capacity(options.connections);
     for _ in 0..options.connections {
-        let mut connection = Connection::open(options.port)?;
-        connection
-            .send(&request)
-            .map_err(|source| GeneratorError::System {
-                call: "send",
-                source,
-            })?;
-        response::check(&connection.receive_answer()?, options.expected)?;
-        held.push(connection);
+        held.push(if options.websocket {
+            handshake::open(options)?
+        } else {
+            open(options, &request)?
+        });
     }
     let system = |call| move |source| GeneratorError::System { call, source };
     println!("{{\"held\":{}}}", held.len());
@@ -29,4 +25,17 @@ pub(crate) fn run(options: &Options) -> Result<(), GeneratorError> {
         .read_to_end(&mut Vec::new())
         .map_err(system("read"))?;
     Ok(())
+}
+
+/// A connection after one request.
+fn open(options: &Options, request: &[u8]) -> Result<Connection, GeneratorError> {
+    let mut connection = Connection::open(options.port)?;
+    connection
+        .send(request)
+        .map_err(|source| GeneratorError::System {
+            call: "send",
+            source,
+        })?;
+    response::check(&connection.receive_answer()?, options.expected)?;
+    Ok(connection)
 }

@@ -1,18 +1,23 @@
 //! Load generator of the benchmarks: one thread, epoll, an exact measuring window.
 //!
-//! `bench-generator closed|open|idle|request|launch …` prints one JSON object (`request`: the bytes
-//! of a request; `launch`: runs another program). It is a development tool: the flags are what
-//! `cargo xtask bench` gives it, and `options` lists them. It loads one server on the loopback
-//! interface and reads that server's processor time itself, at the very instants the window opens
-//! and closes.
+//! `bench-generator closed|open|idle|broadcast|storm|request|launch …` prints one JSON object
+//! (`request`: the bytes of a request; `launch`: runs another program). It is a development tool:
+//! the flags are what `cargo xtask bench` gives it, and `options` lists them. It loads one server
+//! on the loopback interface and reads that server's processor time itself, at the very instants
+//! the window opens and closes.
 
+mod broadcast;
 mod closed_loop;
 mod counters;
 mod epoll;
 mod error;
+mod exchange;
+mod frame;
+mod handshake;
 mod histogram;
 mod idle;
 mod launch;
+mod message;
 mod open_loop;
 mod options;
 mod report;
@@ -20,6 +25,7 @@ mod request;
 mod response;
 mod server_time;
 mod socket;
+mod storm;
 mod window;
 
 use std::io::Write;
@@ -44,6 +50,8 @@ fn run(arguments: &[String]) -> Result<(), GeneratorError> {
         Command::Closed(options) => print(&closed_loop::run(&options)?),
         Command::Open(options) => print(&open_loop::run(&options)?),
         Command::Idle(options) => idle::run(&options),
+        Command::Broadcast(options) => print(&broadcast::run(&options)?),
+        Command::Storm(options) => print(&storm::run(&options)?),
         Command::Request(options) => print_request(&options),
         Command::Launch(plan) => launch::run(&plan),
     }

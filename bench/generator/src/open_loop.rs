@@ -38,7 +38,6 @@ pub(crate) fn run(options: &Options) -> Result<Report, GeneratorError> {
     counts.late_p99_us = load.lateness.quantile_us(0.99);
     let completed = counts.answered + counts.refused + counts.reset + counts.other;
     let mut report = Report::new(completed, &begin, &end, &load.latency);
-    report.request_bytes = load.request.len();
     report.reopened = load.reopened;
     report.open = Some(counts);
     Ok(report)

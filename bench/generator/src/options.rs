@@ -11,8 +11,12 @@ pub(crate) enum Command {
     Closed(Options),
     /// Requests are sent at a rate of their own, whatever the server does.
     Open(Options),
-    /// Connections that are held after one request each, until standard input ends.
+    /// Connections that are held after one request or handshake each, until standard input ends.
     Idle(Options),
+    /// One connection sends messages, and all the others wait for them.
+    Broadcast(Options),
+    /// Handshakes as fast as they can be asked for.
+    Storm(Options),
     /// Print the request and end.
     Request(Options),
     /// Run another program, pinned.
@@ -32,9 +36,19 @@ pub(crate) struct Options {
     pub(crate) browser: bool,
     /// `--expect`: the content that the first answer must have.
     pub(crate) expected: Expected,
-    /// `--connections`, default 64.
+    /// `--websocket`: send messages in frames rather than requests.
+    pub(crate) websocket: bool,
+    /// `--size`: bytes of a message, default 32.
+    pub(crate) size: usize,
+    /// `--text`: the messages are text; binary without it.
+    pub(crate) text: bool,
+    /// `--deflate`: agree on permessage-deflate, and compress every message.
+    pub(crate) deflate: bool,
+    /// `--hold`: the connections of a storm stay until all are there.
+    pub(crate) hold: bool,
+    /// `--connections`, default 64. Of a broadcast: the receivers.
     pub(crate) connections: usize,
-    /// `--depth`: requests sent at once on a connection, default 1.
+    /// `--depth`: requests or messages sent at once on a connection, default 1.
     pub(crate) depth: usize,
     /// `--warm-ms`: load before the window opens, default 100.
     pub(crate) warm: Duration,
@@ -83,6 +97,8 @@ impl Command {
             "closed" => Options::parse(flags).map(Self::Closed),
             "open" => Options::parse(flags).map(Self::Open),
             "idle" => Options::parse(flags).map(Self::Idle),
+            "broadcast" => Options::parse(flags).map(Self::Broadcast),
+            "storm" => Options::parse(flags).map(Self::Storm),
             "request" => Options::parse(flags).map(Self::Request),
             "launch" => Plan::parse(flags).map(Self::Launch),
             _ => Err(GeneratorError::Argument {
@@ -110,6 +126,11 @@ impl Options {
                 "--body" => options.body_bytes = Some(number(value()?)?),
                 "--browser" => options.browser = true,
                 "--expect" => options.expected = Expected::parse(value()?)?,
+                "--websocket" => options.websocket = true,
+                "--size" => options.size = number(value()?)?,
+                "--text" => options.text = true,
+                "--deflate" => options.deflate = true,
+                "--hold" => options.hold = true,
                 "--connections" => options.connections = number(value()?)?,
                 "--depth" => options.depth = number(value()?)?,
                 "--warm-ms" => options.warm = Duration::from_millis(number(value()?)?),
@@ -139,6 +160,11 @@ impl Default for Options {
             body_bytes: None,
             browser: false,
             expected: Expected::Any,
+            websocket: false,
+            size: 32,
+            text: false,
+            deflate: false,
+            hold: false,
             connections: 64,
             depth: 1,
             warm: Duration::from_millis(100),
@@ -202,9 +228,10 @@ fn number<T: std::str::FromStr>(word: impl AsRef<str>) -> Result<T, GeneratorErr
     })
 }
 
-const COMMANDS: &str = "closed, open, idle, request or launch";
-const FLAGS: &str = "--port, --path, --body, --browser, --expect, --connections, --depth, --warm-ms, \
-                     --window-ms, --pids, --counters or --rate";
+const COMMANDS: &str = "closed, open, idle, broadcast, storm, request or launch";
+const FLAGS: &str = "--port, --path, --body, --browser, --expect, --websocket, --size, --text, \
+                     --deflate, --hold, --connections, --depth, --warm-ms, --window-ms, --pids, \
+                     --counters or --rate";
 
 #[cfg(test)]
 mod tests {
@@ -229,6 +256,16 @@ mod tests {
         assert_eq!(options.window, Duration::from_millis(6));
         assert_eq!((options.pids, options.counters), (vec![3, 4], true));
         assert!((options.rate - 2.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn flags_of_a_websocket_load_are_read() {
+        let line = "storm --websocket --size 128 --text --deflate --hold";
+        let Ok(Command::Storm(options)) = Command::parse(&words(line)) else {
+            panic!("not a storm");
+        };
+        assert_eq!((options.websocket, options.size), (true, 128));
+        assert!(options.text && options.deflate && options.hold);
     }
 
     #[test]

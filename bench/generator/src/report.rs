@@ -5,7 +5,10 @@ use serde::Serialize;
 use crate::histogram::Histogram;
 use crate::window::Reading;
 
-/// The figures of one measuring window. "Per request" means per request completed in the window.
+/// The figures of one measuring window.
+///
+/// "Request" is whatever the load repeats: a request and its answer, a message and its echo, one
+/// delivery of a broadcast, a handshake. "Per request" means per request completed in the window.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// Requests completed.
@@ -29,18 +32,20 @@ pub(crate) struct Report {
     pub(crate) kernel_instructions: Option<f64>,
     /// Per request; absent without counters.
     pub(crate) cycles: Option<f64>,
-    pub(crate) request_bytes: usize,
     /// Connections opened again because the server ended them.
     pub(crate) reopened: u64,
     /// Of a closed loop: the first answer, which all others equal in length.
     pub(crate) first: Option<First>,
     /// Of an open loop.
     pub(crate) open: Option<Open>,
+    /// Of a storm.
+    pub(crate) storm: Option<Storm>,
 }
 
 /// The first answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct First {
+    pub(crate) request_bytes: usize,
     pub(crate) answer_bytes: usize,
     pub(crate) head: String,
 }
@@ -62,6 +67,20 @@ pub(crate) struct Open {
     /// How long after its instant a request was sent: waits for a free connection, and lateness of
     /// the generator itself.
     pub(crate) late_p99_us: Option<f64>,
+}
+
+/// How the connections of a storm fared.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Storm {
+    /// Answered with a status other than 101.
+    pub(crate) refused: u64,
+    /// Refused by the system, reset, or ended before the answer.
+    pub(crate) reset: u64,
+    /// Without an answer when patience ended.
+    pub(crate) unfinished: u64,
+    /// Connections that the system dropped as the queue of the listener was full, and which had to
+    /// try again; absent where the system does not count them.
+    pub(crate) overflows: Option<u64>,
 }
 
 impl Report {
@@ -87,10 +106,10 @@ impl Report {
             kernel_instructions: counts
                 .map(|(a, b)| per_request(b.kernel_instructions - a.kernel_instructions)),
             cycles: counts.map(|(a, b)| per_request(b.cycles - a.cycles)),
-            request_bytes: 0,
             reopened: 0,
             first: None,
             open: None,
+            storm: None,
         }
     }
 
