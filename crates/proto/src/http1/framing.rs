@@ -71,7 +71,7 @@ impl Connection {
 }
 
 /// The elements of a list, without the empty ones.
-pub(super) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|&byte| byte == b',')
         .map(trim)

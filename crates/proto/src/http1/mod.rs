@@ -24,6 +24,7 @@ pub use chunked::{ChunkStep, ChunkedDecoder};
 pub use date::format_date;
 pub use error_page::encode_error_page;
 pub(crate) use field_line::is_token;
+pub(crate) use framing::elements;
 pub use head::{Parsed, ParsedHead, parse_head, worth_parsing};
 pub use path::cook_path;
 pub use reject::{PartialLine, Reject};

@@ -59,6 +59,11 @@ impl<'a> ExtensionList<'a> {
         Ok(list)
     }
 
+    /// A list that [`parse`](Self::parse) has accepted before.
+    pub(super) fn of_checked(list: &'a str) -> Self {
+        Self(list)
+    }
+
     /// The extensions, in the order written.
     pub fn iter(&self) -> impl Iterator<Item = Extension<'a>> + use<'a> {
         // A comma or semicolon in quotes needs no care: unquoted, it would not be a token.
