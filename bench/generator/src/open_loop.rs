@@ -99,7 +99,8 @@ impl<'a> Load<'a> {
 
     fn open(&self, index: usize) -> Result<Stream, GeneratorError> {
         // Begun, not waited for: when the server's backlog is full, a connect may take seconds.
-        let connection = Connection::begin(self.options.port)?;
+        let connection = Connection::prepare()?;
+        connection.begin(self.options.port)?;
         self.epoll.add(&connection, index, Interest::Write)?;
         Ok(Stream {
             connection,

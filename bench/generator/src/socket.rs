@@ -35,13 +35,18 @@ impl Connection {
         Ok(connection)
     }
 
-    /// Begins to connect; the connection stands when it becomes writable.
-    pub(crate) fn begin(port: u16) -> Result<Self, GeneratorError> {
+    /// A socket that does not wait, to be connected later.
+    pub(crate) fn prepare() -> Result<Self, GeneratorError> {
         let connection = Self::new()?;
         connection.do_not_wait()?;
-        match connection.socket.connect(&address(port).into()) {
-            Ok(()) => Ok(connection),
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(connection),
+        Ok(connection)
+    }
+
+    /// Begins to connect; the connection stands when it becomes writable.
+    pub(crate) fn begin(&self, port: u16) -> Result<(), GeneratorError> {
+        match self.socket.connect(&address(port).into()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
             Err(source) => Err(GeneratorError::System {
                 call: "connect",
                 source,

@@ -1,7 +1,7 @@
 //! A storm: handshakes as fast as they can be asked for, from nothing.
 //!
 //! As after a restart, when all clients of a server come back at once. Connections are begun
-//! without waiting for those before. Each is closed with a close frame as soon as it stands, or
+//! without waiting for those before, on sockets made in advance. Each is closed with a close frame as soon as it stands, or
 //! held until all stand. The server's processor time is counted from the first connection until
 //! it has settled after the last.
 
@@ -44,6 +44,8 @@ struct Load<'a> {
     options: &'a Options,
     epoll: Epoll,
     request: Vec<u8>,
+    /// Connections that are to be begun.
+    coming: Vec<Connection>,
     guests: Vec<Guest>,
     /// Guests that are not done.
     open: usize,
@@ -72,10 +74,12 @@ enum State {
 
 impl<'a> Load<'a> {
     fn new(options: &'a Options) -> Result<Self, GeneratorError> {
+        let coming = (0..options.connections).map(|_| Connection::prepare());
         Ok(Self {
             options,
             epoll: Epoll::new()?,
             request: handshake::request(options),
+            coming: coming.collect::<Result<_, _>>()?,
             guests: Vec::with_capacity(options.connections),
             open: 0,
             completed: 0,
@@ -85,12 +89,13 @@ impl<'a> Load<'a> {
     }
 
     fn run(&mut self, deadline: Instant) -> Result<(), GeneratorError> {
-        while self.guests.len() < self.options.connections || self.open > 0 {
-            let left = self.options.connections - self.guests.len();
-            for _ in 0..left.min(BURST) {
-                self.begin()?;
+        while !self.coming.is_empty() || self.open > 0 {
+            let first = self.coming.len().saturating_sub(BURST);
+            for connection in self.coming.split_off(first) {
+                self.begin(connection)?;
             }
-            let events = self.epoll.wait(if left > 0 { 0 } else { 20 })?;
+            let milliseconds = if self.coming.is_empty() { 20 } else { 0 };
+            let events = self.epoll.wait(milliseconds)?;
             for event in 0..events {
                 self.handle(self.epoll.index(event))?;
             }
@@ -101,15 +106,19 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    fn begin(&mut self) -> Result<(), GeneratorError> {
+    fn begin(&mut self, mut connection: Connection) -> Result<(), GeneratorError> {
         let begun_at = Instant::now();
-        let connection = Connection::begin(self.options.port)?;
-        self.epoll
-            .add(&connection, self.guests.len(), Interest::Write)?;
+        connection.begin(self.options.port)?;
+        // On the loopback interface the connection stands by now, unless the queue is full.
+        let (state, interest) = match connection.send(&self.request) {
+            Ok(count) if count == self.request.len() => (State::Asking, Interest::Read),
+            _ => (State::Connecting, Interest::Write),
+        };
+        self.epoll.add(&connection, self.guests.len(), interest)?;
         self.open += 1;
         self.guests.push(Guest {
             connection: Some(connection),
-            state: State::Connecting,
+            state,
             begun_at,
             answer: Vec::new(),
         });
