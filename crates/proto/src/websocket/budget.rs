@@ -43,6 +43,11 @@ impl Charge {
         }
         Ok(())
     }
+
+    /// Takes what is missing for this many bytes in all.
+    pub(super) fn raise_to(&mut self, bytes: usize) -> Result<(), Violation> {
+        self.take(bytes.saturating_sub(self.bytes))
+    }
 }
 
 impl Drop for Charge {

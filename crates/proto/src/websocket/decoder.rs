@@ -7,9 +7,10 @@
 use std::mem;
 
 use super::close::CloseFrame;
+use super::deflate::{DeflateWorkspace, Inflater};
 use super::frame::{FIN, FrameHead, HEAD_BYTES_MAX, MASKED, Opcode, Role};
 use super::mask::{Mask, apply_mask};
-use super::message::Message;
+use super::message::{Message, SLICE_BYTES_MAX, inflated_max};
 use super::received::{DecodeContext, FragmentedMessages, Received};
 use super::utf8;
 use super::violation::Violation;
@@ -38,6 +39,8 @@ pub struct Decoder {
     /// Of the frame in progress.
     opcode: Opcode,
     fin: bool,
+    /// Of the message in progress.
+    is_compressed: bool,
     /// The beginning of a head that was cut.
     head: [u8; HEAD_BYTES_MAX],
     head_len: u8,
@@ -48,6 +51,8 @@ pub struct Decoder {
     message: Option<Box<Message>>,
     /// The payload of a control frame that was cut.
     control: Option<Box<ControlPayload>>,
+    /// What compressed messages are read with, if permessage-deflate was agreed on.
+    inflater: Option<Box<Inflater>>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,6 +85,8 @@ enum Ready<'i> {
     InPiece(Received<'i>),
     /// In `control`.
     Control,
+    /// In the thread's memory for decompressing.
+    Inflated,
     /// In the message: its last frame.
     Fragment,
     /// In the message: all of it.
@@ -94,12 +101,22 @@ impl Decoder {
             state: State::Idle,
             opcode: Opcode::Continuation,
             fin: false,
+            is_compressed: false,
             head: [0; HEAD_BYTES_MAX],
             head_len: 0,
             mask: Mask::default(),
             remaining: 0,
             message: None,
             control: None,
+            inflater: None,
+        }
+    }
+
+    /// The receiving side of a connection on which permessage-deflate was agreed.
+    pub fn with_inflater(role: Role, inflater: Inflater) -> Self {
+        Self {
+            inflater: Some(Box::new(inflater)),
+            ..Self::new(role)
         }
     }
 
@@ -156,7 +173,7 @@ impl Decoder {
         context: &DecodeContext<'_>,
     ) -> Result<Option<Received<'r>>, Violation> {
         match self.replace_bad_text(payload, context) {
-            Ok(()) => self.deliver(Ready::Whole),
+            Ok(()) => self.deliver(Ready::Whole, None),
             Err(violation) => Err(self.fail(piece, violation)),
         }
     }
@@ -169,7 +186,7 @@ impl Decoder {
         if context.validate_utf8 {
             return Err(Violation::TextNotUtf8);
         }
-        let mut message = Message::new(Opcode::Text, FragmentedMessages::Whole, context);
+        let mut message = Message::new(Opcode::Text, false, FragmentedMessages::Whole, context);
         message.append(payload, 0)?;
         message.finish_whole()?;
         self.message = Some(Box::new(message));
@@ -186,7 +203,7 @@ impl Decoder {
         match self.advance(piece, context) {
             Ok(Ready::Nothing) => Ok(None),
             Ok(Ready::InPiece(received)) => Ok(Some(received)),
-            Ok(ready) => self.deliver(ready),
+            Ok(ready) => self.deliver(ready, context.deflate.as_deref()),
             Err(violation) => Err(self.fail(piece, violation)),
         }
     }
@@ -196,6 +213,7 @@ impl Decoder {
         self.state = State::Ended;
         self.message = None;
         self.control = None;
+        self.inflater = None;
         violation
     }
 
@@ -203,7 +221,7 @@ impl Decoder {
     fn advance<'i>(
         &mut self,
         piece: &mut &'i mut [u8],
-        context: &DecodeContext<'_>,
+        context: &mut DecodeContext<'_>,
     ) -> Result<Ready<'i>, Violation> {
         loop {
             match self.state {
@@ -242,6 +260,7 @@ impl Decoder {
                     *piece = &mut [];
                     self.message = None;
                     self.control = None;
+                    self.inflater = None;
                     return Ok(Ready::Nothing);
                 }
             }
@@ -282,7 +301,8 @@ impl Decoder {
             (Role::Server, Some(key)) => self.mask = Mask::new(key),
             (Role::Client, None) => {}
         }
-        if head.rsv1 {
+        let begins = matches!(head.opcode, Opcode::Text | Opcode::Binary);
+        if head.rsv1 && (!begins || self.inflater.is_none() || context.deflate.is_none()) {
             return Err(Violation::ReservedBits);
         }
         self.opcode = head.opcode;
@@ -303,10 +323,15 @@ impl Decoder {
                     true => FragmentedMessages::Whole,
                     false => context.fragments,
                 };
-                let mut message = Message::new(head.opcode, delivery, context);
+                let mut message = Message::new(head.opcode, head.rsv1, delivery, context);
                 message.declare(head.payload_len, context.max_message_size)?;
+                self.is_compressed = head.rsv1;
                 // A frame that is the whole message and whole in the piece is delivered from there.
-                if !head.fin || head.payload_len > at_hand as u64 {
+                let in_piece_max = match head.rsv1 {
+                    true => at_hand.min(SLICE_BYTES_MAX),
+                    false => at_hand,
+                };
+                if !head.fin || head.payload_len > in_piece_max as u64 {
                     self.message = Some(Box::new(message));
                 }
                 Ok(())
@@ -330,7 +355,7 @@ impl Decoder {
     fn take_data<'i>(
         &mut self,
         piece: &mut &'i mut [u8],
-        context: &DecodeContext<'_>,
+        context: &mut DecodeContext<'_>,
     ) -> Result<Option<Ready<'i>>, Violation> {
         if piece.is_empty() && self.remaining != 0 {
             return Ok(Some(Ready::Nothing));
@@ -353,7 +378,13 @@ impl Decoder {
             }
             return Ok(Some(Ready::InPiece(fragment)));
         }
-        message.append(payload, self.remaining)?;
+        let is_last = self.fin && self.remaining == 0;
+        match &mut self.inflater {
+            Some(inflater) if self.is_compressed => {
+                message.append_inflated(payload, is_last, inflater, context)?;
+            }
+            _ => message.append(payload, self.remaining)?,
+        }
         if self.remaining == 0 {
             return self.end_frame();
         }
@@ -364,9 +395,12 @@ impl Decoder {
     fn deliver_in_piece<'i>(
         &mut self,
         payload: &'i [u8],
-        context: &DecodeContext<'_>,
+        context: &mut DecodeContext<'_>,
     ) -> Result<Ready<'i>, Violation> {
         self.state = State::Idle;
+        if self.is_compressed {
+            return self.inflate_in_piece(payload, context);
+        }
         if self.opcode != Opcode::Text {
             return Ok(Ready::InPiece(Received::Binary(payload)));
         }
@@ -375,6 +409,38 @@ impl Decoder {
         }
         self.replace_bad_text(payload, context)?;
         Ok(Ready::Whole)
+    }
+
+    /// A short compressed message, which lies whole in the piece.
+    fn inflate_in_piece<'i>(
+        &mut self,
+        payload: &[u8],
+        context: &mut DecodeContext<'_>,
+    ) -> Result<Ready<'i>, Violation> {
+        let (Some(inflater), Some(workspace)) = (&mut self.inflater, &mut context.deflate) else {
+            return Err(Violation::ReservedBits);
+        };
+        let limit = inflated_max(context.max_message_size);
+        let mut inflated = mem::take(&mut workspace.inflated);
+        inflated.clear();
+        inflater.inflate_last(payload, limit, workspace, &mut inflated)?;
+        // What must be text is checked when it is delivered.
+        let replaces = self.opcode == Opcode::Text && !context.validate_utf8;
+        if replaces && utf8::text(&inflated).is_err() {
+            self.replace_bad_text(&inflated, context)?;
+            return Ok(Ready::Whole);
+        }
+        if inflated.capacity() > INFLATED_KEPT_MAX {
+            // The thread keeps little; what is more belongs to the message, and is charged.
+            let whole = FragmentedMessages::Whole;
+            let mut message = Message::new(self.opcode, true, whole, context);
+            message.adopt(inflated)?;
+            self.message = Some(Box::new(message));
+            self.state = State::MessageDelivered;
+            return Ok(Ready::Whole);
+        }
+        workspace.inflated = inflated;
+        Ok(Ready::Inflated)
     }
 
     /// A frame has ended that was put into the message.
@@ -432,25 +498,33 @@ impl Decoder {
     }
 
     /// Borrows what is ready from where it is kept.
-    fn deliver(&mut self, ready: Ready<'_>) -> Result<Option<Received<'_>>, Violation> {
-        match (ready, &self.message, &self.control) {
-            (Ready::Control, _, Some(control)) => {
+    fn deliver<'r>(
+        &'r mut self,
+        ready: Ready<'_>,
+        workspace: Option<&'r DeflateWorkspace>,
+    ) -> Result<Option<Received<'r>>, Violation> {
+        let state = &mut self.state;
+        let mut checked = |text: Result<&'r str, Violation>| {
+            let text = text.inspect_err(|_| *state = State::Ended)?;
+            Ok(Some(Received::Text(text)))
+        };
+        match (ready, &self.message, &self.control, workspace) {
+            (Ready::Control, _, Some(control), _) => {
                 received_control(self.opcode, control.as_bytes()).map(Some)
             }
-            (Ready::Fragment, Some(message), _) => Ok(Some(Received::Fragment {
+            (Ready::Fragment, Some(message), ..) => Ok(Some(Received::Fragment {
                 opcode: message.fragment_opcode,
                 payload: message.fragment(),
                 fin: self.fin,
             })),
-            (Ready::Whole, Some(message), _) if !message.is_text => {
-                Ok(Some(Received::Binary(message.as_bytes())))
-            }
-            (Ready::Whole, Some(message), _) => {
-                let text = message
-                    .as_text()
-                    .inspect_err(|_| self.state = State::Ended)?;
-                Ok(Some(Received::Text(text)))
-            }
+            (Ready::Whole, Some(message), ..) => match message.is_text {
+                true => checked(message.as_text()),
+                false => Ok(Some(Received::Binary(message.as_bytes()))),
+            },
+            (Ready::Inflated, _, _, Some(workspace)) => match self.opcode {
+                Opcode::Text => checked(utf8::text(&workspace.inflated)),
+                _ => Ok(Some(Received::Binary(&workspace.inflated))),
+            },
             _ => Ok(None),
         }
     }
@@ -525,6 +599,9 @@ fn split_front<'i>(piece: &mut &'i mut [u8], len: usize) -> &'i mut [u8] {
     *piece = rest;
     front
 }
+
+/// How much memory for a decompressed message a thread keeps.
+const INFLATED_KEPT_MAX: usize = 64 * 1024;
 
 /// RFC 6455 §5.5.
 const CONTROL_BYTES_MAX: usize = 125;

@@ -3,6 +3,7 @@
 //! Memory grows with what has arrived, never with what a peer says will come.
 
 use super::budget::Charge;
+use super::deflate::Inflater;
 use super::frame::Opcode;
 use super::received::{DecodeContext, FragmentedMessages};
 use super::utf8::{self, Utf8Stream};
@@ -19,13 +20,14 @@ pub(super) struct Message {
     pub(super) delivery: FragmentedMessages,
     /// Whether it is text.
     pub(super) is_text: bool,
+    is_compressed: bool,
     checks_text: bool,
     /// Where the frame in progress begins in `bytes`.
     frame_start: usize,
     utf8: Utf8Stream,
     /// Text delivered whole, so that it need not be checked again at its end.
     text: String,
-    /// All other content.
+    /// All other content: binary, inflated, unchecked, or delivered in fragments.
     bytes: Vec<u8>,
     charge: Charge,
 }
@@ -34,6 +36,7 @@ impl Message {
     /// A message that begins.
     pub(super) fn new(
         opcode: Opcode,
+        is_compressed: bool,
         delivery: FragmentedMessages,
         context: &DecodeContext<'_>,
     ) -> Self {
@@ -43,6 +46,7 @@ impl Message {
             declared: 0,
             delivery,
             is_text,
+            is_compressed,
             checks_text: is_text && context.validate_utf8,
             frame_start: 0,
             utf8: Utf8Stream::default(),
@@ -95,6 +99,45 @@ impl Message {
         Ok(())
     }
 
+    /// Adds what comes of compressed bytes that have arrived.
+    pub(super) fn append_inflated(
+        &mut self,
+        piece: &[u8],
+        is_last: bool,
+        inflater: &mut Inflater,
+        context: &mut DecodeContext<'_>,
+    ) -> Result<(), Violation> {
+        let workspace = context.deflate.as_deref_mut();
+        let workspace = workspace.ok_or(Violation::ReservedBits)?;
+        let limit = inflated_max(context.max_message_size);
+        let mut rest = piece;
+        loop {
+            // What comes of a few bytes is charged before more are taken, as it may be a lot.
+            let (slice, after) = rest.split_at(rest.len().min(SLICE_BYTES_MAX));
+            rest = after;
+            let before = self.bytes.len();
+            match is_last && rest.is_empty() {
+                true => inflater.inflate_last(slice, limit, workspace, &mut self.bytes)?,
+                false => inflater.inflate_part(slice, limit, workspace, &mut self.bytes)?,
+            }
+            let held = self.bytes.capacity() + inflater.heap_bytes();
+            self.charge.raise_to(held)?;
+            if self.checks_text && self.delivery != FragmentedMessages::Whole {
+                self.utf8.push(&self.bytes[before..])?;
+            }
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes on what a whole message was decompressed to.
+    pub(super) fn adopt(&mut self, inflated: Vec<u8>) -> Result<(), Violation> {
+        self.charge.take(inflated.capacity())?;
+        self.bytes = inflated;
+        Ok(())
+    }
+
     /// Checks a fragment that is delivered where it lies.
     pub(super) fn check_in_place(&mut self, piece: &[u8]) -> Result<(), Violation> {
         if self.checks_text {
@@ -105,7 +148,9 @@ impl Message {
 
     /// Whether a fragment need not be kept if it is whole in its piece.
     pub(super) fn passes_fragments(&self) -> bool {
-        self.delivery == FragmentedMessages::Fragments && self.bytes.is_empty()
+        self.delivery == FragmentedMessages::Fragments
+            && self.bytes.is_empty()
+            && !self.is_compressed
     }
 
     /// Ends the message: nothing comes after what has arrived.
@@ -152,6 +197,17 @@ impl Message {
         &self.bytes
     }
 }
+
+/// The longest message that may come of decompressing.
+pub(super) fn inflated_max(max_message_size: u64) -> usize {
+    match usize::try_from(max_message_size) {
+        Ok(0) | Err(_) => usize::MAX,
+        Ok(max) => max,
+    }
+}
+
+/// How many compressed bytes are taken at a time. DEFLATE makes at most 1,032 bytes of one.
+pub(super) const SLICE_BYTES_MAX: usize = 4096;
 
 /// Less is not worth growing from.
 const CAPACITY_MIN: usize = 1024;

@@ -5,6 +5,7 @@
 //! randomness of masking keys. Source: RFC 6455.
 
 mod budget;
+mod client;
 mod close;
 mod decoder;
 mod deflate;
@@ -20,6 +21,7 @@ mod utf8;
 mod violation;
 
 pub use budget::Budget;
+pub use client::{Accepted, ClientHandshake, UpgradeError, UpgradeRequestError};
 pub use close::{CloseFrame, close_code, may_be_sent};
 pub use decoder::Decoder;
 pub use deflate::{

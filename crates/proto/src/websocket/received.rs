@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::budget::Budget;
 use super::close::CloseFrame;
+use super::deflate::DeflateWorkspace;
 use super::frame::Opcode;
 
 /// How the frames of a fragmented message are delivered. A message in one frame comes whole always.
@@ -19,7 +20,6 @@ pub enum FragmentedMessages {
 }
 
 /// What decoding depends on besides the bytes; may be made anew for each piece.
-#[derive(Clone, Copy)]
 pub struct DecodeContext<'a> {
     /// Longest message in bytes, declared or received, as sent or inflated; 0: no limit.
     ///
@@ -32,6 +32,8 @@ pub struct DecodeContext<'a> {
     pub fragments: FragmentedMessages,
     /// What memory for messages is taken from; `None`: no bound.
     pub budget: Option<&'a Arc<dyn Budget>>,
+    /// The thread's memory for decompressing. Without, a decoder refuses compressed messages.
+    pub deflate: Option<&'a mut DeflateWorkspace>,
 }
 
 impl Default for DecodeContext<'_> {
@@ -41,6 +43,7 @@ impl Default for DecodeContext<'_> {
             validate_utf8: true,
             fragments: FragmentedMessages::Whole,
             budget: None,
+            deflate: None,
         }
     }
 }

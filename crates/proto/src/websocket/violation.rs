@@ -5,6 +5,7 @@
 use std::fmt;
 
 use super::close::close_code;
+use super::deflate::InflateError;
 
 /// The rule that a peer broke, or the limit that it met. The connection ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,6 +66,15 @@ impl Violation {
             Self::CloseReason | Self::TextNotUtf8 | Self::Deflate => close_code::INVALID_PAYLOAD,
             Self::MessageTooLarge => close_code::MESSAGE_TOO_BIG,
             Self::BudgetSpent => close_code::TRY_AGAIN_LATER,
+        }
+    }
+}
+
+impl From<InflateError> for Violation {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::TooLarge { .. } => Self::MessageTooLarge,
+            InflateError::Malformed | InflateError::Truncated => Self::Deflate,
         }
     }
 }

@@ -80,7 +80,10 @@ fn decode_new(role: Role, pieces: &[&[u8]], context: &DecodeContext<'_>) -> Outc
     let shared: Arc<dyn Budget> = Arc::clone(&budget) as _;
     let mut context = DecodeContext {
         budget: Some(&shared),
-        ..*context
+        max_message_size: context.max_message_size,
+        validate_utf8: context.validate_utf8,
+        fragments: context.fragments,
+        deflate: None,
     };
     let mut decoder = Decoder::new(role);
     let outcome = decode(&mut decoder, pieces.iter().copied(), &mut context);
@@ -111,7 +114,7 @@ fn any_split_gives_the_same_events() {
                 FragmentedMessages::Fragments,
                 FragmentedMessages::Both,
             ][numbers.below(3)],
-            budget: None,
+            ..DecodeContext::default()
         };
         let whole = decode_new(role, &[&bytes], &context);
         violations += usize::from(whole.1.is_some());

@@ -15,6 +15,8 @@ pub struct DeflateWorkspace {
     pub(super) tokens: Tokens,
     /// Where decompressed bytes are put before it is known how many they are.
     pub(super) produced: Box<[u8]>,
+    /// The last short message that was decompressed.
+    pub(in crate::websocket) inflated: Vec<u8>,
 }
 
 impl DeflateWorkspace {
@@ -25,6 +27,7 @@ impl DeflateWorkspace {
             matchers: Vec::new(),
             tokens: Tokens::new(),
             produced: vec![0; PRODUCED_BYTES].into(),
+            inflated: Vec::new(),
         }
     }
 
