@@ -1,6 +1,7 @@
 //! What a worker has beside its connections: clocks, memory, the error log, the way to the others.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use crate::connection::Connection;
 use crate::connection::request::ReceivedRequest;
 use crate::connection::respond::Seen;
 use crate::error_log::{ErrorLog, ErrorRecord};
+use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::output::Pool;
 use crate::pending::Ends;
@@ -43,6 +45,10 @@ pub(crate) struct Core {
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
     /// By when all must have ended, once the driver stops.
     pub(crate) draining: Option<Instant>,
+    /// Who speaks for upgraded connections.
+    pub(crate) lanes: Lanes,
+    /// Upgraded connections for which something is to be done at the end of the turn.
+    pub(crate) listed: VecDeque<ConnectionKey>,
     /// What usual heads end with.
     pub(crate) usual_end: UsualEnd,
     locals: Vec<IpAddr>,
@@ -65,6 +71,8 @@ impl Core {
             counters: Counters::default(),
             filter: None,
             draining: None,
+            lanes: Lanes::default(),
+            listed: VecDeque::new(),
             locals: Vec::new(),
             memo: HostMemo::default(),
             next_id: 0,

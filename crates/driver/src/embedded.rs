@@ -25,7 +25,7 @@ use crate::listeners::Listeners;
 use crate::mailbox::{Mailbox, Message};
 use crate::queue::Queue;
 use crate::settings::{EmbeddedSettings, Io};
-use crate::worker::Worker;
+use crate::worker::{LANE_CLOSE_MAX, Worker};
 
 /// The driver in the application's own process.
 pub struct Embedded {
@@ -185,6 +185,21 @@ impl Embedded {
         published.store(snapshot.version(), Ordering::Release);
     }
 
+    /// Ends the lanes of a closed queue, and waits until they have ended.
+    fn close_lanes(&self, queue: &Arc<Queue>) {
+        let (sender, ended) = mpsc::channel::<()>();
+        self.post_all(|| Message::CloseLane(Arc::clone(queue), sender.clone()));
+        drop(sender);
+        let this = thread::current().id();
+        let is_worker = |thread: &JoinHandle<()>| thread.thread().id() == this;
+        // A worker would wait for itself.
+        if self.plane().threads.iter().any(is_worker) {
+            return;
+        }
+        // Ends when the last sender is dropped. A worker that has ended looks at no message.
+        let _ = ended.recv_timeout(LANE_CLOSE_MAX + LANE_CLOSE_SLACK);
+    }
+
     fn post_all(&self, message: impl Fn() -> Message) {
         for mailbox in &self.workers {
             mailbox.post(message());
@@ -304,6 +319,8 @@ impl Backend for Embedded {
 
     fn close_request_queue(&self, queue: RequestQueueId) -> Result<(), ApiError> {
         let view = self.change(|control| control.close_queue(queue))?;
+        view.queue.refuse();
+        self.close_lanes(&view.queue);
         view.queue.close();
         view.queue.join();
         Ok(())
@@ -391,6 +408,9 @@ impl std::fmt::Debug for Embedded {
 
 /// How long a worker may take to say what it has counted.
 const COUNT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What a worker may take to see that the time of a lane is over.
+const LANE_CLOSE_SLACK: Duration = Duration::from_secs(1);
 
 /// `skip_completion_on_success = false`: a request is dispatched after its whole batch was taken. One
 /// queue that wants it is enough, since a worker serves all queues in one loop.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, PeerAddress, RequestHead, Responder,
-    ResponseHead,
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, PeerAddress, RequestHead,
+    Responder, ResponseHead,
 };
 use tidegate_os::Operations;
 
@@ -28,6 +28,8 @@ pub(crate) struct InlineExchange<'a, O> {
     pub(crate) queue: &'a Arc<Queue>,
     /// Room with the application, when it was taken beforehand.
     pub(crate) slot: Option<Slot>,
+    /// What the application has answered, if it was 101.
+    pub(crate) upgrade: Option<(ResponseHead, Opening)>,
 }
 
 /// The content of a request on the fast path.
@@ -113,6 +115,10 @@ impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
     #[inline]
     fn respond(&mut self, head: ResponseHead, body: Body) {
         self.core.answer(self.conn, head, body);
+    }
+
+    fn upgrade(&mut self, head: ResponseHead, opening: Opening) {
+        self.upgrade = Some((head, opening));
     }
 
     fn abandon(&mut self) {

@@ -13,6 +13,7 @@ mod core;
 mod embedded;
 mod error_log;
 mod inline;
+mod lanes;
 mod listeners;
 mod mailbox;
 mod output;

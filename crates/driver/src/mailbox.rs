@@ -8,12 +8,13 @@
 //! posted by whoever then waits to answer, a stream or a reader has at most one wake-up outstanding.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tidegate_engine::{Counters, PortKey, Snapshot, Unavailable};
-use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, ResponseHead};
+use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, Opening, ResponseHead};
 use tidegate_os::{ConnectionKey, Listener, ReceiveOrder, Waker};
 
 use crate::pending::OwnedExchange;
@@ -34,6 +35,8 @@ pub(crate) struct ListenerId(pub(crate) u32);
 pub(crate) enum Message {
     /// A deferred request is answered.
     Respond(RequestKey, ResponseHead, Body),
+    /// A deferred request is answered with 101.
+    Upgrade(RequestKey, ResponseHead, Opening),
     /// A deferred request sends an interim response.
     Inform(RequestKey, u16, FieldBlock),
     /// A deferred request was dropped unanswered.
@@ -64,6 +67,8 @@ pub(crate) enum Message {
     Filter(Option<Arc<dyn ConnectionFilter>>),
     /// Say what has been counted.
     Count(Sender<Counters>),
+    /// The queue is closed: its lane ends. The sender is dropped when it has.
+    CloseLane(Arc<Queue>, Sender<()>),
     /// Accept no more, finish what is in progress, end by then.
     Stop(Instant),
 }
@@ -72,6 +77,8 @@ pub(crate) enum Message {
 pub(crate) struct Mailbox {
     /// Held only to push or to take all.
     messages: Mutex<Vec<Message>>,
+    /// A lane of the worker has been woken.
+    lanes_woken: AtomicBool,
     waker: Waker,
 }
 
@@ -79,6 +86,7 @@ impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
             messages: Mutex::default(),
+            lanes_woken: AtomicBool::new(false),
             waker,
         }
     }
@@ -88,6 +96,18 @@ impl Mailbox {
         messages.push(message);
         drop(messages);
         self.waker.wake();
+    }
+
+    /// Has the worker look which of its lanes were woken.
+    pub(crate) fn wake_lanes(&self) {
+        // Release: pairs with the Acquire of who takes it and then looks at the lanes' own signals.
+        self.lanes_woken.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// Whether a lane was woken since this was asked last.
+    pub(crate) fn take_lanes_woken(&self) -> bool {
+        self.lanes_woken.load(Ordering::Relaxed) && self.lanes_woken.swap(false, Ordering::Acquire)
     }
 
     /// Puts all messages into `taken`, which must be empty, and keeps its memory for the next ones.

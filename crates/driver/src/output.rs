@@ -4,8 +4,22 @@ use bytes::Bytes;
 use tidegate_os::SendBuffer;
 
 /// What waits to be sent on a connection.
+///
+/// Nearly always it is one piece. What comes behind a shared piece is apart, so that a connection that
+/// waits is small.
 #[derive(Default)]
-pub(crate) struct Output(SendBuffer);
+pub(crate) struct Output {
+    head: Vec<u8>,
+    rest: Option<Box<Rest>>,
+}
+
+/// What follows the head: shared pieces, and a last one that is still being built.
+#[derive(Default)]
+struct Rest {
+    pieces: Vec<Bytes>,
+    pieces_bytes: usize,
+    last: Vec<u8>,
+}
 
 impl Output {
     /// Appends what `encode` appends to the vector it is given.
@@ -15,44 +29,90 @@ impl Output {
         pool: &mut Pool,
         encode: impl FnOnce(&mut Vec<u8>) -> T,
     ) -> T {
-        if self.0.tail.is_empty() {
-            if self.0.head.capacity() == 0 {
-                self.0.head = pool.take();
+        encode(self.open_end(pool))
+    }
+
+    /// Where what is to be sent next is appended. What is there already stays as it is.
+    #[inline]
+    pub(crate) fn open_end(&mut self, pool: &mut Pool) -> &mut Vec<u8> {
+        match &mut self.rest {
+            None => {
+                if self.head.capacity() == 0 {
+                    self.head = pool.take();
+                }
+                &mut self.head
             }
-            return encode(&mut self.0.head);
+            Some(rest) => &mut rest.last,
         }
-        let mut piece = Vec::new();
-        let result = encode(&mut piece);
-        self.0.tail.push(piece.into());
-        result
     }
 
     /// Appends bytes that may be shared; long ones are not copied.
     pub(crate) fn append(&mut self, pool: &mut Pool, bytes: Bytes) {
-        if bytes.len() < COPIED_MAX && self.0.tail.is_empty() {
-            self.encode(pool, |out| out.extend_from_slice(&bytes));
+        if bytes.len() < COPIED_MAX {
+            self.open_end(pool).extend_from_slice(&bytes);
         } else {
-            self.0.tail.push(bytes);
+            self.rest.get_or_insert_default().push(bytes);
         }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        if self.0.tail.is_empty() {
-            return self.0.head.len();
+        match &self.rest {
+            None => self.head.len(),
+            Some(rest) => self.head.len() + rest.pieces_bytes + rest.last.len(),
         }
-        self.0.len()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.head.is_empty() && self.0.tail.is_empty()
+        self.head.is_empty() && self.rest.is_none()
     }
 
     /// Takes everything, to be given to the loop.
     #[inline]
     pub(crate) fn take(&mut self) -> SendBuffer {
-        std::mem::take(&mut self.0)
+        let head = std::mem::take(&mut self.head);
+        match self.rest.take() {
+            None => head.into(),
+            Some(rest) => SendBuffer {
+                head,
+                tail: rest.into_pieces(),
+            },
+        }
+    }
+
+    /// Gives memory back that was taken in vain.
+    #[inline]
+    pub(crate) fn tidy(&mut self, pool: &mut Pool) {
+        if self.head.is_empty() && self.rest.is_none() {
+            pool.put(std::mem::take(&mut self.head));
+        }
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self, pool: &mut Pool) {
+        self.rest = None;
+        pool.put(std::mem::take(&mut self.head));
+    }
+}
+
+impl Rest {
+    fn push(&mut self, bytes: Bytes) {
+        self.close_last();
+        self.pieces_bytes += bytes.len();
+        self.pieces.push(bytes);
+    }
+
+    fn close_last(&mut self) {
+        if !self.last.is_empty() {
+            self.pieces_bytes += self.last.len();
+            self.pieces.push(std::mem::take(&mut self.last).into());
+        }
+    }
+
+    fn into_pieces(mut self) -> Vec<Bytes> {
+        self.close_last();
+        self.pieces
     }
 }
 
@@ -89,3 +149,45 @@ const NEW_BYTES: usize = 1024;
 const KEPT_MAX: usize = 512;
 /// Largest vector kept.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_appended_goes_out_in_order() {
+        let (mut output, mut pool) = (Output::default(), Pool::default());
+        let long = Bytes::from(vec![b'l'; COPIED_MAX]);
+        output.open_end(&mut pool).extend_from_slice(b"a");
+        output.append(&mut pool, Bytes::from_static(b"b"));
+        output.append(&mut pool, long.clone());
+        output.append(&mut pool, long.clone());
+        output.open_end(&mut pool).extend_from_slice(b"c");
+        output.append(&mut pool, Bytes::from_static(b"d"));
+        output.append(&mut pool, long.clone());
+        assert_eq!(output.len(), 4 + 3 * COPIED_MAX);
+        let buffer = output.take();
+        assert!(output.is_empty());
+        assert_eq!(buffer.head, b"ab");
+        // What was long is the same memory, what was short is joined.
+        let is_shared = |piece: &Bytes| piece.as_ptr() == long.as_ptr();
+        assert_eq!(buffer.tail.len(), 4);
+        assert!(is_shared(&buffer.tail[0]) && is_shared(&buffer.tail[1]));
+        assert_eq!(buffer.tail[2], "cd");
+        assert!(is_shared(&buffer.tail[3]));
+    }
+
+    #[test]
+    fn an_empty_output_keeps_no_memory() {
+        let (mut output, mut pool) = (Output::default(), Pool::default());
+        assert_eq!(output.open_end(&mut pool).len(), 0);
+        output.tidy(&mut pool);
+        assert_eq!(output.head.capacity(), 0);
+        assert_eq!(pool.0.len(), 1);
+        output.open_end(&mut pool).push(b'a');
+        output.tidy(&mut pool);
+        assert_eq!(output.len(), 1);
+        output.clear(&mut pool);
+        assert!(output.is_empty() && output.head.capacity() == 0);
+    }
+}

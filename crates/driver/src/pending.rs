@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, OwnedRequestHead, PeerAddress,
-    RequestHead, RespondLater, Responder, ResponseHead,
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
+    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead,
 };
 
 use crate::content::ContentReader;
@@ -89,6 +89,12 @@ impl Pending {
             .post(Message::Respond(self.request, head, body));
     }
 
+    fn upgrade_with(&mut self, head: ResponseHead, opening: Opening) {
+        self.answered = true;
+        self.mailbox
+            .post(Message::Upgrade(self.request, head, opening));
+    }
+
     /// Gives up the duty without saying anything to the worker, which already knows.
     fn forget(&mut self) {
         self.answered = true;
@@ -103,6 +109,10 @@ impl RespondLater for Pending {
 
     fn respond(mut self: Box<Self>, head: ResponseHead, body: Body) {
         self.respond_with(head, body);
+    }
+
+    fn upgrade(mut self: Box<Self>, head: ResponseHead, opening: Opening) {
+        self.upgrade_with(head, opening);
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -262,6 +272,12 @@ impl ExchangeBackend for OwnedExchange {
         }
     }
 
+    fn upgrade(&mut self, head: ResponseHead, opening: Opening) {
+        if let Some(mut pending) = self.pending.take() {
+            pending.upgrade_with(head, opening);
+        }
+    }
+
     fn abandon(&mut self) {
         self.pending = None;
     }
@@ -295,6 +311,8 @@ impl RespondLater for Ended {
     fn inform(&mut self, _: u16, _: &FieldBlock) {}
 
     fn respond(self: Box<Self>, _: ResponseHead, _: Body) {}
+
+    fn upgrade(self: Box<Self>, _: ResponseHead, _: Opening) {}
 
     fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())

@@ -2,17 +2,20 @@
 //!
 //! Classic: workers put requests in, handler threads take them out. HighPerf: workers call the
 //! application themselves; only requests for which there is no room with it wait here, and only those
-//! that it moves to where it may block are served by handler threads.
+//! that it moves to where it may block are served by handler threads. In both, these also run the jobs
+//! that lanes have for them, in turn with requests.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use tidegate_engine::{RequestQueue, Unavailable};
-use tidegate_httpapi::{ApiError, Application, Exchange, OperatingMode, QueueProperties};
+use tidegate_httpapi::{
+    ApiError, Application, Exchange, OperatingMode, QueueProperties, RunOnHandlerThread,
+};
 
 use crate::mailbox::RequestKey;
 use crate::pending::OwnedExchange;
@@ -31,6 +34,8 @@ pub(crate) struct Queue {
     has_plenty: AtomicBool,
     /// The queue was full when last looked at. As above; `push` decides.
     is_full: AtomicBool,
+    /// It takes no requests any more.
+    is_closed: AtomicBool,
 }
 
 struct State {
@@ -40,12 +45,23 @@ struct State {
     /// HighPerf: requests that the application wants to be called with where it may block. Each holds
     /// room with the application, so there are no more than that.
     moved: VecDeque<Box<OwnedExchange>>,
+    /// What lanes want done where it may block.
+    jobs: VecDeque<Job>,
     threads: Vec<JoinHandle<()>>,
     /// Threads that wait for work.
     idle: u32,
     /// A thread has been told of work and has not come for it yet.
     told: bool,
     stopping: bool,
+}
+
+/// What a lane wants done where it may block.
+type Job = Box<dyn FnOnce() + Send>;
+
+/// What a handler thread does next.
+enum Work {
+    Request(Box<OwnedExchange>),
+    Job(Job),
 }
 
 /// What a worker does with a HighPerf request.
@@ -71,6 +87,7 @@ impl Queue {
                 queue_length: properties.queue_length as usize,
                 with_application_max: properties.with_application_max(),
                 moved: VecDeque::new(),
+                jobs: VecDeque::new(),
                 threads: Vec::new(),
                 idle: 0,
                 told: false,
@@ -79,6 +96,7 @@ impl Queue {
             work: Condvar::new(),
             has_plenty: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         });
         let mut state = queue.lock();
         if queue.mode == OperatingMode::Classic {
@@ -96,6 +114,15 @@ impl Queue {
 
     pub(crate) fn application(&self) -> &dyn Application {
         &*self.application
+    }
+
+    pub(crate) fn mode(&self) -> OperatingMode {
+        self.mode
+    }
+
+    /// Whether it takes no requests any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
     }
 
     /// Takes over what of the properties may change.
@@ -195,17 +222,39 @@ impl Queue {
         self.tell(&mut state);
     }
 
-    /// Refuses who waits and whoever comes; the handler threads end when they have finished.
-    pub(crate) fn close(&self) {
+    /// Has a handler thread run a job.
+    fn run(self: &Arc<Self>, job: Job) {
+        let mut state = self.lock();
+        if state.stopping {
+            drop(state);
+            drop(job);
+            return;
+        }
+        state.jobs.push_back(job);
+        self.tell(&mut state);
+    }
+
+    /// Refuses who waits and whoever comes. Jobs are still run.
+    pub(crate) fn refuse(&self) {
         let mut state = self.lock();
         let waiting = state.rules.close();
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.note(&state);
+        drop(state);
+        for mut exchange in waiting {
+            exchange.refuse(Unavailable::AppShutdown);
+        }
+    }
+
+    /// As [`refuse`](Self::refuse), and takes no more jobs; the handler threads end when they have
+    /// finished.
+    pub(crate) fn close(&self) {
+        self.refuse();
+        let mut state = self.lock();
         state.stopping = true;
         self.note(&state);
         drop(state);
         self.work.notify_all();
-        for mut exchange in waiting {
-            exchange.refuse(Unavailable::AppShutdown);
-        }
     }
 
     /// Waits until the handler threads have ended; called after [`close`](Self::close).
@@ -253,17 +302,11 @@ impl Queue {
     fn serve(self: Arc<Self>) {
         let mut state = self.lock();
         state.told = false;
-        // In Classic, a thread that has served a request gives its place back and may get the next.
-        let mut served = false;
+        let mut turn = Turn::default();
         loop {
-            let next = match self.mode {
-                OperatingMode::Classic if served => state.rules.finish(),
-                OperatingMode::Classic => state.rules.take(),
-                OperatingMode::HighPerf => state.moved.pop_front(),
-            };
-            served = next.is_some();
+            let next = state.next(self.mode, &mut turn);
             self.note(&state);
-            let Some(mut exchange) = next else {
+            let Some(work) = next else {
                 if state.stopping {
                     return;
                 }
@@ -276,17 +319,21 @@ impl Queue {
                 state.told = false;
                 continue;
             };
-            let more = match self.mode {
-                OperatingMode::Classic => !state.rules.is_empty(),
-                OperatingMode::HighPerf => !state.moved.is_empty(),
-            };
-            if more {
+            if state.has_work(self.mode) {
                 self.tell(&mut state);
             }
             drop(state);
-            exchange.allow_blocking();
-            self.call(&mut exchange);
-            drop(exchange);
+            match work {
+                Work::Request(mut exchange) => {
+                    exchange.allow_blocking();
+                    self.call(&mut exchange);
+                }
+                Work::Job(job) => {
+                    if catch_unwind(AssertUnwindSafe(job)).is_err() {
+                        tracing::error!("an application panicked on a handler thread");
+                    }
+                }
+            }
             state = self.lock();
         }
     }
@@ -315,6 +362,61 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What a handler thread does next: requests and jobs by turns.
+    fn next(&mut self, mode: OperatingMode, turn: &mut Turn) -> Option<Work> {
+        let job = |state: &mut Self| state.jobs.pop_front().map(Work::Job);
+        let request = |state: &mut Self, turn: &mut Turn| {
+            let next = match mode {
+                OperatingMode::Classic if turn.holds_place => state.rules.finish(),
+                OperatingMode::Classic => state.rules.take(),
+                OperatingMode::HighPerf => state.moved.pop_front(),
+            };
+            turn.holds_place = next.is_some();
+            next.map(Work::Request)
+        };
+        let work = match turn.prefers_job {
+            true => job(self).or_else(|| request(self, turn)),
+            false => request(self, turn).or_else(|| job(self)),
+        };
+        turn.prefers_job = matches!(work, Some(Work::Request(_)));
+        work
+    }
+
+    fn has_work(&self, mode: OperatingMode) -> bool {
+        let has_requests = match mode {
+            OperatingMode::Classic => !self.rules.is_empty(),
+            OperatingMode::HighPerf => !self.moved.is_empty(),
+        };
+        has_requests || !self.jobs.is_empty()
+    }
+}
+
+/// Where a handler thread stands between requests and jobs.
+#[derive(Default)]
+struct Turn {
+    /// Classic: it has served a request and not given the place back, with which it may get the next.
+    holds_place: bool,
+    prefers_job: bool,
+}
+
+/// The queue's handler threads as lanes see them. Lanes may be held by what the queue holds.
+pub(crate) struct Jobs(Weak<Queue>);
+
+impl Jobs {
+    pub(crate) fn of(queue: &Arc<Queue>) -> Self {
+        Self(Arc::downgrade(queue))
+    }
+}
+
+impl RunOnHandlerThread for Jobs {
+    fn run(&self, job: Job) {
+        if let Some(queue) = self.0.upgrade() {
+            queue.run(job);
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Owns its connections for their whole life. Other threads reach it through its mailbox only.
 
+mod opaque;
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{PortKey, Snapshot};
-use tidegate_httpapi::{Admission, ConnectionId, ConnectionInfo, FieldBlock, Version};
+use tidegate_httpapi::{Admission, ConnectionId, ConnectionInfo, FieldBlock, OpaqueEnd, Version};
 use tidegate_os::{
     ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, ReceiveOrder, SendBuffer,
     SystemError,
@@ -24,6 +26,7 @@ use crate::mailbox::{ListenerId, Mailbox, Message, RequestKey};
 use crate::pending::OwnedExchange;
 use crate::queue::Queue;
 use crate::view::View;
+pub(crate) use opaque::LANE_CLOSE_MAX;
 
 /// A worker's state.
 pub(crate) struct Worker {
@@ -71,6 +74,12 @@ impl Worker {
             let operations = event_loop.operations();
             self.begin_turn();
             self.fire_timers(operations);
+            if !self.core.listed.is_empty() {
+                self.come_to_listed(operations);
+            }
+            if self.core.lanes.any_closing() {
+                self.sweep_lanes(operations);
+            }
             if let Some(deadline) = self.core.draining {
                 if self.core.clock.now() >= deadline {
                     self.reset_all(operations);
@@ -83,20 +92,25 @@ impl Worker {
     }
 
     fn wait_max(&self) -> Option<Duration> {
-        let clock = &self.core.clock;
-        let timer = self
-            .core
-            .wheel
-            .next_due()
-            .map(|tick| clock.duration_until(tick));
-        let drain = self
-            .core
-            .draining
-            .map(|deadline| deadline.saturating_duration_since(clock.now()));
-        match (timer, drain) {
-            (Some(timer), Some(drain)) => Some(timer.min(drain)),
-            (wait, None) | (None, wait) => wait,
+        let Core {
+            clock,
+            wheel,
+            draining,
+            lanes,
+            listed,
+            ..
+        } = &self.core;
+        if !listed.is_empty() {
+            return Some(Duration::ZERO);
         }
+        let timer = wheel.next_due().map(|tick| clock.duration_until(tick));
+        let lanes_deadline = match lanes.any_closing() {
+            true => lanes.deadline(),
+            false => None,
+        };
+        let deadline = earlier(*draining, lanes_deadline);
+        let ends = deadline.map(|deadline| deadline.saturating_duration_since(clock.now()));
+        earlier(timer, ends)
     }
 
     #[inline]
@@ -135,13 +149,13 @@ impl Worker {
         if acted.is_err() {
             tracing::error!("a panic while a connection was served; the connection is reset");
             if !conn.gone {
-                core.log(operations, conn, "Internal", None, Seen::Nothing);
-                core.reset(operations, conn);
+                core.break_off(operations, conn);
             }
         }
         if conn.gone {
             self.core.unwatch(conn);
             self.core.counters.connections_closed += 1;
+            self.core.tell_closed(conn);
             self.connections.remove(key);
         } else {
             self.core.settle(&self.view.snapshot, operations, conn);
@@ -220,8 +234,11 @@ impl Worker {
 
     fn failed<O: Operations>(&mut self, operations: &mut O, key: ConnectionKey) {
         self.with(operations, key, |core, _, operations, conn| {
+            conn.ends_by(OpaqueEnd::Failed);
             let was_waiting = core.withdraw(conn);
             let reason = match &conn.respond {
+                // What its lane makes of it is the lane's matter.
+                Respond::Ready if conn.lane().is_some() => None,
                 Respond::Application(_) if was_waiting => Some("Client_Reset"),
                 Respond::Application(_) | Respond::Stream(_) => Some("Connection_Dropped"),
                 Respond::Ready if conn.sending && !conn.ended => Some("Connection_Dropped"),
@@ -284,6 +301,14 @@ impl Worker {
                     }
                 });
             }
+            Message::Upgrade(request, head, opening) => {
+                self.with_application(operations, request, |core, view, operations, conn| {
+                    core.upgrade_later(operations, conn, head, opening);
+                    if !conn.gone {
+                        core.go_on(view, operations, conn);
+                    }
+                });
+            }
             Message::Inform(request, status, fields) => {
                 self.with_application(operations, request, |core, _, operations, conn| {
                     core.inform(conn, status, &fields);
@@ -333,6 +358,7 @@ impl Worker {
                 // Whoever asked may have given up waiting.
                 let _ = asker.send(self.core.counters.clone());
             }
+            Message::CloseLane(queue, done) => self.close_lane(operations, &queue, done),
             Message::Stop(deadline) => self.stop(operations, deadline),
         }
     }
@@ -392,6 +418,7 @@ impl Worker {
         for &key in self.listeners.keys() {
             operations.stop_listening(key);
         }
+        self.stop_lanes(operations);
         for key in self.connections.keys() {
             self.with(operations, key, |core, _, operations, conn| {
                 let is_idle = conn.is_between_requests() && conn.input.is_empty();
@@ -410,9 +437,23 @@ impl Worker {
     fn reset_all<O: Operations>(&mut self, operations: &mut O) {
         for key in self.connections.keys() {
             self.with(operations, key, |core, _, operations, conn| {
+                conn.ends_by(OpaqueEnd::Stopped);
                 core.reset(operations, conn);
             });
         }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.abandon_opaque();
+    }
+}
+
+fn earlier<T: Ord>(left: Option<T>, right: Option<T>) -> Option<T> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.min(right)),
+        (left, right) => left.or(right),
     }
 }
 
@@ -451,12 +492,23 @@ impl<O: Operations> Handler<O> for Worker {
             Event::AcceptFailed { error, .. } => {
                 tracing::warn!(%error, "cannot accept connections; raise the limit on open files");
             }
-            Event::Woken => self.take_messages(operations),
+            Event::Woken => {
+                self.take_messages(operations);
+                self.wake_lanes(operations);
+            }
         }
     }
 }
 
 impl Core {
+    /// Resets a connection that a panic has left in the middle of something.
+    #[cold]
+    fn break_off<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        conn.ends_by(OpaqueEnd::Internal);
+        self.log(operations, conn, "Internal", None, Seen::Nothing);
+        self.reset(operations, conn);
+    }
+
     /// The application reads content: it may come, and the peer that waits for it is told so.
     fn content_wanted<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
         let Receive::Content(content) = &mut conn.receive else {
@@ -507,6 +559,10 @@ impl Connections {
 
     fn remove(&mut self, key: ConnectionKey) {
         self.0[key.index() as usize] = None;
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.0.iter_mut().flatten()
     }
 
     fn keys(&self) -> Vec<ConnectionKey> {

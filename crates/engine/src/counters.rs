@@ -24,12 +24,16 @@ pub struct Counters {
     pub requests_head: u64,
     /// Responses of the application, finished.
     pub responses: u64,
+    /// Connections given to the application with 101.
+    pub upgraded: u64,
     /// Requests that the application dropped without an answer, or in which it panicked.
     pub abandoned: u64,
     /// Bytes received.
     pub bytes_received: u64,
     /// Bytes sent.
     pub bytes_sent: u64,
+    /// Sends given to the system. What a connection has for its peer in one turn is one send.
+    pub sends: u64,
     /// Requests refused with 503, by cause, in the order of [`Unavailable::ALL`].
     pub unavailable: [u64; Unavailable::ALL.len()],
     /// Requests refused for what they are, by status, in the order of [`Counters::REJECT_STATUSES`].
@@ -76,9 +80,11 @@ impl Counters {
             requests_get,
             requests_head,
             responses,
+            upgraded,
             abandoned,
             bytes_received,
             bytes_sent,
+            sends,
             unavailable,
             rejected,
             rejected_otherwise,
@@ -91,9 +97,11 @@ impl Counters {
         self.requests_get += requests_get;
         self.requests_head += requests_head;
         self.responses += responses;
+        self.upgraded += upgraded;
         self.abandoned += abandoned;
         self.bytes_received += bytes_received;
         self.bytes_sent += bytes_sent;
+        self.sends += sends;
         add_each(&mut self.unavailable, unavailable);
         add_each(&mut self.rejected, rejected);
         self.rejected_otherwise += rejected_otherwise;

@@ -107,10 +107,7 @@ pub trait ExchangeBackend {
     fn respond(&mut self, head: ResponseHead, body: Body);
     /// Answers with 101 and gives the connection to the application's lane. Called at most once, and
     /// last, and only with status 101 for a request that [can be upgraded](Exchange::can_upgrade).
-    fn upgrade(&mut self, head: ResponseHead, opening: Opening) {
-        let _ = (head, opening);
-        self.abandon();
-    }
+    fn upgrade(&mut self, head: ResponseHead, opening: Opening);
     /// Ends the exchange without an answer: 500. Called at most once, and last.
     fn abandon(&mut self);
     /// Makes the exchange independent of the calling thread. Called at most once, and last.
@@ -249,9 +246,7 @@ pub trait RespondLater: Send {
     /// Answers.
     fn respond(self: Box<Self>, head: ResponseHead, body: Body);
     /// Answers with 101. See [`ExchangeBackend::upgrade`].
-    fn upgrade(self: Box<Self>, head: ResponseHead, opening: Opening) {
-        let _ = (head, opening);
-    }
+    fn upgrade(self: Box<Self>, head: ResponseHead, opening: Opening);
     /// Ready once the connection has ended, so that work for nobody can be given up.
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()>;
 }

@@ -231,6 +231,9 @@ pub trait Operations {
     /// Bytes given to the system for this connection so far, within a pending send too.
     fn bytes_sent(&self, connection: ConnectionKey) -> u64;
 
+    /// Bytes of a pending send that have not been given to the system yet.
+    fn unsent(&self, connection: ConnectionKey) -> usize;
+
     /// Sends a FIN after all that was given to [`send`](Self::send). Nothing may be sent after it.
     fn shutdown_send(&mut self, connection: ConnectionKey);
 

@@ -16,13 +16,14 @@
 //! | Q11–Q14, Q18, Q19 | queues opened by other processes |
 //! | Q15, Q16 | handles that are shut down one by one; controllers that wait for demand |
 //! | C04–C20 | the response cache |
-//! | T01–T16 | TLS, HTTP/2, upgrades, administration |
+//! | T01–T07, T11–T16 | TLS, HTTP/2, administration |
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a rig for tests fails by panicking")]
 
 mod application;
 mod client;
 mod error_log;
+mod lane;
 mod response;
 mod server;
 
@@ -35,6 +36,7 @@ pub use application::{
 };
 pub use client::{Client, End};
 pub use error_log::{ErrorLine, ErrorLines};
+pub use lane::{Lanes, Told, UPGRADE, Upgrade, echo_bytes, upgrading};
 pub use response::Response;
 pub use server::{Place, Server, free_port};
 

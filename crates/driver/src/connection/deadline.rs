@@ -3,6 +3,8 @@
 //! One deadline at a time, in coarse ticks, kept lazily: a busy connection moves it by one store, and
 //! its entry in the wheel stays where it is. Which timer runs when is the engine's `Phase`.
 
+use std::time::Duration;
+
 use tidegate_engine::{Phase, SendRate, Snapshot, Timer, TimerId};
 use tidegate_httpapi::{BodyError, Timeouts};
 use tidegate_os::Operations;
@@ -36,6 +38,8 @@ enum Waits {
     #[default]
     New,
     For(Phase),
+    /// For whatever its lane says, in opaque mode.
+    Lane,
     /// For the peer to end its side after we have ended ours.
     Linger,
 }
@@ -53,6 +57,13 @@ impl Deadline {
     pub(crate) fn restart(&mut self) {
         self.restart = true;
     }
+
+    /// From now on it is the lane's.
+    pub(crate) fn give_to_lane(&mut self) {
+        self.at = 0;
+        self.waits = Waits::Lane;
+        self.rate = None;
+    }
 }
 
 impl Connection {
@@ -62,6 +73,7 @@ impl Connection {
         }
         let sends_long = self.sending && (!self.output.is_empty() || self.sends_large);
         let phase = match (&self.respond, &self.receive) {
+            (_, Receive::Opaque(_)) if !self.closing => return Waits::Lane,
             (Respond::Application(_), _) if self.queued => Phase::Queue,
             (Respond::Application(_), Receive::Content(content))
                 if !content.paused && !self.asked.awaits_continue =>
@@ -122,6 +134,8 @@ impl Core {
             None => snapshot.machine_timeouts(),
         };
         let limit = match waits {
+            // What the lane has set stays.
+            Waits::Lane => return,
             Waits::New => None,
             Waits::Linger => Some(LINGER),
             Waits::For(Phase::Send) => {
@@ -140,6 +154,13 @@ impl Core {
         }
         // One more: the present tick has begun already.
         deadline.at = limit.map_or(0, |limit| self.clock.tick() + limit + 1);
+        self.watch(conn);
+    }
+
+    /// Sets what a connection's lane waits for; `None`: nothing.
+    #[inline]
+    pub(crate) fn set_due(&mut self, conn: &mut Connection, after: Option<Duration>) {
+        conn.deadline.at = after.map_or(0, |after| self.clock.tick() + ticks(after) + 1);
         self.watch(conn);
     }
 
@@ -177,6 +198,7 @@ impl Core {
         conn.deadline.at = 0;
         let phase = match conn.deadline.waits {
             Waits::New => return,
+            Waits::Lane => return self.tell_due(operations, conn),
             Waits::Linger => return self.close(operations, conn),
             Waits::For(phase) => phase,
         };

@@ -1,10 +1,12 @@
 //! One connection: what it has received, what it has to send, and where its request stands.
 //!
 //! State only. What is done with bytes is in `receive`, with a whole head in `request`, with content in
-//! `content`; what goes out in `respond` and `stream`; when it has waited too long is `deadline`'s matter.
+//! `content`; what goes out in `respond` and `stream`; after a 101 all is up to `opaque`; when it
+//! has waited too long is `deadline`'s matter.
 
 pub(crate) mod content;
 pub(crate) mod deadline;
+pub(crate) mod opaque;
 pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod respond;
@@ -18,6 +20,7 @@ use tidegate_os::ConnectionKey;
 
 use crate::connection::content::Content;
 use crate::connection::deadline::Deadline;
+use crate::connection::opaque::Opaque;
 use crate::connection::stream::ResponseStream;
 use crate::output::Output;
 use crate::pending::{Closed, Ends};
@@ -64,6 +67,8 @@ pub(crate) struct Connection {
     pub(crate) receive_paused: bool,
     /// Nothing more is read as a request; the connection ends when all has been sent.
     pub(crate) closing: bool,
+    /// Its lane wants to be told when all has been sent.
+    pub(crate) tells_sent: bool,
     /// What is being sent is more than a socket takes at once.
     pub(crate) sends_large: bool,
     /// Our side has been ended; we wait for the peer's.
@@ -91,6 +96,8 @@ pub(crate) enum Receive {
     Content(Box<Content>),
     /// Of no interest: the connection ends.
     Discard,
+    /// Its lane's, since a 101.
+    Opaque(Opaque),
 }
 
 /// Where the present request's response stands.
@@ -138,6 +145,7 @@ impl Connection {
             peer_closed: false,
             receive_paused: false,
             closing: false,
+            tells_sent: false,
             sends_large: false,
             ended: false,
             gone: false,
@@ -146,6 +154,9 @@ impl Connection {
 
     /// Ends the present request's content early. Says whether nobody reads it.
     pub(crate) fn end_content(&mut self, end: Result<Trailers, BodyError>) -> bool {
+        if self.lane().is_some() {
+            return true;
+        }
         match std::mem::replace(&mut self.receive, Receive::Discard) {
             Receive::Content(content) => match content.channel {
                 Some(channel) => {
@@ -154,7 +165,7 @@ impl Connection {
                 }
                 None => true,
             },
-            Receive::Head | Receive::Discard => true,
+            Receive::Head | Receive::Discard | Receive::Opaque(_) => true,
         }
     }
 
@@ -162,7 +173,7 @@ impl Connection {
     pub(crate) fn content_limit(&self) -> Option<u64> {
         match &self.receive {
             Receive::Content(content) => content.limit,
-            Receive::Head | Receive::Discard => None,
+            Receive::Head | Receive::Discard | Receive::Opaque(_) => None,
         }
     }
 

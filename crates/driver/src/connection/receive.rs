@@ -19,7 +19,7 @@ impl Core {
         view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
-        bytes: &[u8],
+        bytes: &mut [u8],
         position: u32,
     ) {
         if conn.input.is_empty() {
@@ -76,17 +76,20 @@ impl Core {
         let window = self.shared.settings.limits.receive_window_bytes as usize;
         let content_waits = matches!(&conn.receive, Receive::Content(content) if content.paused);
         let has_room = conn.input.len() <= window / 2 || self.waits_for_rest(conn);
-        if conn.receive_paused && !content_waits && has_room {
+        // In opaque mode it is the lane that has paused it.
+        if conn.receive_paused && !content_waits && has_room && conn.lane().is_none() {
             self.resume(operations, conn);
         }
         if conn.peer_closed && !conn.closing {
-            self.meet_end(conn);
-            self.drive(operations, conn);
+            self.meet_end(operations, conn);
+            if !conn.gone {
+                self.drive(operations, conn);
+            }
         }
     }
 
     /// The peer has sent its last, and all that could be taken of it has been.
-    fn meet_end(&mut self, conn: &mut Connection) {
+    fn meet_end<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
         match (&conn.receive, &conn.respond) {
             (Receive::Content(_), respond) => {
                 let is_answered = matches!(respond, Respond::Ready);
@@ -105,6 +108,7 @@ impl Core {
             (Receive::Head, Respond::Ready) if self.has_output_room(conn) => {
                 self.close_after_output(conn);
             }
+            (Receive::Opaque(_), _) => self.tell_peer_end(operations, conn),
             _ => {}
         }
     }
@@ -134,7 +138,7 @@ impl Core {
     ) {
         let mut input = std::mem::take(&mut conn.input);
         let start = std::mem::take(&mut conn.input_start);
-        let consumed = start + self.take(view, operations, conn, &input[start..], position);
+        let consumed = start + self.take(view, operations, conn, &mut input[start..], position);
         if conn.gone || consumed >= input.len() {
             self.pool.put(input);
             return;
@@ -182,14 +186,18 @@ impl Core {
         view: &mut View,
         operations: &mut O,
         conn: &mut Connection,
-        bytes: &[u8],
+        bytes: &mut [u8],
         position: u32,
     ) -> usize {
         let mut at = 0;
         while at < bytes.len() && !conn.gone {
-            let rest = &bytes[at..];
+            let rest = &mut bytes[at..];
             let taken = match &mut conn.receive {
                 Receive::Discard => rest.len(),
+                Receive::Opaque(_) => {
+                    self.hand_over(operations, conn, rest);
+                    rest.len()
+                }
                 Receive::Content(_) => self.take_content(operations, conn, rest),
                 Receive::Head => {
                     if !matches!(conn.respond, Respond::Ready)

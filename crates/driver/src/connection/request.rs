@@ -177,6 +177,7 @@ impl Core {
             content,
             queue,
             slot,
+            upgrade: None,
         };
         let called = catch_unwind(AssertUnwindSafe(|| {
             queue.application().request(Exchange::new(&mut exchange));
@@ -184,6 +185,10 @@ impl Core {
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer has got its 500.
             tracing::error!("an application panicked while it was given a request");
+        }
+        if let Some((head, opening)) = exchange.upgrade.take() {
+            // Not within the application's own call, whose locks the lane may need.
+            self.upgrade(operations, conn, queue, head, opening);
         }
         Ok(())
     }

@@ -260,6 +260,7 @@ impl Core {
                 break;
             }
             conn.sends_large = conn.output.len() > LARGE_SEND;
+            self.counters.sends += 1;
             match operations.send(conn.key, conn.output.take()) {
                 Some(buffer) => {
                     self.counters.bytes_sent += buffer.len() as u64;
@@ -272,8 +273,21 @@ impl Core {
                 }
             }
         }
-        if conn.closing && !conn.sending && matches!(conn.respond, Respond::Ready) {
+        if (conn.closing || conn.tells_sent)
+            && !conn.sending
+            && matches!(conn.respond, Respond::Ready)
+        {
+            self.meet_sent(operations, conn);
+        }
+    }
+
+    /// All has been sent on a connection that ends then, or whose lane waits for it.
+    #[inline(never)]
+    fn meet_sent<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        if conn.closing {
             self.end(operations, conn);
+        } else {
+            self.tell_sent(operations, conn);
         }
     }
 
@@ -286,7 +300,9 @@ impl Core {
             self.close(operations, conn);
         } else if !conn.ended {
             conn.ended = true;
-            conn.receive = Receive::Discard;
+            if conn.lane().is_none() {
+                conn.receive = Receive::Discard;
+            }
             self.resume(operations, conn);
             operations.shutdown_send(conn.key);
         }

@@ -283,6 +283,13 @@ impl Operations for PollOperations {
             .map_or(0, |state| state.sent_total)
     }
 
+    fn unsent(&self, connection: ConnectionKey) -> usize {
+        self.connections
+            .get(connection)
+            .filter(|state| state.send != SendState::Idle)
+            .map_or(0, |state| state.buffer.len() - state.sent)
+    }
+
     fn shutdown_send(&mut self, connection: ConnectionKey) {
         if let Some(state) = self.connections.get_mut(connection) {
             state.shutdown_follows = true;

@@ -374,6 +374,11 @@ impl ExchangeBackend for TestExchange {
         Box::new(later).respond(head, body);
     }
 
+    fn upgrade(&mut self, head: ResponseHead, opening: Opening) {
+        let later = self.later();
+        Box::new(later).upgrade(head, opening);
+    }
+
     fn abandon(&mut self) {
         drop(self.later());
     }
@@ -437,6 +442,10 @@ impl RespondLater for Later {
             (given.content, given.is_cut) = drain(body);
             let _ = answer.send(given);
         });
+    }
+
+    fn upgrade(self: Box<Self>, head: ResponseHead, _: Opening) {
+        self.respond(head, Body::Empty);
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {

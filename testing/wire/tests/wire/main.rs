@@ -15,6 +15,7 @@ mod host;
 mod interim;
 mod listening;
 mod namespace;
+mod opaque;
 mod pipelining;
 mod request_line;
 mod request_queue;
