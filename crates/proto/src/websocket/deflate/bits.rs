@@ -32,6 +32,24 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// Where it stands, to come back to. Only at a whole byte.
+    pub(super) fn mark(&self) -> usize {
+        debug_assert_eq!(self.count, 0);
+        self.out.len()
+    }
+
+    /// How many bytes there are since the mark, a part of one counted as one.
+    pub(super) fn written(&self, mark: usize) -> usize {
+        self.out.len() - mark + self.count.div_ceil(8) as usize
+    }
+
+    /// Takes back all that was written since the mark.
+    pub(super) fn rewind(&mut self, mark: usize) {
+        self.out.truncate(mark);
+        self.waiting = 0;
+        self.count = 0;
+    }
+
     /// Appends 0 bits up to the next whole byte.
     pub(super) fn align(&mut self) {
         let bytes = self.count.div_ceil(8) as usize;

@@ -4,14 +4,48 @@
 
 use super::bits::BitWriter;
 use super::huffman::{Code, code_lengths, codes};
-use super::matcher::Tokens;
+use super::matcher::{Matcher, Sink};
 use super::symbols::{
-    DISTANCES, END_OF_BLOCK, FIXED_DISTANCES, FIXED_LITERALS, LITERALS, distance_extra_bits,
-    distance_symbol, length_extra, length_extra_bits, length_symbol,
+    DISTANCES, END_OF_BLOCK, FIXED_DISTANCES, FIXED_LITERALS, LENGTH_EXTRA_BITS, LENGTHS, LITERALS,
+    distance_extra_bits, distance_symbol,
 };
+use super::tokens::Tokens;
+
+/// Appends a block with these bytes, which follow those the matcher has had.
+pub(super) fn write_block(
+    bits: &mut BitWriter<'_>,
+    bytes: &[u8],
+    matcher: &mut Matcher,
+    tokens: &mut Tokens,
+) {
+    tokens.clear();
+    for piece in bytes.chunks(matcher.piece_bytes_max()) {
+        matcher.tokenize(piece, tokens);
+    }
+    write_shortest(bits, tokens, bytes);
+}
+
+/// Appends a block with these bytes, at most [`SHORT_BYTES`], as the only one of `out`.
+///
+/// They are too few for codes of their own to pay, so that no tokens need be kept.
+pub(super) fn write_short_block(bits: &mut BitWriter<'_>, bytes: &[u8], matcher: &mut Matcher) {
+    let start = bits.mark();
+    bits.write(FIXED << 1, 3);
+    let mut fixed = Coded {
+        bits,
+        literals: &FIXED_LITERALS,
+        distances: &FIXED_DISTANCES,
+    };
+    matcher.tokenize(bytes, &mut fixed);
+    fixed.end();
+    if bits.written(start) > bytes.len() + 5 {
+        bits.rewind(start);
+        write_stored(bits, bytes);
+    }
+}
 
 /// Appends a block with these tokens, which say the same as these bytes.
-pub(super) fn write_block(bits: &mut BitWriter<'_>, tokens: &Tokens, bytes: &[u8]) {
+fn write_shortest(bits: &mut BitWriter<'_>, tokens: &Tokens, bytes: &[u8]) {
     let extra = extra_bits(tokens);
     let fixed = 3 + extra + cost(tokens, &FIXED_LITERALS, &FIXED_DISTANCES);
     // Up to 7 bits of alignment are left out: they do not decide.
@@ -53,24 +87,63 @@ fn write_stored(bits: &mut BitWriter<'_>, bytes: &[u8]) {
 }
 
 fn write_tokens(bits: &mut BitWriter<'_>, tokens: &Tokens, literals: &[Code], distances: &[Code]) {
-    let write = |bits: &mut BitWriter<'_>, code: Code| {
-        bits.write(u32::from(code.bits), u32::from(code.count));
+    let mut coded = Coded {
+        bits,
+        literals,
+        distances,
     };
     for token in tokens.list() {
         match token.parts() {
-            Ok(literal) => write(bits, literals[usize::from(literal)]),
-            Err((length, distance)) => {
-                let symbol = length_symbol(length);
-                write(bits, literals[symbol]);
-                bits.write(length_extra(length), length_extra_bits(symbol));
-                let symbol = distance_symbol(distance);
-                write(bits, distances[symbol]);
-                let count = distance_extra_bits(symbol);
-                bits.write(u32::from(distance) & ((1 << count) - 1), count);
-            }
+            Ok(literal) => coded.literal(literal),
+            Err((length, distance)) => coded.repetition(length, distance),
         }
     }
-    write(bits, literals[END_OF_BLOCK]);
+    coded.end();
+}
+
+/// Writes with these codes.
+struct Coded<'a, 'b> {
+    bits: &'a mut BitWriter<'b>,
+    literals: &'a [Code],
+    distances: &'a [Code],
+}
+
+impl Coded<'_, '_> {
+    #[inline]
+    fn write(&mut self, code: Code) {
+        self.bits.write(u32::from(code.bits), u32::from(code.count));
+    }
+
+    /// The extra bits behind the code.
+    #[inline]
+    fn write_with(&mut self, code: Code, extra: u32, extra_bits: u32) {
+        let count = u32::from(code.count);
+        let bits = u32::from(code.bits) | extra << count;
+        self.bits.write(bits, count + extra_bits);
+    }
+
+    fn end(mut self) {
+        self.write(self.literals[END_OF_BLOCK]);
+    }
+}
+
+impl Sink for Coded<'_, '_> {
+    #[inline]
+    fn literal(&mut self, byte: u8) {
+        self.write(self.literals[usize::from(byte)]);
+    }
+
+    #[inline]
+    fn repetition(&mut self, length: u8, distance: u16) {
+        let length = LENGTHS[usize::from(length)];
+        let code = self.literals[usize::from(length.symbol)];
+        let (extra, extra_bits) = (u32::from(length.extra), u32::from(length.extra_bits));
+        self.write_with(code, extra, extra_bits);
+        let symbol = distance_symbol(distance);
+        let extra_bits = distance_extra_bits(symbol);
+        let extra = u32::from(distance) & ((1 << extra_bits) - 1);
+        self.write_with(self.distances[symbol], extra, extra_bits);
+    }
 }
 
 /// Bits that all symbols take with these codes.
@@ -85,14 +158,11 @@ fn cost(tokens: &Tokens, literals: &[Code], distances: &[Code]) -> usize {
 
 /// Extra bits of all lengths and distances, the same with any codes.
 fn extra_bits(tokens: &Tokens) -> usize {
-    let lengths =
-        (257..LITERALS).map(|symbol| (tokens.literals[symbol], length_extra_bits(symbol)));
-    let distances =
-        (0..DISTANCES).map(|symbol| (tokens.distances[symbol], distance_extra_bits(symbol)));
-    lengths
-        .chain(distances)
-        .map(|(count, bits)| (count * bits) as usize)
-        .sum()
+    let lengths = tokens.literals[257..].iter().zip(LENGTH_EXTRA_BITS);
+    let lengths = lengths.map(|(&count, bits)| count * u32::from(bits));
+    let distances = (0..).zip(&tokens.distances);
+    let distances = distances.map(|(symbol, &count)| count * distance_extra_bits(symbol));
+    lengths.chain(distances).map(|bits| bits as usize).sum()
 }
 
 /// Codes made for one block, and how the block's header says them. RFC 1951 §3.2.7.
@@ -109,10 +179,8 @@ struct OwnCodes {
 
 impl OwnCodes {
     fn of(tokens: &Tokens) -> Self {
-        let mut literals = [0; LITERALS];
-        code_lengths(&tokens.literals, 15, &mut literals);
-        let mut distances = [0; DISTANCES];
-        code_lengths(&tokens.distances, 15, &mut distances);
+        let literals = code_lengths(&tokens.literals, 15);
+        let distances = code_lengths(&tokens.distances, 15);
         let literals_used = used(&literals).max(257);
         let distances_used = used(&distances).max(1);
 
@@ -125,8 +193,7 @@ impl OwnCodes {
         for &(symbol, _) in &runs {
             counts[usize::from(symbol)] += 1;
         }
-        let mut run_codes = [0; 19];
-        code_lengths(&counts, 7, &mut run_codes);
+        let run_codes = code_lengths(&counts, 7);
         let last = RUN_CODE_ORDER
             .iter()
             .rposition(|&symbol| run_codes[symbol] > 0);
@@ -213,6 +280,9 @@ const DYNAMIC: u32 = 2;
 
 /// Most bytes of a stored block: its length has 16 bits.
 const STORED_BYTES_MAX: usize = 65_535;
+
+/// A block of this many bytes or fewer is written as it is tokenized.
+pub(super) const SHORT_BYTES: usize = 256;
 
 /// With fewer tokens, saying own codes takes more than they save.
 const OWN_CODES_TOKENS_MIN: usize = 128;

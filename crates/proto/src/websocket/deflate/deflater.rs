@@ -3,7 +3,7 @@
 //! Source: RFC 7692 §7.2.1 and §7.2.3.
 
 use super::bits::BitWriter;
-use super::block::{write_block, write_flush};
+use super::block::{SHORT_BYTES, write_block, write_flush, write_short_block};
 use super::matcher::Matcher;
 use super::settings::DeflateSettings;
 use super::workspace::DeflateWorkspace;
@@ -35,7 +35,9 @@ pub struct Deflater {
 pub enum Deflated {
     /// With the payload that was appended, and RSV1 set.
     Compressed,
-    /// As it is, RSV1 not set: it is short, or would not get shorter. Nothing was appended.
+    /// As it is, RSV1 not set: nothing was appended. The message is shorter than
+    /// [`message_bytes_min`](DeflateSettings::message_bytes_min), or it would not get shorter and
+    /// there is no context takeover.
     Uncompressed,
 }
 
@@ -79,17 +81,17 @@ impl Deflater {
         let start = out.len();
         let mut matcher = self.take_matcher(workspace);
         compress(&mut matcher, message, workspace, out);
+        // With context takeover it is sent so however long it is: later messages then refer to it.
         let is_shorter = out.len() - start < message.len();
-        if !is_shorter {
-            out.truncate(start);
-            // The peer's window only gets what was compressed.
-            matcher.forget_last(message.len());
-        }
-        self.give_matcher(matcher, workspace);
-        match is_shorter {
+        let deflated = match self.takeover || is_shorter {
             true => Deflated::Compressed,
-            false => Deflated::Uncompressed,
-        }
+            false => {
+                out.truncate(start);
+                Deflated::Uncompressed
+            }
+        };
+        self.give_matcher(matcher, workspace);
+        deflated
     }
 
     /// Compresses a piece of a message, not its last: appends the payload of a frame of its own.
@@ -161,14 +163,15 @@ fn compress(
     workspace: &mut DeflateWorkspace,
     out: &mut Vec<u8>,
 ) {
-    let tokens = &mut workspace.tokens;
     let mut bits = BitWriter::new(out);
-    for block in bytes.chunks(BLOCK_BYTES) {
-        tokens.clear();
-        for piece in block.chunks(matcher.piece_bytes_max()) {
-            matcher.tokenize(piece, tokens);
+    match bytes.len() {
+        0 => {}
+        1..=SHORT_BYTES => write_short_block(&mut bits, bytes, matcher),
+        _ => {
+            for block in bytes.chunks(BLOCK_BYTES) {
+                write_block(&mut bits, block, matcher, &mut workspace.tokens);
+            }
         }
-        write_block(&mut bits, tokens, block);
     }
     write_flush(&mut bits);
 }

@@ -1,8 +1,5 @@
 //! Prefix codes of DEFLATE: from how often each symbol occurs to its bits. RFC 1951 §3.2.2.
 
-/// Most symbols of an alphabet: literals and lengths, with the two that no block uses.
-const SYMBOLS_MAX: usize = 288;
-
 /// A symbol's code: the bits in the order they are written, and how many.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Code {
@@ -13,10 +10,9 @@ pub(super) struct Code {
 /// Code lengths that make the total shortest, none longer than `length_max`; 0 for what never occurs.
 ///
 /// At least two symbols get a code: some decoders refuse a code with one.
-pub(super) fn code_lengths(counts: &[u32], length_max: usize, lengths: &mut [u8]) {
-    lengths.fill(0);
+pub(super) fn code_lengths<const N: usize>(counts: &[u32; N], length_max: usize) -> [u8; N] {
     // Counts and symbols in one number each, so that sorting moves both.
-    let mut sorted = [0u64; SYMBOLS_MAX];
+    let mut sorted = [0u64; N];
     let mut used = 0;
     for (symbol, &count) in counts.iter().enumerate() {
         if count > 0 {
@@ -32,7 +28,7 @@ pub(super) fn code_lengths(counts: &[u32], length_max: usize, lengths: &mut [u8]
     let sorted = &mut sorted[..used];
     sorted.sort_unstable();
 
-    let mut depths = [0u32; SYMBOLS_MAX];
+    let mut depths = [0u32; N];
     let depths = &mut depths[..used];
     for (depth, pair) in depths.iter_mut().zip(&*sorted) {
         *depth = (pair >> 16) as u32;
@@ -42,12 +38,14 @@ pub(super) fn code_lengths(counts: &[u32], length_max: usize, lengths: &mut [u8]
     count_depths(depths, length_max, &mut of_length);
 
     // The rarest get the longest.
+    let mut lengths = [0; N];
     let mut pairs = sorted.iter();
     for length in (1..=length_max).rev() {
         for pair in pairs.by_ref().take(of_length[length]) {
             lengths[(pair & 0xffff) as usize] = length as u8;
         }
     }
+    lengths
 }
 
 /// Turns counts, rising, into each symbol's depth in the best tree, falling.
@@ -101,8 +99,8 @@ fn count_depths(depths: &[u32], length_max: usize, of_length: &mut [usize; 16]) 
     for &depth in depths {
         of_length[(depth as usize).min(length_max)] += 1;
     }
-    // Cut codes take more than there is. Each round makes a shorter code one longer, which gives room
-    // for one of the longest beside it, and so takes back one of the longest's shares.
+    // Cut codes take more than there is. Each round takes one of the longest codes away, makes a
+    // shorter one longer by a bit, and puts the one taken away beside it: one share less is taken.
     let whole = 1 << length_max;
     let mut taken: usize = (1..=length_max)
         .map(|length| of_length[length] << (length_max - length))
@@ -156,12 +154,6 @@ pub(super) const fn codes<const N: usize>(lengths: &[u8; N]) -> [Code; N] {
 mod tests {
     use super::{Code, code_lengths, codes};
 
-    fn lengths_of(counts: &[u32], length_max: usize) -> Vec<u8> {
-        let mut lengths = vec![0; counts.len()];
-        code_lengths(counts, length_max, &mut lengths);
-        lengths
-    }
-
     fn share(lengths: &[u8]) -> u32 {
         let used = lengths.iter().filter(|&&length| length > 0);
         used.map(|&length| 1 << (15 - u32::from(length))).sum()
@@ -184,26 +176,26 @@ mod tests {
 
     #[test]
     fn frequent_symbols_get_short_codes() {
-        assert_eq!(lengths_of(&[5, 1, 0, 1, 2], 15), [1, 3, 0, 3, 2]);
-        assert_eq!(lengths_of(&[1; 8], 15), [3; 8]);
+        assert_eq!(code_lengths(&[5, 1, 0, 1, 2], 15), [1, 3, 0, 3, 2]);
+        assert_eq!(code_lengths(&[1; 8], 15), [3; 8]);
     }
 
     #[test]
     fn two_symbols_at_least_have_codes() {
-        assert_eq!(lengths_of(&[0, 0, 0], 15), [1, 1, 0]);
-        assert_eq!(lengths_of(&[0, 7, 0], 15), [1, 1, 0]);
-        assert_eq!(lengths_of(&[0, 0, 7], 15), [1, 0, 1]);
+        assert_eq!(code_lengths(&[0, 0, 0], 15), [1, 1, 0]);
+        assert_eq!(code_lengths(&[0, 7, 0], 15), [1, 1, 0]);
+        assert_eq!(code_lengths(&[0, 0, 7], 15), [1, 0, 1]);
     }
 
     // Counts that rise like Fibonacci's numbers make the deepest trees.
     #[test]
     fn lengths_keep_to_the_limit_and_leave_no_gap() {
-        let mut counts = vec![1u32, 1];
-        while counts.len() < 40 {
-            counts.push(counts[counts.len() - 1] + counts[counts.len() - 2]);
+        let mut counts = [1u32; 40];
+        for symbol in 2..counts.len() {
+            counts[symbol] = counts[symbol - 1] + counts[symbol - 2];
         }
         for limit in [7, 15] {
-            let lengths = lengths_of(&counts, limit);
+            let lengths = code_lengths(&counts, limit);
             assert!(lengths.iter().all(|&length| usize::from(length) <= limit));
             assert_eq!(share(&lengths), 1 << 15);
             assert!(lengths.is_sorted_by(|a, b| a >= b));

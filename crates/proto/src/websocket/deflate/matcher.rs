@@ -4,19 +4,14 @@
 //! against the window's bytes, so what the search table holds never has to be right: it is neither
 //! cleared when the window is forgotten nor moved along when it slides. Source: RFC 1951 §4.
 
-use super::symbols::{DISTANCES, END_OF_BLOCK, LITERALS};
-use super::symbols::{MATCH_MAX, distance_symbol, length_symbol};
+use super::symbols::MATCH_MAX;
 
-/// A literal, or a repetition of earlier bytes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Token(u32);
-
-/// The tokens of one block, and how often each symbol occurs in them.
-#[derive(Debug)]
-pub(super) struct Tokens {
-    list: Vec<Token>,
-    pub(super) literals: [u32; LITERALS],
-    pub(super) distances: [u32; DISTANCES],
+/// Takes what bytes become.
+pub(super) trait Sink {
+    /// A byte that stands for itself.
+    fn literal(&mut self, byte: u8);
+    /// A repetition: its length less 3, its distance less 1.
+    fn repetition(&mut self, length: u8, distance: u16);
 }
 
 /// The window of one stream of messages, and the table to search it.
@@ -30,56 +25,6 @@ pub(super) struct Matcher {
     base: u16,
     /// For each hash of four bytes, where they stood last, modulo 2^16.
     latest: Box<[u16]>,
-}
-
-impl Token {
-    /// The literal, or the length less 3 and the distance less 1.
-    #[inline]
-    pub(super) fn parts(self) -> Result<u8, (u8, u16)> {
-        let distance = (self.0 >> 16) as u16;
-        match self.0 & Self::MATCH {
-            0 => Ok(self.0 as u8),
-            _ => Err((self.0 as u8, distance)),
-        }
-    }
-
-    const MATCH: u32 = 1 << 8;
-}
-
-impl Tokens {
-    pub(super) fn new() -> Self {
-        Self {
-            list: Vec::new(),
-            literals: [0; LITERALS],
-            distances: [0; DISTANCES],
-        }
-    }
-
-    pub(super) fn list(&self) -> &[Token] {
-        &self.list
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.list.clear();
-        self.literals = [0; LITERALS];
-        self.distances = [0; DISTANCES];
-        self.literals[END_OF_BLOCK] = 1;
-    }
-
-    #[inline]
-    fn literal(&mut self, byte: u8) {
-        self.list.push(Token(u32::from(byte)));
-        self.literals[usize::from(byte)] += 1;
-    }
-
-    #[inline]
-    fn repetition(&mut self, length: usize, distance: usize) {
-        let (length, distance) = ((length - 3) as u8, (distance - 1) as u16);
-        let token = u32::from(distance) << 16 | Token::MATCH | u32::from(length);
-        self.list.push(Token(token));
-        self.literals[length_symbol(length)] += 1;
-        self.distances[distance_symbol(distance)] += 1;
-    }
 }
 
 impl Matcher {
@@ -105,14 +50,6 @@ impl Matcher {
         self.bytes.clear();
     }
 
-    /// Forgets the bytes that came last, this many, or all if some of these have left the window.
-    pub(super) fn forget_last(&mut self, count: usize) {
-        match self.bytes.len().checked_sub(count) {
-            Some(rest) => self.bytes.truncate(rest),
-            None => self.forget(),
-        }
-    }
-
     /// Heap memory held, in bytes.
     pub(super) fn heap_bytes(&self) -> usize {
         self.bytes.capacity() + 2 * self.latest.len()
@@ -128,40 +65,42 @@ impl Matcher {
         1 << self.window_bits
     }
 
-    /// Appends the tokens of these bytes, which follow those before.
-    pub(super) fn tokenize(&mut self, piece: &[u8], tokens: &mut Tokens) {
+    /// Turns these bytes, which follow those before, into literals and repetitions.
+    pub(super) fn tokenize(&mut self, piece: &[u8], sink: &mut impl Sink) {
         self.append(piece);
-        let end = self.bytes.len();
-        let mut at = end - piece.len();
-        // How many literals since the last match.
+        let mut at = self.bytes.len() - piece.len();
+        let mut search = Search {
+            bytes: &self.bytes,
+            base: self.base,
+            window_bytes: 1 << self.window_bits,
+            shift: 32 - self.latest.len().trailing_zeros(),
+            latest: &mut self.latest,
+        };
+        // How many literals since the last repetition.
         let mut missed = 0;
-        while let Some(four) = four_at(&self.bytes, at) {
-            let Some(distance) = self.candidate(at, four) else {
-                tokens.literal(self.bytes[at]);
-                at += 1;
-                missed += 1;
-                // Where nothing repeats, look less and less often.
-                for _ in 0..(missed >> 6).min(end - at) {
-                    tokens.literal(self.bytes[at]);
-                    at += 1;
+        while let Some(four) = four_at(search.bytes, at) {
+            match search.candidate(at, four) {
+                Some(distance) => {
+                    let length = search.match_length(at, distance);
+                    sink.repetition((length - 3) as u8, (distance - 1) as u16);
+                    search.note(at + 1, at + length);
+                    at += length;
+                    missed = 0;
                 }
-                continue;
-            };
-            missed = 0;
-            let length = self.match_length(at, distance);
-            tokens.repetition(length, distance);
-            let next = at + length;
-            at += 1;
-            while at < next {
-                if let Some(four) = four_at(&self.bytes, at) {
-                    let slot = self.slot(four);
-                    self.latest[slot] = self.base.wrapping_add(at as u16);
+                None => {
+                    // Where nothing repeats, look less and less often.
+                    let step = 1 + (missed >> 6);
+                    let literals = search.bytes[at..].iter().take(step);
+                    for &byte in literals {
+                        sink.literal(byte);
+                    }
+                    missed += 1;
+                    at += step;
                 }
-                at += 1;
             }
         }
-        for &byte in &self.bytes[at..] {
-            tokens.literal(byte);
+        for &byte in self.bytes.get(at..).unwrap_or_default() {
+            sink.literal(byte);
         }
     }
 
@@ -181,7 +120,19 @@ impl Matcher {
         }
         self.bytes.extend_from_slice(piece);
     }
+}
 
+/// A matcher's parts, while it looks through a piece.
+struct Search<'a> {
+    bytes: &'a [u8],
+    base: u16,
+    window_bytes: usize,
+    /// How many bits of a hash are too many for the table.
+    shift: u32,
+    latest: &'a mut [u16],
+}
+
+impl Search<'_> {
     /// How far back the same four bytes stand, if in the window; notes that they now stand here.
     #[inline]
     fn candidate(&mut self, at: usize, four: u32) -> Option<usize> {
@@ -189,8 +140,22 @@ impl Matcher {
         let slot = self.slot(four);
         let latest = std::mem::replace(&mut self.latest[slot], here);
         let distance = usize::from(here.wrapping_sub(latest));
-        let is_within = distance != 0 && distance <= at.min(self.window_bytes());
-        (is_within && four_at(&self.bytes, at - distance) == Some(four)).then_some(distance)
+        let is_within = distance != 0 && distance <= at.min(self.window_bytes);
+        (is_within && four_at(self.bytes, at - distance) == Some(four)).then_some(distance)
+    }
+
+    /// Notes where the four bytes at every second of these places stand: noting all of them takes
+    /// longer and finds hardly more.
+    #[inline]
+    fn note(&mut self, from: usize, to: usize) {
+        let fours = self.bytes[from..].windows(4).take(to - from);
+        let mut here = self.base.wrapping_add(from as u16);
+        for four in fours.step_by(2) {
+            let four = u32::from_le_bytes([four[0], four[1], four[2], four[3]]);
+            let slot = self.slot(four);
+            self.latest[slot] = here;
+            here = here.wrapping_add(2);
+        }
     }
 
     /// How long the repetition is, whose first four bytes are known to be one.
@@ -211,11 +176,10 @@ impl Matcher {
         length + same.take_while(|(a, b)| a == b).count()
     }
 
+    /// Knuth's multiplicative hash: the product's highest bits mix all four bytes.
     #[inline]
     fn slot(&self, four: u32) -> usize {
-        // Knuth's multiplicative hash; the product's highest bits mix all four bytes.
-        let hash = four.wrapping_mul(0x9E37_79B1);
-        (hash >> 16) as usize >> (16 - self.latest.len().trailing_zeros())
+        (four.wrapping_mul(0x9E37_79B1) >> self.shift) as usize
     }
 }
 

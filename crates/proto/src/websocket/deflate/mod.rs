@@ -16,6 +16,7 @@ mod negotiation;
 mod parameters;
 mod settings;
 mod symbols;
+mod tokens;
 mod workspace;
 
 pub use deflater::{Deflated, Deflater};

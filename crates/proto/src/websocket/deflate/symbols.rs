@@ -13,20 +13,16 @@ pub(super) const END_OF_BLOCK: usize = 256;
 /// Shortest and longest repetition that has a symbol.
 pub(super) const MATCH_MAX: usize = 258;
 
-/// The symbol of a repetition's length, 3 to 258, less 3.
-pub(super) const fn length_symbol(less_3: u8) -> usize {
-    LENGTH_SYMBOLS[less_3 as usize] as usize + 257
+/// What a length is written as.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Length {
+    pub(super) symbol: u16,
+    pub(super) extra_bits: u8,
+    pub(super) extra: u8,
 }
 
-/// How many extra bits follow a symbol of a length.
-pub(super) const fn length_extra_bits(symbol: usize) -> u32 {
-    LENGTH_EXTRA_BITS[symbol - 257] as u32
-}
-
-/// The extra bits' value for a length, less 3.
-pub(super) const fn length_extra(less_3: u8) -> u32 {
-    (less_3 - LENGTH_BASES[LENGTH_SYMBOLS[less_3 as usize] as usize]) as u32
-}
+/// What the lengths, less 3, are written as.
+pub(super) static LENGTHS: [Length; 256] = lengths();
 
 /// The symbol of a distance, less 1.
 #[inline]
@@ -59,36 +55,42 @@ const fn fixed_literal_lengths() -> [u8; 288] {
     lengths
 }
 
-const LENGTH_EXTRA_BITS: [u8; 29] = [
+/// How many extra bits follow the symbols from 257 on.
+pub(super) const LENGTH_EXTRA_BITS: [u8; 29] = [
     0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0,
 ];
 
-/// The least length of each symbol, less 3.
-const LENGTH_BASES: [u8; 29] = {
-    let mut bases = [0; 29];
-    let mut symbol = 1;
-    while symbol < 28 {
-        bases[symbol] = bases[symbol - 1] + (1 << LENGTH_EXTRA_BITS[symbol - 1]);
-        symbol += 1;
-    }
-    // The longest length has a symbol of its own.
-    bases[28] = 255;
-    bases
-};
-
-const LENGTH_SYMBOLS: [u8; 256] = {
-    let mut symbols = [0; 256];
+const fn lengths() -> [Length; 256] {
+    let mut lengths = [Length {
+        symbol: 257,
+        extra_bits: 0,
+        extra: 0,
+    }; 256];
+    // Each symbol's lengths follow those of the symbol before it.
     let mut less_3 = 0;
     let mut symbol = 0;
-    while less_3 < 256 {
-        if symbol < 28 && less_3 == LENGTH_BASES[symbol + 1] as usize {
-            symbol += 1;
+    while symbol < 28 {
+        let extra_bits = LENGTH_EXTRA_BITS[symbol];
+        let mut extra = 0;
+        while extra < 1 << extra_bits && less_3 < 256 {
+            lengths[less_3] = Length {
+                symbol: 257 + symbol as u16,
+                extra_bits,
+                extra,
+            };
+            extra += 1;
+            less_3 += 1;
         }
-        symbols[less_3] = symbol as u8;
-        less_3 += 1;
+        symbol += 1;
     }
-    symbols
-};
+    // The longest has a symbol of its own.
+    lengths[255] = Length {
+        symbol: 285,
+        extra_bits: 0,
+        extra: 0,
+    };
+    lengths
+}
 
 #[cfg(test)]
 mod tests {
@@ -109,10 +111,9 @@ mod tests {
             (257, 284, 5, 30),
             (258, 285, 0, 0),
         ] {
-            let less_3 = (length - 3) as u8;
-            assert_eq!(length_symbol(less_3), symbol, "{length}");
-            assert_eq!(length_extra_bits(symbol), extra_bits, "{length}");
-            assert_eq!(length_extra(less_3), extra, "{length}");
+            let found = LENGTHS[length - 3];
+            let found = (found.symbol, found.extra_bits, found.extra);
+            assert_eq!(found, (symbol, extra_bits, extra), "{length}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the connections of one thread share, because each needs it only while a message is worked on.
 
-use super::matcher::{Matcher, Tokens};
+use super::matcher::Matcher;
+use super::tokens::Tokens;
 
 /// Memory for compressing and decompressing, for any number of connections, one after the other.
 ///
