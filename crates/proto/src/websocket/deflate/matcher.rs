@@ -81,10 +81,16 @@ impl Matcher {
         while let Some(four) = four_at(search.bytes, at) {
             match search.candidate(at, four) {
                 Some(distance) => {
-                    let length = search.match_length(at, distance);
-                    sink.repetition((length - 3) as u8, (distance - 1) as u16);
-                    search.note(at + 1, at + length);
-                    at += length;
+                    loop {
+                        let length = search.match_length(at, distance);
+                        sink.repetition((length - 3) as u8, (distance - 1) as u16);
+                        search.note(at + 1, at + length);
+                        at += length;
+                        // One that was cut because it is as long as can be goes on at once.
+                        if length < MATCH_MAX || !search.repeats(at, distance) {
+                            break;
+                        }
+                    }
                     missed = 0;
                 }
                 None => {
@@ -142,6 +148,12 @@ impl Search<'_> {
         let distance = usize::from(here.wrapping_sub(latest));
         let is_within = distance != 0 && distance <= at.min(self.window_bytes);
         (is_within && four_at(self.bytes, at - distance) == Some(four)).then_some(distance)
+    }
+
+    /// Whether the next four bytes are those so far back.
+    fn repeats(&self, at: usize, distance: usize) -> bool {
+        let four = four_at(self.bytes, at);
+        four.is_some() && four == four_at(self.bytes, at - distance)
     }
 
     /// Notes where the four bytes at every second of these places stand: noting all of them takes

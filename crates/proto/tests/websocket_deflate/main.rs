@@ -1,0 +1,6 @@
+//! permessage-deflate: what is agreed on, and messages that come back as they were. RFC 7692.
+
+mod compressing;
+mod decompressing;
+mod negotiation;
+mod support;
