@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: what a request costs our server, a bare responder and other servers.
 //!
-//! `http1` measures all workloads and writes `bench/RESULTS.md`; `callgrind` counts the user
-//! instructions of a request where the machine has no counters. Questions, loads and what they
+//! `http1` and `websocket` measure all workloads of a protocol and write their part of
+//! `bench/RESULTS.md`; `callgrind` counts the user instructions of a request or message where the
+//! machine has no counters. Questions, loads and what they
 //! leave out are in `bench/README.md`.
 
 mod build;
@@ -17,11 +18,14 @@ mod overload;
 mod places;
 mod process;
 mod report;
+mod results;
 mod rounds;
 mod server;
 mod statistics;
+mod suite;
 mod table;
 mod target;
+mod websocket;
 mod workload;
 
 use std::process::ExitCode;
@@ -46,14 +50,17 @@ fn bench(words: &[String]) -> Result<(), BenchError> {
     let places = Places::find()?;
     if !isolation::is_isolated() {
         // Building may need the network, which the own namespace does not have.
-        build::all(&places, options.install)?;
+        if options.build {
+            build::all(&places, options.install)?;
+        }
         if let Some(code) = isolation::run_isolated(words)? {
             return code;
         }
     }
     places.prepare_scratch()?;
     match options.suite {
-        Suite::Http1 => report::http1(&places, &options),
-        Suite::Callgrind => report::callgrind(&places, &options),
+        Suite::Http1 => suite::http1(&places, &options),
+        Suite::WebSocket => suite::websocket(&places, &options),
+        Suite::Callgrind => suite::callgrind(&places, &options),
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::error::BenchError;
-use super::places::{BUN_PACKAGE, Places, find_program};
+use super::places::{BUN_PACKAGE, Places, WS_PACKAGE, find_program};
 use super::process;
 
 /// Builds the load generator, our servers and the Rust peers.
@@ -17,7 +17,7 @@ pub(crate) fn all(places: &Places, install: bool) -> Result<(), BenchError> {
         complain(cargo(&places.root, arguments));
     }
     let peers = places.peers();
-    if install || places.peer("peer-hyper").exists() {
+    if install || peers.join("target").exists() {
         let target = peers.join("target");
         complain(cargo(
             &peers,
@@ -25,7 +25,7 @@ pub(crate) fn all(places: &Places, install: bool) -> Result<(), BenchError> {
         ));
     }
     if install {
-        complain(install_bun(places));
+        complain(install_npm_packages(places));
         complain(install_debian_packages());
     }
     Ok(())
@@ -41,8 +41,9 @@ fn cargo(folder: &Path, arguments: &[&str]) -> Result<(), BenchError> {
     process::run_to_end(&mut command).map(|_| ())
 }
 
-fn install_bun(places: &Places) -> Result<(), BenchError> {
-    if places.bun().exists() {
+/// Both at once: npm removes what it is not told of.
+fn install_npm_packages(places: &Places) -> Result<(), BenchError> {
+    if places.bun().exists() && places.ws().exists() {
         return Ok(());
     }
     let mut command = Command::new("npm");
@@ -53,7 +54,7 @@ fn install_bun(places: &Places) -> Result<(), BenchError> {
         "--no-fund",
         "--prefix",
     ]);
-    command.arg(places.tools()).arg(BUN_PACKAGE);
+    command.arg(places.tools()).args([BUN_PACKAGE, WS_PACKAGE]);
     process::run_to_end(&mut command).map(|_| ())
 }
 
@@ -87,7 +88,14 @@ fn complain(result: Result<(), BenchError>) {
 const OURS: [&[&str]; 3] = [
     &["-p", "bench-subject"],
     &["-p", "tidegate-cli"],
-    &["-p", "tidegate-os", "--example", "bare"],
+    &[
+        "-p",
+        "tidegate-os",
+        "--example",
+        "bare",
+        "--example",
+        "bare_websocket",
+    ],
 ];
 
 /// Program and package.

@@ -13,8 +13,8 @@ use super::load::Measurement;
 use super::options::Options;
 use super::places::{Places, find_program};
 use super::process::{self, Running};
-use super::rounds::{self, Outcome};
-use super::server::{Exchange, Server};
+use super::rounds::Outcome;
+use super::server::Server;
 use super::workload::Workload;
 
 /// Counts for the servers of an outcome that callgrind can run, if it is installed.
@@ -62,10 +62,7 @@ fn total(
     window: Duration,
 ) -> Result<Total, BenchError> {
     let port = process::free_port()?;
-    let exchange = Exchange {
-        request_bytes: workload.load.request_bytes(places, port)?,
-        content_bytes: workload.content_bytes,
-    };
+    let duty = workload.load.duty(places, port)?;
     let counts = places
         .scratch
         .join(format!("callgrind-{}-{port}", server.name()));
@@ -74,17 +71,16 @@ fn total(
         "--tool=callgrind".to_owned(),
         format!("--callgrind-out-file={}", counts.display()),
     ];
-    words.extend(server.command(places, port, exchange)?);
+    words.extend(server.command(places, port, duty)?);
     let running = Running::start(places, server.name(), port, &words)?;
     let measurement = Measurement {
         warm: Duration::ZERO,
         window,
         counters: false,
     };
-    let expected = rounds::expected(server, workload);
     let sample = workload
         .load
-        .closed(places, &running, expected, measurement)?;
+        .measure(places, server, &running, measurement)?;
     running.end_gently()?;
     let text = fs::read_to_string(&counts).map_err(BenchError::file(&counts))?;
     Ok(Total {
@@ -106,12 +102,14 @@ fn instructions(text: &str) -> f64 {
 /// Ours on io_uring is not among them: valgrind lets no other thread run while one waits in
 /// io_uring, so a server of several threads does not start. Its code but for the loop is that of
 /// `tidegate-poll`.
-pub(crate) const COUNTED: [Server; 5] = [
+pub(crate) const COUNTED: [Server; 7] = [
     Server::BareUring,
     Server::BarePoll,
     Server::TidegatePoll,
     Server::Hyper,
     Server::Actix,
+    Server::Tungstenite,
+    Server::FastWebSockets,
 ];
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use super::machine;
 use super::options::Options;
 use super::places::Places;
 use super::process::{self, Running};
-use super::server::{Exchange, Server};
-use super::workload::{HELLO, HELLO_BYTES, IDLE_SERVERS};
+use super::server::Server;
+use super::workload::IdleWorkload;
 
 /// What one server needed.
 #[derive(Debug)]
@@ -32,20 +32,21 @@ pub(crate) struct IdleOutcome {
 }
 
 /// Measures the servers one after another, each in a fresh process.
-pub(crate) fn run(places: &Places, options: &Options) -> IdleOutcome {
-    let wanted = if options.quick { 1000 } else { 10_000 };
-    let connections = wanted.min(machine::descriptors_max().saturating_sub(100));
+pub(crate) fn run(places: &Places, options: &Options, workload: &IdleWorkload) -> IdleOutcome {
+    let load = options.scaled(workload.load);
     let mut outcome = IdleOutcome {
-        connections,
+        connections: load.connections(),
         rows: Vec::new(),
         left_out: Vec::new(),
     };
-    for server in IDLE_SERVERS
-        .into_iter()
+    for server in workload
+        .servers
+        .iter()
+        .copied()
         .filter(|server| options.measures(*server))
     {
         eprintln!("bench: W10 {}", server.name());
-        match measure(places, server, connections) {
+        match measure(places, server, &load) {
             Ok(row) => outcome.rows.push(row),
             Err(error) => {
                 eprintln!("bench: {}: {error}", server.name());
@@ -56,17 +57,10 @@ pub(crate) fn run(places: &Places, options: &Options) -> IdleOutcome {
     outcome
 }
 
-fn measure(places: &Places, server: Server, connections: usize) -> Result<IdleRow, BenchError> {
-    let load = Load {
-        connections,
-        ..HELLO
-    };
+fn measure(places: &Places, server: Server, load: &Load) -> Result<IdleRow, BenchError> {
+    let connections = load.connections();
     let port = process::free_port()?;
-    let exchange = Exchange {
-        request_bytes: load.request_bytes(places, port)?,
-        content_bytes: HELLO_BYTES,
-    };
-    let words = server.command(places, port, exchange)?;
+    let words = server.command(places, port, load.duty(places, port)?)?;
     let running = Running::start(places, server.name(), port, &words)?;
     thread::sleep(SETTLE);
     let resident_before = process::resident_bytes(&running.pids())?;

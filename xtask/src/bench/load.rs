@@ -8,10 +8,24 @@ use super::error::BenchError;
 use super::machine;
 use super::places::Places;
 use super::process::{self, Running};
+use super::server::{Duty, Exchange, Server};
 
-/// What is sent to a server.
+/// What is put on a server.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Load {
+pub(crate) enum Load {
+    /// A closed loop of equal requests.
+    Requests(Requests),
+    /// A closed loop of equal WebSocket messages, each of which comes back.
+    Echo(Messages),
+    /// WebSocket messages that go from one connection to all others.
+    Broadcast(Messages),
+    /// WebSocket handshakes as fast as they can be asked for.
+    Storm(Storm),
+}
+
+/// Requests that are all the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Requests {
     pub(crate) path: &'static str,
     pub(crate) body_bytes: Option<usize>,
     /// Send the header section of a browser.
@@ -19,6 +33,30 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
     /// Requests sent at once on a connection.
     pub(crate) depth: usize,
+    /// The content of a server with the benchmarks' routes, in the generator's words.
+    pub(crate) expected: &'static str,
+    pub(crate) content_bytes: usize,
+}
+
+/// WebSocket messages that are all the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Messages {
+    pub(crate) path: &'static str,
+    pub(crate) bytes: usize,
+    /// Text, compressed by permessage-deflate; else binary, as it is.
+    pub(crate) deflate: bool,
+    /// Of a broadcast: those that receive.
+    pub(crate) connections: usize,
+    /// Messages under way at once: on each connection, or from the publisher.
+    pub(crate) depth: usize,
+}
+
+/// Handshakes as fast as they can be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Storm {
+    pub(crate) connections: usize,
+    /// The connections stay until all stand; else each is closed as soon as it does.
+    pub(crate) hold: bool,
 }
 
 /// The content that the first answer must have, in the generator's words.
@@ -45,7 +83,31 @@ pub(crate) struct Sample {
     pub(crate) p99_us: Option<f64>,
     pub(crate) user_instructions: Option<f64>,
     pub(crate) kernel_instructions: Option<f64>,
+    pub(crate) first: Option<First>,
     pub(crate) open: Option<OpenCounts>,
+    pub(crate) storm: Option<StormCounts>,
+}
+
+/// The first answer of a closed loop.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct First {
+    pub(crate) answer_bytes: usize,
+}
+
+/// How the connections of a storm fared that did not come to stand.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct StormCounts {
+    pub(crate) refused: u64,
+    pub(crate) reset: u64,
+    pub(crate) unfinished: u64,
+    /// Connections that had to try again because the listener's queue was full.
+    pub(crate) overflows: Option<u64>,
+}
+
+impl StormCounts {
+    pub(crate) fn lost(&self) -> u64 {
+        self.refused + self.reset + self.unfinished
+    }
 }
 
 /// How the requests of an open loop fared.
@@ -58,30 +120,119 @@ pub(crate) struct OpenCounts {
 }
 
 impl Load {
-    /// Length of one request to a server on `port`.
-    pub(crate) fn request_bytes(&self, places: &Places, port: u16) -> Result<usize, BenchError> {
+    /// The same with at most so many connections.
+    pub(crate) fn with_connections_at_most(mut self, connections_max: usize) -> Self {
+        let connections = match &mut self {
+            Self::Requests(requests) => &mut requests.connections,
+            Self::Echo(messages) | Self::Broadcast(messages) => &mut messages.connections,
+            Self::Storm(storm) => &mut storm.connections,
+        };
+        *connections = (*connections).min(connections_max);
+        self
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        match self {
+            Self::Requests(requests) => requests.connections,
+            Self::Echo(messages) | Self::Broadcast(messages) => messages.connections,
+            Self::Storm(storm) => storm.connections,
+        }
+    }
+
+    /// Whether instructions are counted: where an exchange is a matter of microseconds and all
+    /// servers do the same work for it.
+    pub(crate) fn is_counted(&self) -> bool {
+        match self {
+            Self::Requests(_) => true,
+            Self::Echo(messages) => !messages.deflate,
+            Self::Broadcast(_) | Self::Storm(_) => false,
+        }
+    }
+
+    pub(crate) fn is_compressed(&self) -> bool {
+        matches!(self, Self::Echo(messages) if messages.deflate)
+    }
+
+    /// What a server must be started for.
+    pub(crate) fn duty(&self, places: &Places, port: u16) -> Result<Duty, BenchError> {
+        Ok(match self {
+            Self::Requests(requests) => Duty::Requests(requests.exchange(places, port)?),
+            Self::Echo(messages) | Self::Broadcast(messages) => Duty::Frames {
+                deflate: messages.deflate,
+            },
+            Self::Storm(_) => Duty::Frames { deflate: false },
+        })
+    }
+
+    /// Puts the load on a server.
+    pub(crate) fn measure(
+        &self,
+        places: &Places,
+        server: Server,
+        running: &Running,
+        mut measurement: Measurement,
+    ) -> Result<Sample, BenchError> {
+        let words: &[&str] = match self {
+            Self::Requests(requests) => {
+                return requests.closed(places, server, running, measurement);
+            }
+            Self::Echo(_) => &["closed"],
+            Self::Broadcast(_) => {
+                // One message to thousands takes a good part of the usual window.
+                measurement.window *= 2;
+                &["broadcast"]
+            }
+            Self::Storm(_) => &["storm"],
+        };
+        run(
+            places,
+            running,
+            measurement,
+            words,
+            &self.arguments(running.port),
+        )
+    }
+
+    /// The flags that say what is sent.
+    pub(crate) fn arguments(&self, port: u16) -> Vec<String> {
+        match self {
+            Self::Requests(requests) => requests.arguments(port),
+            Self::Echo(messages) | Self::Broadcast(messages) => messages.arguments(port),
+            Self::Storm(storm) => storm.arguments(port),
+        }
+    }
+}
+
+impl Requests {
+    /// What the bare responder must be told.
+    fn exchange(&self, places: &Places, port: u16) -> Result<Exchange, BenchError> {
         let mut command = process::launcher(places, machine::processors().1);
         command
             .arg(places.generator())
             .arg("request")
             .args(self.arguments(port));
-        process::run_to_end(&mut command).map(|request| request.len())
+        Ok(Exchange {
+            request_bytes: process::run_to_end(&mut command)?.len(),
+            content_bytes: self.content_bytes,
+        })
     }
 
     /// Puts a closed loop on a server.
     pub(crate) fn closed(
         &self,
         places: &Places,
+        server: Server,
         running: &Running,
-        expected: &str,
         measurement: Measurement,
     ) -> Result<Sample, BenchError> {
-        self.run(
-            places,
-            running,
-            measurement,
-            &["closed", "--expect", expected],
-        )
+        let expected = if server.has_content_of_its_own() {
+            ANY_CONTENT
+        } else {
+            self.expected
+        };
+        let words = ["closed", "--expect", expected];
+        let arguments = self.arguments(running.port);
+        run(places, running, measurement, &words, &arguments)
     }
 
     /// Puts an open loop with so many requests per second on a server.
@@ -92,42 +243,13 @@ impl Load {
         rate: f64,
         measurement: Measurement,
     ) -> Result<Sample, BenchError> {
-        self.run(
-            places,
-            running,
-            measurement,
-            &["open", "--rate", &rate.to_string()],
-        )
+        let words = ["open", "--rate", &rate.to_string()];
+        let arguments = self.arguments(running.port);
+        run(places, running, measurement, &words, &arguments)
     }
 
-    fn run(
-        &self,
-        places: &Places,
-        running: &Running,
-        measurement: Measurement,
-        words: &[&str],
-    ) -> Result<Sample, BenchError> {
-        let pids: Vec<String> = running.pids().iter().map(u32::to_string).collect();
-        let mut command = process::launcher(places, machine::processors().1);
-        command
-            .arg(places.generator())
-            .args(words)
-            .args(self.arguments(running.port))
-            .args(["--pids", &pids.join(",")])
-            .args(["--warm-ms", &measurement.warm.as_millis().to_string()])
-            .args(["--window-ms", &measurement.window.as_millis().to_string()]);
-        if measurement.counters {
-            command.arg("--counters");
-        }
-        let text = process::run_to_end(&mut command)?;
-        serde_json::from_str(&text).map_err(|source| BenchError::Report { text, source })
-    }
-
-    /// The flags that say what is sent.
-    pub(crate) fn arguments(&self, port: u16) -> Vec<String> {
-        let mut words: Vec<String> = ["--port", &port.to_string(), "--path", self.path]
-            .map(str::to_owned)
-            .to_vec();
+    fn arguments(&self, port: u16) -> Vec<String> {
+        let mut words = words(&["--port", &port.to_string(), "--path", self.path]);
         if let Some(bytes) = self.body_bytes {
             words.extend(["--body".to_owned(), bytes.to_string()]);
         }
@@ -140,6 +262,62 @@ impl Load {
     }
 }
 
+impl Messages {
+    fn arguments(&self, port: u16) -> Vec<String> {
+        let [port, bytes, connections, depth] =
+            [usize::from(port), self.bytes, self.connections, self.depth]
+                .map(|number| number.to_string());
+        let mut words = words(&["--websocket", "--port", &port, "--path", self.path]);
+        words.extend(["--size".to_owned(), bytes]);
+        if self.deflate {
+            words.extend(["--text", "--deflate"].map(str::to_owned));
+        }
+        words.extend(["--connections".to_owned(), connections]);
+        words.extend(["--depth".to_owned(), depth]);
+        words
+    }
+}
+
+impl Storm {
+    fn arguments(&self, port: u16) -> Vec<String> {
+        let [port, connections] =
+            [usize::from(port), self.connections].map(|number| number.to_string());
+        let mut words = words(&["--websocket", "--port", &port, "--path", "/ws"]);
+        words.extend(["--connections".to_owned(), connections]);
+        if self.hold {
+            words.push("--hold".to_owned());
+        }
+        words
+    }
+}
+
+fn run(
+    places: &Places,
+    running: &Running,
+    measurement: Measurement,
+    words: &[&str],
+    arguments: &[String],
+) -> Result<Sample, BenchError> {
+    let pids: Vec<String> = running.pids().iter().map(u32::to_string).collect();
+    let mut command = process::launcher(places, machine::processors().1);
+    command
+        .arg(places.generator())
+        .args(words)
+        .args(arguments)
+        .args(["--pids", &pids.join(",")])
+        .args(["--warm-ms", &measurement.warm.as_millis().to_string()])
+        .args(["--window-ms", &measurement.window.as_millis().to_string()]);
+    if measurement.counters {
+        command.arg("--counters");
+    }
+    let text = process::run_to_end(&mut command)?;
+    serde_json::from_str(&text).map_err(|source| BenchError::Report { text, source })
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +326,7 @@ mod tests {
     fn report_without_counters_is_read() {
         let text = r#"{"requests":2,"requests_total":3,"seconds":0.1,"cpu_us":7.5,"server_share":0.9,
             "generator_share":0.5,"p50_us":null,"p99_us":9.0,"user_instructions":null,
-            "kernel_instructions":null,"open":{"answered":1,"refused":2,"reset":3,"other":4}}"#;
+            "kernel_instructions":null,"first":{"answer_bytes":34,"head":"x"},"storm":null,"open":{"answered":1,"refused":2,"reset":3,"other":4}}"#;
         let sample: Sample = serde_json::from_str(text).unwrap();
         assert_eq!(
             (sample.requests, sample.p99_us, sample.user_instructions),
@@ -159,17 +337,44 @@ mod tests {
 
     #[test]
     fn arguments_say_the_whole_load() {
-        let load = Load {
+        let load = Load::Requests(Requests {
             path: "/upload",
             body_bytes: Some(4096),
             browser: true,
             connections: 8,
             depth: 2,
-        };
+            expected: "uploaded",
+            content_bytes: 2,
+        });
         let line = load.arguments(81).join(" ");
         assert_eq!(
             line,
             "--port 81 --path /upload --body 4096 --browser --connections 8 --depth 2"
+        );
+    }
+    #[test]
+    fn arguments_of_websocket_loads_say_all() {
+        let messages = Messages {
+            path: "/ws",
+            bytes: 32,
+            deflate: true,
+            connections: 64,
+            depth: 1,
+        };
+        assert_eq!(
+            Load::Echo(messages).arguments(81).join(" "),
+            "--websocket --port 81 --path /ws --size 32 --text --deflate --connections 64 --depth 1"
+        );
+        let storm = Storm {
+            connections: 10_000,
+            hold: true,
+        };
+        assert_eq!(
+            Load::Storm(storm)
+                .with_connections_at_most(500)
+                .arguments(81)
+                .join(" "),
+            "--websocket --port 81 --path /ws --connections 500 --hold"
         );
     }
 }

@@ -66,28 +66,50 @@ pub(crate) fn description(places: &Places) -> Vec<String> {
     ]
 }
 
-/// Name and version of each peer that is there.
-pub(crate) fn peer_versions(places: &Places) -> Vec<String> {
-    let lock = fs::read_to_string(places.peers().join("Cargo.lock")).unwrap_or_default();
-    let mut versions: Vec<String> = ["hyper", "axum", "actix-web", "may_minihttp", "may", "tokio"]
-        .into_iter()
-        .filter_map(|name| Some(format!("{name} {}", locked_version(&lock, name)?)))
-        .collect();
-    if places.bun().exists() {
-        versions.push(format!(
-            "Bun {}",
-            output(&places.bun().to_string_lossy(), &["--version"])
-        ));
-    }
+/// Name and version of each peer of HTTP/1.1 that is there.
+pub(crate) fn http1_peer_versions(places: &Places) -> Vec<String> {
+    let packages = ["hyper", "axum", "actix-web", "may_minihttp", "may", "tokio"];
+    let mut versions = locked_versions(places, &packages);
+    versions.extend(bun_version(places));
     for (program, flag) in [("nginx", "-v"), ("h2o", "-v"), ("haproxy", "-v")] {
-        if let Some(path) = find_program(program) {
-            let text = output(&path.to_string_lossy(), &[flag]);
-            if let Some(version) = text.split([' ', '/']).find(|word| is_version(word)) {
-                versions.push(format!("{program} {version}"));
-            }
-        }
+        versions.extend(program_version(program, flag));
     }
     versions
+}
+
+/// Name and version of each peer of WebSocket that is there.
+pub(crate) fn websocket_peer_versions(places: &Places) -> Vec<String> {
+    let packages = ["tokio-tungstenite", "fastwebsockets", "hyper", "tokio"];
+    let mut versions = locked_versions(places, &packages);
+    versions.extend(bun_version(places));
+    versions.extend(program_version("node", "--version"));
+    let manifest = read(&places.ws().join("package.json").to_string_lossy());
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap_or_default();
+    if let Some(version) = manifest["version"].as_str() {
+        versions.push(format!("ws {version}"));
+    }
+    versions
+}
+
+fn locked_versions(places: &Places, packages: &[&str]) -> Vec<String> {
+    let lock = fs::read_to_string(places.peers().join("Cargo.lock")).unwrap_or_default();
+    packages
+        .iter()
+        .filter_map(|name| Some(format!("{name} {}", locked_version(&lock, name)?)))
+        .collect()
+}
+
+fn bun_version(places: &Places) -> Option<String> {
+    let path = places.bun();
+    path.exists()
+        .then(|| format!("Bun {}", output(&path.to_string_lossy(), &["--version"])))
+}
+
+fn program_version(program: &str, flag: &str) -> Option<String> {
+    let path = find_program(program)?;
+    let text = output(&path.to_string_lossy(), &[flag]);
+    let version = text.split([' ', '/', 'v']).find(|word| is_version(word))?;
+    Some(format!("{program} {version}"))
 }
 
 /// The version of a package in the text of a lock file.

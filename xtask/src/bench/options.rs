@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::error::BenchError;
+use super::load::Load;
+use super::machine;
 use super::server::Server;
 use super::workload::Id;
 
@@ -22,12 +24,15 @@ pub(crate) struct Options {
     pub(crate) quick: bool,
     /// `--install`: get the peers that are missing.
     pub(crate) install: bool,
+    /// Build what is measured. `--no-build`: measure what was built last.
+    pub(crate) build: bool,
 }
 
 /// Which measurement.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Suite {
     Http1,
+    WebSocket,
     Callgrind,
 }
 
@@ -36,6 +41,7 @@ impl Options {
     pub(crate) fn parse(words: &[String]) -> Result<Self, BenchError> {
         let suite = match words.first().map(String::as_str) {
             Some("http1") => Suite::Http1,
+            Some("websocket") => Suite::WebSocket,
             Some("callgrind") => Suite::Callgrind,
             other => return Err(refused(other.unwrap_or_default(), USAGE)),
         };
@@ -48,6 +54,7 @@ impl Options {
             workloads: Vec::new(),
             quick,
             install: false,
+            build: true,
         };
         let mut words = words[1..].iter();
         while let Some(flag) = words.next() {
@@ -62,6 +69,7 @@ impl Options {
                 "--only" => options.only = list(value()?, Server::from_name, &Server::names())?,
                 "--workload" => options.workloads = list(value()?, Id::from_name, &Id::names())?,
                 "--install" => options.install = true,
+                "--no-build" => options.build = false,
                 "--quick" => {}
                 _ => return Err(refused(flag, USAGE)),
             }
@@ -69,11 +77,18 @@ impl Options {
         Ok(options)
     }
 
-    /// Whether the results are those of all servers and workloads at full length.
+    /// Whether the results are those of all servers and workloads at full length, as they are now.
     ///
     /// Only such a run is written to the results file: a part would take the place of the whole.
     pub(crate) fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.workloads.is_empty() && !self.quick
+        self.only.is_empty() && self.workloads.is_empty() && !self.quick && self.build
+    }
+
+    /// The load with as many connections as this run and this machine can have.
+    pub(crate) fn scaled(&self, load: Load) -> Load {
+        let wanted = if self.quick { 500 } else { usize::MAX };
+        let possible = machine::descriptors_max().saturating_sub(100);
+        load.with_connections_at_most(wanted.min(possible))
     }
 
     pub(crate) fn measures(&self, server: Server) -> bool {
@@ -118,8 +133,8 @@ fn refused(word: &str, expected: &str) -> BenchError {
     }
 }
 
-const USAGE: &str = "http1 or callgrind, then [--rounds N] [--secs S] [--only server,…] \
-                     [--workload w1,…] [--quick] [--install]";
+const USAGE: &str = "http1, websocket or callgrind, then [--rounds N] [--secs S] [--only server,…] \
+                     [--workload w1,…] [--quick] [--install] [--no-build]";
 
 #[cfg(test)]
 mod tests {
@@ -145,6 +160,7 @@ mod tests {
     fn parts_and_quick_runs_are_not_whole() {
         for line in [
             "http1 --quick",
+            "websocket --no-build",
             "http1 --only hyper",
             "http1 --workload w1,w10",
         ] {

@@ -9,15 +9,15 @@ use std::thread;
 use std::time::Duration;
 
 use super::error::BenchError;
-use super::load::{ANY_CONTENT, Load, Measurement, Sample};
+use super::load::{ANY_CONTENT, Measurement, Requests, Sample};
 use super::options::Options;
 use super::places::Places;
 use super::process::{self, Running};
 use super::rounds::WARM;
-use super::server::{Exchange, Server};
+use super::server::{Duty, Exchange, Server};
 use super::statistics::Spread;
 use super::target::{Limit, Verdict};
-use super::workload::{HELLO, HELLO_BYTES};
+use super::workload::HELLO;
 
 /// What the workload found.
 #[derive(Debug)]
@@ -121,20 +121,25 @@ fn measure(places: &Places, options: &Options, server: Server) -> Result<Overloa
     let port = process::free_port()?;
     let exchange = Exchange {
         request_bytes: 0,
-        content_bytes: HELLO_BYTES,
+        content_bytes: HELLO.content_bytes,
     };
-    let mut words = server.command(places, port, exchange)?;
+    let mut words = server.command(places, port, Duty::Requests(exchange))?;
     if server == Server::TidegateUring {
         words.extend(OUR_OVERLOAD_SETTINGS.map(str::to_owned));
     }
     let running = Running::start(places, server.name(), port, &words)?;
     let rounds = (0..options.rounds.clamp(1, ROUNDS_MAX))
-        .map(|_| one_round(places, options, &running))
+        .map(|_| one_round(places, options, server, &running))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(summarize(server, &rounds))
 }
 
-fn one_round(places: &Places, options: &Options, running: &Running) -> Result<Round, BenchError> {
+fn one_round(
+    places: &Places,
+    options: &Options,
+    server: Server,
+    running: &Running,
+) -> Result<Round, BenchError> {
     let window = if options.quick {
         options.window
     } else {
@@ -147,19 +152,20 @@ fn one_round(places: &Places, options: &Options, running: &Running) -> Result<Ro
     };
     let closed = |path| {
         thread::sleep(DRAIN);
-        let load = Load {
+        let load = Requests {
             path,
             connections: SATURATING_CONNECTIONS,
+            expected: ANY_CONTENT,
             ..HELLO
         };
-        load.closed(places, running, ANY_CONTENT, measurement)
+        load.closed(places, server, running, measurement)
     };
     let saturation = closed("/work")?;
     let hello = closed("/hello")?;
     let rate = saturation.requests as f64 / saturation.seconds;
     let open = |times: f64| {
         thread::sleep(DRAIN);
-        let load = Load {
+        let load = Requests {
             path: "/work",
             connections: OPEN_CONNECTIONS,
             ..HELLO
@@ -242,6 +248,8 @@ mod tests {
             p99_us: None,
             user_instructions: None,
             kernel_instructions: None,
+            first: None,
+            storm: None,
             open: Some(OpenCounts {
                 answered,
                 refused,

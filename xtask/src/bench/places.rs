@@ -68,6 +68,10 @@ impl Places {
         self.release.join("examples").join("bare")
     }
 
+    pub(crate) fn bare_websocket(&self) -> PathBuf {
+        self.release.join("examples").join("bare_websocket")
+    }
+
     pub(crate) fn peers(&self) -> PathBuf {
         self.root.join("bench").join("peers")
     }
@@ -86,6 +90,11 @@ impl Places {
             .join(BUN_PACKAGE)
             .join("bin")
             .join("bun")
+    }
+
+    /// The folder of npm's `ws`.
+    pub(crate) fn ws(&self) -> PathBuf {
+        self.tools().join("node_modules").join(WS_PACKAGE)
     }
 
     pub(crate) fn results(&self) -> PathBuf {
@@ -111,3 +120,6 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 
 /// The npm package that holds Bun's program for this platform.
 pub(crate) const BUN_PACKAGE: &str = "@oven/bun-linux-x64";
+
+/// The npm package with the WebSocket server for Node.
+pub(crate) const WS_PACKAGE: &str = "ws";

@@ -52,11 +52,12 @@ impl Running {
         words: &[String],
     ) -> Result<Self, BenchError> {
         let log = places.scratch.join(format!("{name}.log"));
+        let (output, errors) = open_log(&log)?;
         let child = launcher(places, machine::processors().0)
             .args(words)
             .stdin(Stdio::null())
-            .stdout(open_log(&log)?)
-            .stderr(open_log(&log)?)
+            .stdout(output)
+            .stderr(errors)
             .spawn()
             .map_err(|source| BenchError::Start {
                 program: words.join(" "),
@@ -173,12 +174,11 @@ fn resident_kibibytes(smaps: &str) -> u64 {
         .unwrap_or(0)
 }
 
-fn open_log(path: &PathBuf) -> Result<File, BenchError> {
-    File::options()
-        .create(true)
-        .append(true)
-        .open(path)
-        .map_err(BenchError::file(path))
+/// One empty file for both streams: what a server said in an earlier workload is over.
+fn open_log(path: &PathBuf) -> Result<(File, File), BenchError> {
+    let file = File::create(path).map_err(BenchError::file(path))?;
+    let clone = file.try_clone().map_err(BenchError::file(path))?;
+    Ok((file, clone))
 }
 
 fn last_characters(text: &str) -> String {

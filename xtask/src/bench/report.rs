@@ -1,107 +1,61 @@
-//! Runs the suites and writes what they found: to the terminal, and a whole run to `RESULTS.md`.
+//! The text of a suite's results: what was measured on, the targets, a section for each workload.
 
-use std::fs;
-
-use super::callgrind;
-use super::error::BenchError;
-use super::idle::{self, IdleOutcome};
+use super::idle::IdleOutcome;
+use super::load::{Sample, StormCounts};
 use super::machine;
 use super::options::Options;
-use super::overload::{self, OverloadOutcome};
+use super::overload::OverloadOutcome;
 use super::places::Places;
-use super::rounds::{self, Outcome};
+use super::rounds::{Outcome, Row};
 use super::server::Server;
 use super::table::{markdown, number, number_or_dash, spread};
 use super::target::{Limit, Verdict};
-use super::workload::{CLOSED, Id, Workload};
-
-/// Measures HTTP/1.1 and reports it.
-pub(crate) fn http1(places: &Places, options: &Options) -> Result<(), BenchError> {
-    let mut report = Report::begin(places, options);
-    for workload in CLOSED.iter().filter(|workload| options.runs(workload.id)) {
-        report.add_closed(workload, &rounds::run(places, options, workload)?);
-    }
-    if options.runs(Id::W10) {
-        report.add_idle(&idle::run(places, options));
-    }
-    if options.runs(Id::W11) {
-        report.add_overload(&overload::run(places, options));
-    }
-    let text = report.finish();
-    println!("{text}");
-    if options.is_whole() {
-        let path = places.results();
-        fs::write(&path, text).map_err(BenchError::file(&path))?;
-        eprintln!("bench: written to {}", path.display());
-    } else {
-        eprintln!("bench: a part or a quick run; bench/RESULTS.md stays as it is");
-    }
-    Ok(())
-}
-
-/// Counts user instructions by callgrind and prints them.
-pub(crate) fn callgrind(places: &Places, options: &Options) -> Result<(), BenchError> {
-    let mut rows = Vec::new();
-    for workload in CLOSED.iter().filter(|workload| options.runs(workload.id)) {
-        for server in callgrind::COUNTED {
-            if !options.measures(server) {
-                continue;
-            }
-            match callgrind::user_instructions(places, server, workload) {
-                Ok(count) => rows.push(vec![
-                    server.name().to_owned(),
-                    workload.id.name().to_owned(),
-                    number(count),
-                ]),
-                Err(error) => eprintln!("bench: {}: {error}", server.name()),
-            }
-        }
-    }
-    println!(
-        "{}",
-        markdown(
-            &["server", "workload", "user instructions per request"],
-            &rows
-        )
-    );
-    Ok(())
-}
+use super::workload::{IdleWorkload, Workload};
 
 /// The text of the results, section by section.
-struct Report {
+pub(crate) struct Report {
     head: String,
-    /// Workload and verdict.
-    verdicts: Vec<(Id, Verdict)>,
+    /// Label of the workload and verdict.
+    verdicts: Vec<(&'static str, Verdict)>,
     sections: String,
 }
 
+/// What a suite says of itself.
+pub(crate) struct Preface {
+    /// The heading without its mark; it names the suite's part in the file of results.
+    pub(crate) title: &'static str,
+    pub(crate) command: &'static str,
+    /// What the processor time is divided by.
+    pub(crate) per: &'static str,
+    pub(crate) peers: Vec<String>,
+    pub(crate) left_out: &'static str,
+}
+
 impl Report {
-    fn begin(places: &Places, options: &Options) -> Self {
-        let mut head = String::from(
-            "# HTTP/1.1 benchmark results\n\n\
-             Made by `cargo xtask bench http1`; do not edit. Questions, loads and what they leave out: \
+    pub(crate) fn begin(places: &Places, options: &Options, preface: &Preface) -> Self {
+        let mut head = format!(
+            "# {}\n\nMade by `{}`; do not edit. Questions, loads and what they leave out: \
              [README.md](README.md).\n\n",
+            preface.title, preface.command
         );
         for line in machine::description(places) {
             head.push_str(&format!("- {line}\n"));
         }
-        head.push_str(&format!(
-            "- Peers: {}\n",
-            machine::peer_versions(places).join(", ")
-        ));
+        head.push_str(&format!("- Peers: {}\n", preface.peers.join(", ")));
         let (server, load) = machine::processors();
         head.push_str(&format!(
             "- Method: one worker, pinned to processor {server}, load on processor {load}, loopback. CPU \
-             time is the server's `schedstat` over exactly the window, divided by the requests completed \
-             in it. {} rounds of {:.2} s, interleaved there and back; median [lowest–highest]. Ratios are \
-             of medians of the same run.\n",
+             time is the server's `schedstat` over exactly the window, divided by {}. {} rounds of \
+             {:.2} s, interleaved there and back; median [lowest–highest]. Ratios are of medians of \
+             the same run.\n",
+            preface.per,
             options.rounds,
             options.window.as_secs_f64(),
         ));
-        head.push_str(
-            "- Left out: network cards, more than one core, clients that wait or fail, memory under load, \
-             TLS. Requests per second are what this machine's other work left over.\n",
-        );
+        head.push_str(&format!("- Left out: {}\n", preface.left_out));
+        if options.quick {
+            head.push_str("- A quick run: fewer connections than the titles say\n");
+        }
         Self {
             head,
             verdicts: Vec::new(),
@@ -109,41 +63,19 @@ impl Report {
         }
     }
 
-    fn add_closed(&mut self, workload: &Workload, outcome: &Outcome) {
-        let cost = |server| outcome.figures(server).cpu_us.map(|spread| spread.median);
-        let ratio = |above: Option<f64>, below: Option<f64>| {
-            number_or_dash(above.zip(below).map(|(a, b)| a / b))
-        };
-        let mut rows: Vec<(f64, Vec<String>)> = Vec::new();
-        for row in &outcome.rows {
-            let Some(cpu) = row.cpu_us() else { continue };
-            let per_second =
-                |sample: &super::load::Sample| Some(sample.requests as f64 / sample.seconds);
-            rows.push((
-                cpu.median,
-                vec![
-                    row.server.name().to_owned(),
-                    spread(&cpu),
-                    ratio(Some(cpu.median), cost(row.server.bare())),
-                    ratio(Some(cpu.median), cost(Server::TidegateUring)),
-                    number_or_dash(row.user_instructions),
-                    number_or_dash(row.kernel_instructions),
-                    number_or_dash(row.median(per_second)),
-                    number_or_dash(row.median(|sample| sample.p99_us)),
-                    number_or_dash(row.median(|sample| Some(sample.server_share))),
-                    number_or_dash(row.median(|sample| Some(sample.generator_share))),
-                ],
-            ));
-        }
-        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let rows: Vec<Vec<String>> = rows.into_iter().map(|(_, cells)| cells).collect();
-        self.section(workload.id, workload.title);
-        self.sections.push_str(&markdown(&CLOSED_HEAD, &rows));
-        if outcome
-            .rows
+    pub(crate) fn add_rounds(&mut self, workload: &Workload, outcome: &Outcome) {
+        let mut rows: Vec<&Row> = outcome.rows.iter().collect();
+        let cost = |row: &Row| row.cpu_us().map_or(f64::INFINITY, |spread| spread.median);
+        rows.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+        let columns = columns(workload, outcome);
+        let cells: Vec<Vec<String>> = rows
             .iter()
-            .all(|row| row.kernel_instructions.is_none())
-        {
+            .map(|row| columns.iter().map(|column| (column.cell)(row)).collect())
+            .collect();
+        let head: Vec<&str> = columns.iter().map(|column| &*column.head).collect();
+        self.section(workload.label, workload.title);
+        self.sections.push_str(&markdown(&head, &cells));
+        if workload.load.is_counted() && rows.iter().all(|row| row.kernel_instructions.is_none()) {
             self.sections.push_str(
                 "\nNo instruction counters on this machine: user instructions, where given, are counted by \
                  callgrind, which cannot run our server on io_uring.\n",
@@ -151,14 +83,26 @@ impl Report {
         }
         self.note(&outcome.left_out);
         for target in workload.targets {
-            self.verdicts.push((
-                workload.id,
-                target.verdict(|server| outcome.figures(server)),
-            ));
+            let verdict = target.verdict(|server| outcome.figures(server));
+            self.verdicts.push((workload.label, verdict));
         }
     }
 
-    fn add_idle(&mut self, outcome: &IdleOutcome) {
+    /// That none of a storm's connections was lost, as a target of ours.
+    pub(crate) fn add_lost(&mut self, workload: &Workload, outcome: &Outcome) {
+        for server in OURS {
+            let row = outcome.rows.iter().find(|row| row.server == server);
+            let verdict = Verdict {
+                what: format!("connections not served, worst round, {}", server.name()),
+                limit: Limit::AtMost(0.0),
+                result: row.and_then(|row| worst(row, |storm| Some(storm.lost()))),
+                quiet: None,
+            };
+            self.verdicts.push((workload.label, verdict));
+        }
+    }
+
+    pub(crate) fn add_idle(&mut self, workload: &IdleWorkload, outcome: &IdleOutcome) {
         let mut rows: Vec<_> = outcome.rows.iter().collect();
         rows.sort_by(|a, b| a.bytes_per_connection.total_cmp(&b.bytes_per_connection));
         let cells: Vec<Vec<String>> = rows
@@ -172,28 +116,28 @@ impl Report {
             })
             .collect();
         let title = format!(
-            "resident memory of an idle connection, {} held after one request each",
-            outcome.connections
+            "resident memory of an idle connection, {} held after {}",
+            outcome.connections, workload.after
         );
-        self.section(Id::W10, &title);
+        self.section("W10", &title);
         self.sections.push_str(&markdown(
             &["server", "bytes a connection", "MiB before"],
             &cells,
         ));
         self.note(&outcome.left_out);
-        for server in [Server::TidegateUring, Server::TidegatePoll] {
+        for server in OURS {
             let row = outcome.rows.iter().find(|row| row.server == server);
             let verdict = Verdict {
                 what: format!("bytes a connection, {}", server.name()),
-                limit: Limit::AtMost(512.0),
+                limit: Limit::AtMost(workload.bytes_max),
                 result: row.map(|row| row.bytes_per_connection),
                 quiet: None,
             };
-            self.verdicts.push((Id::W10, verdict));
+            self.verdicts.push(("W10", verdict));
         }
     }
 
-    fn add_overload(&mut self, outcome: &OverloadOutcome) {
+    pub(crate) fn add_overload(&mut self, outcome: &OverloadOutcome) {
         let milliseconds = |us: Option<f64>| number_or_dash(us.map(|us| us / 1000.0));
         let rows: Vec<Vec<String>> = outcome
             .rows
@@ -214,7 +158,7 @@ impl Report {
             })
             .collect();
         self.section(
-            Id::W11,
+            "W11",
             "open loop on `/work` at twice saturation, Poisson arrivals, 512 connections",
         );
         self.sections.push_str(&markdown(&OVERLOAD_HEAD, &rows));
@@ -225,13 +169,13 @@ impl Report {
         );
         self.note(&outcome.left_out);
         for verdict in outcome.verdicts() {
-            self.verdicts.push((Id::W11, verdict));
+            self.verdicts.push(("W11", verdict));
         }
     }
 
-    fn section(&mut self, id: Id, title: &str) {
+    fn section(&mut self, label: &str, title: &str) {
         self.sections
-            .push_str(&format!("\n## {}: {title}\n\n", id.name()));
+            .push_str(&format!("\n## {label}: {title}\n\n"));
     }
 
     fn note(&mut self, left_out: &[String]) {
@@ -243,11 +187,11 @@ impl Report {
         }
     }
 
-    fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         let rows: Vec<Vec<String>> = self
             .verdicts
             .iter()
-            .map(|(id, verdict)| [vec![id.name().to_owned()], verdict.cells()].concat())
+            .map(|(label, verdict)| [vec![(*label).to_owned()], verdict.cells()].concat())
             .collect();
         let mut text = self.head;
         text.push_str("\n## Targets\n\n");
@@ -267,18 +211,88 @@ impl Report {
     }
 }
 
-const CLOSED_HEAD: [&str; 10] = [
-    "server",
-    "CPU µs per request",
-    "× bare, same loop",
-    "× tidegate-uring",
-    "user instr.",
-    "kernel instr.",
-    "requests/s",
-    "p99 µs",
-    "server busy",
-    "load busy",
-];
+/// A column of a table: its head, and what stands in it for a server.
+struct Column<'a> {
+    head: String,
+    cell: Box<dyn Fn(&Row) -> String + 'a>,
+}
+
+/// The columns that a workload's outcome has values for.
+fn columns<'a>(workload: &'a Workload, outcome: &'a Outcome) -> Vec<Column<'a>> {
+    let ratio = |to: fn(Server) -> Server| {
+        move |row: &Row| {
+            let cost = |server| outcome.figures(server).cpu_us.map(|spread| spread.median);
+            let both = cost(row.server).zip(cost(to(row.server)));
+            number_or_dash(both.map(|(ours, other)| ours / other))
+        }
+    };
+    let mut columns = vec![
+        column("server", |row| row.server.name().to_owned()),
+        column(&format!("CPU µs per {}", workload.unit.one), |row| {
+            row.cpu_us()
+                .map_or_else(|| "-".to_owned(), |cpu| spread(&cpu))
+        }),
+        column("× bare, same loop", ratio(Server::bare)),
+        column("× tidegate-uring", ratio(|_| Server::TidegateUring)),
+    ];
+    if workload.load.is_counted() {
+        columns.extend([
+            column("user instr.", |row| number_or_dash(row.user_instructions)),
+            column("kernel instr.", |row| {
+                number_or_dash(row.kernel_instructions)
+            }),
+        ]);
+    }
+    columns.extend([
+        of_samples(&format!("{}/s", workload.unit.many), |sample| {
+            Some(sample.requests as f64 / sample.seconds)
+        }),
+        of_samples("p99 µs", |sample| sample.p99_us),
+        of_samples("server busy", |sample| Some(sample.server_share)),
+        of_samples("load busy", |sample| Some(sample.generator_share)),
+    ]);
+    let has = |of: fn(&Sample) -> bool| outcome.rows.iter().flat_map(|row| &row.samples).any(of);
+    if has(|sample| sample.storm.is_some()) {
+        columns.extend([
+            column("not served", |row| {
+                number_or_dash(worst(row, |storm| Some(storm.lost())))
+            }),
+            column("had to try again", |row| {
+                number_or_dash(worst(row, |storm| storm.overflows))
+            }),
+        ]);
+    }
+    if workload.load.is_compressed() {
+        columns.push(of_samples("bytes an echo", |sample| {
+            sample.first.map(|first| first.answer_bytes as f64)
+        }));
+    }
+    columns
+}
+
+fn column<'a>(head: &str, cell: impl Fn(&Row) -> String + 'a) -> Column<'a> {
+    Column {
+        head: head.to_owned(),
+        cell: Box::new(cell),
+    }
+}
+
+/// The median of something in the samples.
+fn of_samples<'a>(head: &str, of: impl Fn(&Sample) -> Option<f64> + 'a) -> Column<'a> {
+    column(head, move |row| number_or_dash(row.median(&of)))
+}
+
+/// The highest count of a server's storms.
+fn worst(row: &Row, of: impl Fn(&StormCounts) -> Option<u64>) -> Option<f64> {
+    let counts = row
+        .samples
+        .iter()
+        .filter_map(|sample| sample.storm.as_ref());
+    counts.filter_map(of).max().map(|count| count as f64)
+}
+
+/// The servers that targets of a whole suite are about.
+const OURS: [Server; 2] = [Server::TidegateUring, Server::TidegatePoll];
 
 const OVERLOAD_HEAD: [&str; 10] = [
     "server",

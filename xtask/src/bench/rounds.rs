@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::callgrind;
 use super::error::BenchError;
-use super::load::{ANY_CONTENT, Measurement, Sample};
+use super::load::{Load, Measurement, Sample};
 use super::options::Options;
 use super::places::Places;
 use super::process::{self, Running};
-use super::server::{Exchange, Server};
+use super::server::Server;
 use super::statistics::Spread;
 use super::target::Figures;
 use super::workload::Workload;
@@ -70,13 +70,14 @@ pub(crate) fn run(
             left_out: Vec::new(),
         },
     );
+    let load = options.scaled(workload.load);
     for server in workload
         .servers
         .iter()
         .copied()
         .filter(|server| options.measures(*server))
     {
-        match start(places, server, workload) {
+        match start(places, server, &load) {
             Ok(started) => {
                 running.push(started);
                 outcome.rows.push(Row {
@@ -97,14 +98,14 @@ pub(crate) fn run(
     for round in 0..options.rounds {
         eprintln!(
             "bench: {} round {} of {}",
-            workload.id.name(),
+            workload.label,
             round + 1,
             options.rounds
         );
         for index in there_and_back(round, running.len()) {
             match sample(
                 places,
-                workload,
+                &load,
                 outcome.rows[index].server,
                 &running[index],
                 plain,
@@ -114,12 +115,16 @@ pub(crate) fn run(
             }
         }
     }
-    count_instructions(places, options, workload, &running, &mut outcome);
+    let counts = workload.load.is_counted();
+    if counts {
+        count_instructions(places, options, &load, &running, &mut outcome);
+    }
     drop(running);
-    if outcome
-        .rows
-        .iter()
-        .all(|row| row.user_instructions.is_none())
+    if counts
+        && outcome
+            .rows
+            .iter()
+            .all(|row| row.user_instructions.is_none())
     {
         callgrind::fill(places, options, workload, &mut outcome);
     }
@@ -137,49 +142,30 @@ impl Outcome {
     }
 }
 
-/// Starts a server so that it can answer a workload's requests.
-pub(crate) fn start(
-    places: &Places,
-    server: Server,
-    workload: &Workload,
-) -> Result<Running, BenchError> {
+/// Starts a server so that it can bear a load.
+fn start(places: &Places, server: Server, load: &Load) -> Result<Running, BenchError> {
     let port = process::free_port()?;
-    let exchange = Exchange {
-        request_bytes: workload.load.request_bytes(places, port)?,
-        content_bytes: workload.content_bytes,
-    };
-    let words = server.command(places, port, exchange)?;
+    let words = server.command(places, port, load.duty(places, port)?)?;
     Running::start(places, server.name(), port, &words)
-}
-
-/// The content that the first answer of a server must have.
-pub(crate) fn expected(server: Server, workload: &Workload) -> &'static str {
-    match server {
-        // The bare responder's content is filler, the program's routes are its own.
-        Server::BareUring | Server::BarePoll | Server::Program => ANY_CONTENT,
-        _ => workload.expected,
-    }
 }
 
 fn sample(
     places: &Places,
-    workload: &Workload,
+    load: &Load,
     server: Server,
     running: &Running,
     measurement: Measurement,
 ) -> Result<Sample, BenchError> {
     // Lets the machine's other work have what it waited for, rather than in the middle of a window.
     thread::sleep(GAP);
-    workload
-        .load
-        .closed(places, running, expected(server, workload), measurement)
+    load.measure(places, server, running, measurement)
 }
 
 /// A few rounds more, with counters, if the machine has them.
 fn count_instructions(
     places: &Places,
     options: &Options,
-    workload: &Workload,
+    load: &Load,
     running: &[Running],
     outcome: &mut Outcome,
 ) {
@@ -192,7 +178,7 @@ fn count_instructions(
     for round in 0..COUNTED_ROUNDS.min(options.rounds) {
         for index in there_and_back(round, running.len()) {
             let server = outcome.rows[index].server;
-            match sample(places, workload, server, &running[index], counted) {
+            match sample(places, load, server, &running[index], counted) {
                 Ok(sample) if sample.user_instructions.is_some() => samples[index].push(sample),
                 // No counters on this machine: no server will have them.
                 Ok(_) => return,

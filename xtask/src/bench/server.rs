@@ -30,6 +30,23 @@ pub(crate) enum Server {
     Nginx,
     H2o,
     Haproxy,
+    /// tokio-tungstenite; WebSocket only, as the two after it.
+    Tungstenite,
+    FastWebSockets,
+    /// `ws` on Node.
+    Node,
+}
+
+/// What a server is started for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Duty {
+    /// Answering requests; the lengths are for the bare responder.
+    Requests(Exchange),
+    /// WebSocket: echo and broadcast.
+    Frames {
+        /// Compress every message.
+        deflate: bool,
+    },
 }
 
 /// What the bare responder must be told, as it parses nothing.
@@ -42,7 +59,7 @@ pub(crate) struct Exchange {
 }
 
 impl Server {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::BareUring,
         Self::BarePoll,
         Self::TidegateUring,
@@ -57,6 +74,9 @@ impl Server {
         Self::Nginx,
         Self::H2o,
         Self::Haproxy,
+        Self::Tungstenite,
+        Self::FastWebSockets,
+        Self::Node,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -75,6 +95,9 @@ impl Server {
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Haproxy => "haproxy",
+            Self::Tungstenite => "tungstenite",
+            Self::FastWebSockets => "fastwebsockets",
+            Self::Node => "node-ws",
         }
     }
 
@@ -96,6 +119,12 @@ impl Server {
         }
     }
 
+    /// Whether its content is not that of the benchmarks' routes: the bare responder's is filler, the
+    /// program's routes are its own.
+    pub(crate) fn has_content_of_its_own(self) -> bool {
+        matches!(self, Self::BareUring | Self::BarePoll | Self::Program)
+    }
+
     /// The program and its arguments.
     ///
     /// # Errors
@@ -104,26 +133,23 @@ impl Server {
         self,
         places: &Places,
         port: u16,
-        exchange: Exchange,
+        duty: Duty,
     ) -> Result<Vec<String>, BenchError> {
+        let peer = |name| self.words(places.peer(name), &[&port.to_string()]);
         match self {
-            Self::BareUring => self.bare_command(places, port, exchange, "uring"),
-            Self::BarePoll => self.bare_command(places, port, exchange, "poll"),
-            Self::TidegateUring => self.subject_command(places, port, "uring", "high-perf"),
-            Self::TidegatePoll => self.subject_command(places, port, "poll", "high-perf"),
-            Self::TidegateClassic => self.subject_command(places, port, "uring", "classic"),
+            Self::BareUring => self.bare_command(places, port, duty, "uring"),
+            Self::BarePoll => self.bare_command(places, port, duty, "poll"),
+            Self::TidegateUring => self.subject_command(places, port, duty, ["uring", "high-perf"]),
+            Self::TidegatePoll => self.subject_command(places, port, duty, ["poll", "high-perf"]),
+            Self::TidegateClassic => self.subject_command(places, port, duty, ["uring", "classic"]),
             Self::Program => self.program_command(places, port),
-            Self::Hyper => self.words(places.peer("peer-hyper"), &[&port.to_string()]),
-            Self::Axum => self.words(places.peer("peer-axum"), &[&port.to_string()]),
-            Self::Actix => self.words(places.peer("peer-actix"), &[&port.to_string()]),
-            Self::May => self.words(places.peer("peer-may"), &[&port.to_string()]),
-            Self::Bun => {
-                let script = places.peers().join("bun").join("server.ts");
-                self.words(
-                    places.bun(),
-                    &[&script.to_string_lossy(), &port.to_string()],
-                )
-            }
+            Self::Hyper => peer("peer-hyper"),
+            Self::Axum => peer("peer-axum"),
+            Self::Actix => peer("peer-actix"),
+            Self::May => peer("peer-may"),
+            Self::Tungstenite => peer("peer-tungstenite"),
+            Self::FastWebSockets => peer("peer-fastwebsockets"),
+            Self::Bun | Self::Node => self.script_command(places, port, duty),
             Self::Nginx => self.configured(places, &configuration::nginx(places, port), &["-c"]),
             Self::H2o => self.configured(places, &configuration::h2o(places, port), &["-c"]),
             Self::Haproxy => self.configured(
@@ -151,15 +177,16 @@ impl Server {
         self,
         places: &Places,
         port: u16,
-        exchange: Exchange,
+        duty: Duty,
         io: &str,
     ) -> Result<Vec<String>, BenchError> {
-        let [port, request, content] = [
-            usize::from(port),
-            exchange.request_bytes,
-            exchange.content_bytes,
-        ]
-        .map(|number| number.to_string());
+        let port = port.to_string();
+        let Duty::Requests(exchange) = duty else {
+            let arguments = ["--io", io, "--port", &port];
+            return self.words(places.bare_websocket(), &arguments);
+        };
+        let [request, content] =
+            [exchange.request_bytes, exchange.content_bytes].map(|number| number.to_string());
         let arguments = [
             "--io",
             io,
@@ -177,11 +204,11 @@ impl Server {
         self,
         places: &Places,
         port: u16,
-        io: &str,
-        mode: &str,
+        duty: Duty,
+        [io, mode]: [&str; 2],
     ) -> Result<Vec<String>, BenchError> {
         let (port, logs) = (port.to_string(), places.scratch.to_string_lossy());
-        let arguments = [
+        let mut arguments = vec![
             "--port",
             &port,
             "--log-directory",
@@ -191,7 +218,46 @@ impl Server {
             "--mode",
             mode,
         ];
+        match duty {
+            Duty::Requests(_) => {}
+            Duty::Frames { deflate: false } => arguments.extend(["--websocket", "plain"]),
+            Duty::Frames { deflate: true } => arguments.extend(["--websocket", "deflate"]),
+        }
         self.words(places.subject(), &arguments)
+    }
+
+    /// Bun and Node run a script, which is told whether to compress.
+    fn script_command(
+        self,
+        places: &Places,
+        port: u16,
+        duty: Duty,
+    ) -> Result<Vec<String>, BenchError> {
+        let (program, script) = match (self, duty) {
+            (Self::Node, _) => (
+                find_program("node").unwrap_or_default(),
+                "node/websocket.js",
+            ),
+            (_, Duty::Requests(_)) => (places.bun(), "bun/server.ts"),
+            (_, Duty::Frames { .. }) => (places.bun(), "bun/websocket.ts"),
+        };
+        if self == Self::Node && !places.ws().is_dir() {
+            return Err(BenchError::Missing {
+                what: "npm's ws",
+                remedy: self.remedy(),
+            });
+        }
+        let (script, port) = (places.peers().join(script), port.to_string());
+        let (script, tools) = (script.to_string_lossy(), places.tools());
+        let tools = tools.to_string_lossy();
+        let mut arguments = vec![&*script, &port];
+        if self == Self::Node {
+            arguments.push(&tools);
+        }
+        if let Duty::Frames { deflate: true } = duty {
+            arguments.push("deflate");
+        }
+        self.words(program, &arguments)
     }
 
     fn program_command(self, places: &Places, port: u16) -> Result<Vec<String>, BenchError> {
@@ -228,17 +294,19 @@ impl Server {
 
     fn remedy(self) -> &'static str {
         match self {
-            Self::BareUring | Self::BarePoll => {
-                "`cargo build --release -p tidegate-os --example bare`"
-            }
+            Self::BareUring | Self::BarePoll => "`cargo build --release -p tidegate-os --examples`",
             Self::TidegateUring | Self::TidegatePoll | Self::TidegateClassic => {
                 "`cargo build --release -p bench-subject`"
             }
             Self::Program => "`cargo build --release -p tidegate-cli`",
-            Self::Hyper | Self::Axum | Self::Actix | Self::May => {
-                "`cargo xtask bench http1 --install` builds bench/peers"
-            }
+            Self::Hyper
+            | Self::Axum
+            | Self::Actix
+            | Self::May
+            | Self::Tungstenite
+            | Self::FastWebSockets => "`cargo xtask bench http1 --install` builds bench/peers",
             Self::Bun => "`cargo xtask bench http1 --install` gets npm's @oven/bun-linux-x64",
+            Self::Node => "with Node there, `cargo xtask bench websocket --install` gets npm's ws",
             Self::Nginx => "install the package nginx-light, or give --install",
             Self::H2o => "install the package h2o, or give --install",
             Self::Haproxy => "install the package haproxy, or give --install",

@@ -108,6 +108,14 @@ impl Verdict {
         let Some(result) = self.result else {
             return "not measured".to_owned();
         };
+        if self.limit == Limit::AtMost(0.0) {
+            let outcome = if result > 0.0 {
+                "**missed**"
+            } else {
+                "reached"
+            };
+            return outcome.to_owned();
+        }
         let missing = match self.limit {
             Limit::AtMost(limit) => result / limit - 1.0,
             Limit::AtLeast(limit) => 1.0 - result / limit,
@@ -188,5 +196,12 @@ mod tests {
             quiet: None,
         };
         assert!(verdict.outcome().starts_with("reached"));
+        let none = |result| Verdict {
+            limit: Limit::AtMost(0.0),
+            result: Some(result),
+            ..verdict.clone()
+        };
+        assert_eq!(none(0.0).outcome(), "reached");
+        assert_eq!(none(1.0).outcome(), "**missed**");
     }
 }

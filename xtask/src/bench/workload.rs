@@ -1,6 +1,8 @@
 //! The workloads: what each asks, its load, its servers and its targets.
+//!
+//! Here are those of HTTP/1.1; those of WebSocket are in `websocket`.
 
-use super::load::Load;
+use super::load::{Load, Requests};
 use super::server::Server;
 use super::target::{Claim, Target};
 
@@ -11,12 +13,25 @@ pub(crate) enum Id {
     W2,
     W3,
     W4,
+    W8,
+    W9,
     W10,
     W11,
+    Storm,
 }
 
 impl Id {
-    const ALL: [Self; 6] = [Self::W1, Self::W2, Self::W3, Self::W4, Self::W10, Self::W11];
+    const ALL: [Self; 9] = [
+        Self::W1,
+        Self::W2,
+        Self::W3,
+        Self::W4,
+        Self::W8,
+        Self::W9,
+        Self::W10,
+        Self::W11,
+        Self::Storm,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -24,8 +39,11 @@ impl Id {
             Self::W2 => "W2",
             Self::W3 => "W3",
             Self::W4 => "W4",
+            Self::W8 => "W8",
+            Self::W9 => "W9",
             Self::W10 => "W10",
             Self::W11 => "W11",
+            Self::Storm => "storm",
         }
     }
 
@@ -41,27 +59,45 @@ impl Id {
     }
 }
 
-/// A closed loop of equal requests, put on several servers in turn.
+/// A load that is put on several servers in turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Workload {
     pub(crate) id: Id,
+    /// What tables call it: a number may have several loads.
+    pub(crate) label: &'static str,
     pub(crate) title: &'static str,
+    pub(crate) unit: Unit,
     pub(crate) load: Load,
-    /// The content of a server with the benchmarks' routes, in the generator's words.
-    pub(crate) expected: &'static str,
-    pub(crate) content_bytes: usize,
     pub(crate) servers: &'static [Server],
     pub(crate) targets: &'static [Target],
 }
 
-/// The workloads that are a closed loop, in order.
-pub(crate) const CLOSED: [Workload; 4] = [
+/// What a load counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unit {
+    pub(crate) one: &'static str,
+    pub(crate) many: &'static str,
+}
+
+/// Connections held idle on one server after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdleWorkload {
+    /// What each connection has done before.
+    pub(crate) after: &'static str,
+    pub(crate) load: Load,
+    pub(crate) servers: &'static [Server],
+    /// The target for ours.
+    pub(crate) bytes_max: f64,
+}
+
+/// The workloads of HTTP/1.1 that are a closed loop, in order.
+pub(crate) const HTTP1: [Workload; 4] = [
     Workload {
         id: Id::W1,
+        label: "W1",
         title: "GET of a short text, keep-alive, 64 connections",
-        load: HELLO,
-        expected: "hello",
-        content_bytes: 13,
+        unit: REQUEST,
+        load: Load::Requests(HELLO),
         servers: &[
             Server::BareUring,
             Server::TidegateUring,
@@ -93,10 +129,10 @@ pub(crate) const CLOSED: [Workload; 4] = [
     },
     Workload {
         id: Id::W2,
+        label: "W2",
         title: "the same, pipelined 16 deep",
-        load: Load { depth: 16, ..HELLO },
-        expected: "hello",
-        content_bytes: 13,
+        unit: REQUEST,
+        load: Load::Requests(Requests { depth: 16, ..HELLO }),
         servers: &[
             Server::BareUring,
             Server::TidegateUring,
@@ -122,14 +158,16 @@ pub(crate) const CLOSED: [Workload; 4] = [
     },
     Workload {
         id: Id::W3,
+        label: "W3",
         title: "GET with the ten header fields of a browser, answer of 1 KiB, 64 connections",
-        load: Load {
+        unit: REQUEST,
+        load: Load::Requests(Requests {
             path: "/json",
             browser: true,
+            expected: "json",
+            content_bytes: 1024,
             ..HELLO
-        },
-        expected: "json",
-        content_bytes: 1024,
+        }),
         servers: &[
             Server::BareUring,
             Server::TidegateUring,
@@ -152,14 +190,16 @@ pub(crate) const CLOSED: [Workload; 4] = [
     },
     Workload {
         id: Id::W4,
+        label: "W4",
         title: "POST of 4 KiB, which the server reads whole, short answer, 64 connections",
-        load: Load {
+        unit: REQUEST,
+        load: Load::Requests(Requests {
             path: "/upload",
             body_bytes: Some(4096),
+            expected: "uploaded",
+            content_bytes: 2,
             ..HELLO
-        },
-        expected: "uploaded",
-        content_bytes: 2,
+        }),
         servers: &[
             Server::BareUring,
             Server::TidegateUring,
@@ -178,41 +218,53 @@ pub(crate) const CLOSED: [Workload; 4] = [
 
 /// Who is asked for the memory of an idle connection. haproxy is not: its connection limit counts
 /// two descriptors for each, more than the usual hard limit leaves for 10,000.
-pub(crate) const IDLE_SERVERS: [Server; 11] = [
-    Server::BareUring,
-    Server::TidegateUring,
-    Server::BarePoll,
-    Server::TidegatePoll,
-    Server::Hyper,
-    Server::Axum,
-    Server::Actix,
-    Server::May,
-    Server::Bun,
-    Server::Nginx,
-    Server::H2o,
-];
+pub(crate) const HTTP1_IDLE: IdleWorkload = IdleWorkload {
+    after: "one request",
+    load: Load::Requests(Requests {
+        connections: 10_000,
+        ..HELLO
+    }),
+    servers: &[
+        Server::BareUring,
+        Server::TidegateUring,
+        Server::BarePoll,
+        Server::TidegatePoll,
+        Server::Hyper,
+        Server::Axum,
+        Server::Actix,
+        Server::May,
+        Server::Bun,
+        Server::Nginx,
+        Server::H2o,
+    ],
+    bytes_max: 512.0,
+};
 
 /// The request of W1, which the others vary.
-pub(crate) const HELLO: Load = Load {
+pub(crate) const HELLO: Requests = Requests {
     path: "/hello",
     body_bytes: None,
     browser: false,
     connections: 64,
     depth: 1,
+    expected: "hello",
+    content_bytes: 13,
 };
 
-/// Content of the answer to [`HELLO`].
-pub(crate) const HELLO_BYTES: usize = 13;
+const REQUEST: Unit = Unit {
+    one: "request",
+    many: "requests",
+};
 
 /// Where there are no counters, only this can be counted; see `callgrind`.
-const fn on_poll(claim: Claim) -> Target {
+pub(crate) const fn on_poll(claim: Claim) -> Target {
     Target {
         ours: Server::TidegatePoll,
         claim,
     }
 }
 
-const fn ours(claim: Claim) -> Target {
+pub(crate) const fn ours(claim: Claim) -> Target {
     Target {
         ours: Server::TidegateUring,
         claim,
@@ -232,7 +284,7 @@ mod tests {
 
     #[test]
     fn targets_are_about_servers_of_their_workload() {
-        for workload in CLOSED {
+        for workload in HTTP1.iter().chain(&super::super::websocket::WORKLOADS) {
             for target in workload.targets {
                 assert!(workload.servers.contains(&target.ours));
                 if let Claim::AtMostTimes(_, other) | Claim::OtherAtLeastTimes(_, other) =
@@ -241,7 +293,7 @@ mod tests {
                     assert!(
                         workload.servers.contains(&other),
                         "{} {other:?}",
-                        workload.id.name()
+                        workload.label
                     );
                 }
             }
@@ -250,7 +302,17 @@ mod tests {
 
     #[test]
     fn contents_are_as_long_as_said() {
-        assert_eq!(bench_answers::HELLO.len(), HELLO_BYTES);
-        assert_eq!(bench_answers::UPLOADED.len(), CLOSED[3].content_bytes);
+        for workload in HTTP1 {
+            let Load::Requests(requests) = workload.load else {
+                panic!("{} sends no requests", workload.label);
+            };
+            let content_bytes = match requests.expected {
+                "hello" => bench_answers::HELLO.len(),
+                "json" => bench_answers::json().len(),
+                "uploaded" => bench_answers::UPLOADED.len(),
+                other => panic!("{other}"),
+            };
+            assert_eq!(content_bytes, requests.content_bytes);
+        }
     }
 }

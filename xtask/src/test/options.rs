@@ -45,7 +45,7 @@ impl Options {
         }
         options.steps = Step::ALL
             .into_iter()
-            .filter(|step| steps.is_empty() || steps.contains(step))
+            .filter(|step| steps.contains(step) || (steps.is_empty() && step.is_usual()))
             .filter(|step| !fast || step.is_fast())
             .collect();
         Ok(options)
@@ -56,7 +56,9 @@ impl Options {
 fn named(name: &str) -> Result<Vec<Step>, StepError> {
     let named: Vec<Step> = Step::ALL
         .into_iter()
-        .filter(|step| step.name() == name || (name == "clients" && step.is_client()))
+        .filter(|step| {
+            step.name() == name || (name == "clients" && step.is_client() && step.is_usual())
+        })
         .collect();
     if named.is_empty() {
         return Err(StepError::Word(name.to_owned()));
@@ -68,4 +70,5 @@ fn named(name: &str) -> Result<Vec<Step>, StepError> {
 pub(crate) const USAGE: &str = "usage: cargo xtask test [--fast] [--only STEP]… [--no-install] \
      [--soak-requests N]\n\
      steps: walls format clippy docs tests doc-tests fuzz\n\
-     clients, all or one: curl wget python node browser wrk nginx haproxy slow soak";
+     clients, all or one: curl wget python node websocket java autobahn browser wrk nginx haproxy \
+     slow soak";

@@ -24,6 +24,9 @@ pub(crate) enum Step {
     Wget,
     Python,
     Node,
+    Websocket,
+    Java,
+    Autobahn,
     Browser,
     Wrk,
     Nginx,
@@ -34,7 +37,7 @@ pub(crate) enum Step {
 
 impl Step {
     /// All steps, what fails soonest first.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Walls,
         Self::Format,
         Self::Clippy,
@@ -46,6 +49,9 @@ impl Step {
         Self::Wget,
         Self::Python,
         Self::Node,
+        Self::Websocket,
+        Self::Java,
+        Self::Autobahn,
         Self::Browser,
         Self::Wrk,
         Self::Nginx,
@@ -67,6 +73,9 @@ impl Step {
             Self::Wget => "wget",
             Self::Python => "python",
             Self::Node => "node",
+            Self::Websocket => "websocket",
+            Self::Java => "java",
+            Self::Autobahn => "autobahn",
             Self::Browser => "browser",
             Self::Wrk => "wrk",
             Self::Nginx => "nginx",
@@ -79,6 +88,11 @@ impl Step {
     /// Whether it runs the program against a client that was not written here.
     pub(crate) fn is_client(self) -> bool {
         !self.is_fast() && self != Self::Fuzz
+    }
+
+    /// Whether it runs when no step is asked for by its name.
+    pub(crate) fn is_usual(self) -> bool {
+        !matches!(self, Self::Websocket | Self::Java | Self::Autobahn)
     }
 
     /// Whether it needs nothing but cargo and little time.
@@ -100,6 +114,9 @@ impl Step {
             Self::Wget => &[Tool::Wget],
             Self::Python => &[Tool::PythonPackages],
             Self::Node => &[Tool::NodePackages],
+            Self::Websocket => &[Tool::PythonPackages, Tool::NodePackages],
+            Self::Java => &[Tool::Java],
+            Self::Autobahn => &[Tool::PythonPackages],
             Self::Browser => &[Tool::Chromium, Tool::NodePackages],
             Self::Wrk => &[Tool::Wrk],
             Self::Nginx => &[Tool::Nginx, Tool::Curl, Tool::Wrk],

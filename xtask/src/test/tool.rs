@@ -24,6 +24,8 @@ pub(crate) enum Tool {
     Nginx,
     Haproxy,
     Slowhttptest,
+    /// Java with its compiler.
+    Java,
     /// The clients from PyPI in an environment of their own.
     PythonPackages,
     /// The clients from npm.
@@ -45,6 +47,7 @@ impl Tool {
             Self::Nginx => &[("nginx", "nginx-light")],
             Self::Haproxy => &[("haproxy", "haproxy")],
             Self::Slowhttptest => &[("slowhttptest", "slowhttptest")],
+            Self::Java => &[("javac", "default-jdk-headless")],
             Self::PythonPackages => &[("python3", "python3-venv")],
             Self::NodePackages => &[("node", "nodejs"), ("npm", "npm")],
         }
