@@ -3,6 +3,7 @@
 //! One for each request queue with such connections, opened with the first of them and kept until the
 //! queue is closed or the worker ends. What a connection has of its own is in `connection::opaque`.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +32,8 @@ struct Entry {
     signal: Arc<LaneSignal>,
     /// Its connections that have been opened and not closed.
     connections: usize,
+    /// It has been told to stop.
+    stops: bool,
     closing: Option<Closing>,
 }
 
@@ -73,6 +76,7 @@ impl Lanes {
             lane: Some(lane),
             signal,
             connections: 0,
+            stops: false,
             closing: None,
         };
         let free = self.entries.iter().position(Option::is_none);
@@ -84,13 +88,9 @@ impl Lanes {
         Some(to_index(index))
     }
 
-    /// Every lane there is.
-    pub(crate) fn indexes(&self) -> Vec<u32> {
-        let entries = self.entries.iter().enumerate();
-        entries
-            .filter(|(_, entry)| entry.is_some())
-            .map(|(index, _)| to_index(index))
-            .collect()
+    /// The indexes that lanes may have.
+    pub(crate) fn indexes(&self) -> Range<u32> {
+        0..to_index(self.entries.len())
     }
 
     /// Takes a lane out, to be called.
@@ -133,6 +133,12 @@ impl Lanes {
         // Acquire: what was left for the lane before is visible to it.
         let is_woken = |entry: &mut Entry| entry.signal.woken.swap(false, Ordering::Acquire);
         self.entry(index).is_some_and(is_woken)
+    }
+
+    /// Whether a lane is to be told to stop, which it is once.
+    pub(crate) fn begin_stop(&mut self, index: u32) -> bool {
+        self.entry(index)
+            .is_some_and(|entry| !std::mem::replace(&mut entry.stops, true))
     }
 
     /// Its queue is closed: what is left of its connections ends at `deadline`.

@@ -230,6 +230,15 @@ impl Client {
         End { rest, reset }
     }
 
+    /// The server sends this, and closes in order.
+    pub fn expect(&mut self, last: &str) {
+        let end = self.end();
+        assert_eq!(
+            (String::from_utf8_lossy(&end.rest).as_ref(), end.reset),
+            (last, false)
+        );
+    }
+
     /// The server closes without a further byte.
     pub fn expect_close(&mut self) {
         let end = self.end();

@@ -36,7 +36,9 @@ pub use application::{
 };
 pub use client::{Client, End};
 pub use error_log::{ErrorLine, ErrorLines};
-pub use lane::{Lanes, Told, UPGRADE, Upgrade, echo_bytes, upgrading};
+pub use lane::{
+    Elsewhere, Lanes, NoLane, Told, UPGRADE, Upgrade, counting_lanes, echo_bytes, either, upgrading,
+};
 pub use response::Response;
 pub use server::{Place, Server, free_port};
 

@@ -143,6 +143,9 @@ impl Core {
 
     /// Tells the lane that its time has come.
     pub(super) fn tell_due<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        if conn.closing {
+            return;
+        }
         self.call_lane(operations, conn, |lane, io| lane.due(io));
         if !conn.gone {
             self.drive(operations, conn);

@@ -33,6 +33,12 @@ impl Worker {
     /// Has every lane say its goodbyes: the driver stops.
     pub(super) fn stop_lanes<O: Operations>(&mut self, operations: &mut O) {
         for index in self.core.lanes.indexes() {
+            self.stop_lane(operations, index);
+        }
+    }
+
+    fn stop_lane<O: Operations>(&mut self, operations: &mut O, index: u32) {
+        if self.core.lanes.begin_stop(index) {
             self.call_lane(operations, index, |lane, connections| {
                 lane.stop(connections);
             });
@@ -51,11 +57,7 @@ impl Worker {
         };
         let deadline = self.core.clock.now() + LANE_CLOSE_MAX;
         self.core.lanes.begin_close(index, deadline, done);
-        if !self.core.is_draining() {
-            self.call_lane(operations, index, |lane, connections| {
-                lane.stop(connections);
-            });
-        }
+        self.stop_lane(operations, index);
     }
 
     /// Drops lanes that are closed and empty, and resets the connections of those whose time is over.

@@ -16,6 +16,8 @@ mod interim;
 mod listening;
 mod namespace;
 mod opaque;
+mod opaque_end;
+mod opaque_lanes;
 mod pipelining;
 mod request_line;
 mod request_queue;
