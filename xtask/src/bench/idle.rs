@@ -11,7 +11,7 @@ use super::machine;
 use super::options::Options;
 use super::places::Places;
 use super::process::{self, Running};
-use super::server::Server;
+use super::server::{Duty, Frames, Server};
 use super::workload::IdleWorkload;
 
 /// What one server needed.
@@ -60,7 +60,11 @@ pub(crate) fn run(places: &Places, options: &Options, workload: &IdleWorkload) -
 fn measure(places: &Places, server: Server, load: &Load) -> Result<IdleRow, BenchError> {
     let connections = load.connections();
     let port = process::free_port()?;
-    let words = server.command(places, port, load.duty(places, port)?)?;
+    let duty = match load.duty(places, port)? {
+        Duty::Frames(_) => Duty::Frames(Frames::Heartbeat),
+        requests => requests,
+    };
+    let words = server.command(places, port, duty)?;
     let running = Running::start(places, server.name(), port, &words)?;
     thread::sleep(SETTLE);
     let resident_before = process::resident_bytes(&running.pids())?;

@@ -8,7 +8,7 @@ use super::error::BenchError;
 use super::machine;
 use super::places::Places;
 use super::process::{self, Running};
-use super::server::{Duty, Exchange, Server};
+use super::server::{Duty, Exchange, Frames, Server};
 
 /// What is put on a server.
 #[derive(Clone, Copy, Debug)]
@@ -157,10 +157,8 @@ impl Load {
     pub(crate) fn duty(&self, places: &Places, port: u16) -> Result<Duty, BenchError> {
         Ok(match self {
             Self::Requests(requests) => Duty::Requests(requests.exchange(places, port)?),
-            Self::Echo(messages) | Self::Broadcast(messages) => Duty::Frames {
-                deflate: messages.deflate,
-            },
-            Self::Storm(_) => Duty::Frames { deflate: false },
+            Self::Echo(messages) if messages.deflate => Duty::Frames(Frames::Deflate),
+            Self::Echo(_) | Self::Broadcast(_) | Self::Storm(_) => Duty::Frames(Frames::Plain),
         })
     }
 

@@ -43,10 +43,18 @@ pub(crate) enum Duty {
     /// Answering requests; the lengths are for the bare responder.
     Requests(Exchange),
     /// WebSocket: echo and broadcast.
-    Frames {
-        /// Compress every message.
-        deflate: bool,
-    },
+    Frames(Frames),
+}
+
+/// How a server of WebSocket is set up.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Frames {
+    Plain,
+    /// Compress every message.
+    Deflate,
+    /// Send pings to peers that say nothing, from time to time. Ours only: the others do so by
+    /// themselves, or cannot.
+    Heartbeat,
 }
 
 /// What the bare responder must be told, as it parses nothing.
@@ -220,8 +228,9 @@ impl Server {
         ];
         match duty {
             Duty::Requests(_) => {}
-            Duty::Frames { deflate: false } => arguments.extend(["--websocket", "plain"]),
-            Duty::Frames { deflate: true } => arguments.extend(["--websocket", "deflate"]),
+            Duty::Frames(Frames::Plain) => arguments.extend(["--websocket", "plain"]),
+            Duty::Frames(Frames::Deflate) => arguments.extend(["--websocket", "deflate"]),
+            Duty::Frames(Frames::Heartbeat) => arguments.extend(["--websocket", "heartbeat"]),
         }
         self.words(places.subject(), &arguments)
     }
@@ -239,7 +248,7 @@ impl Server {
                 "node/websocket.js",
             ),
             (_, Duty::Requests(_)) => (places.bun(), "bun/server.ts"),
-            (_, Duty::Frames { .. }) => (places.bun(), "bun/websocket.ts"),
+            (_, Duty::Frames(_)) => (places.bun(), "bun/websocket.ts"),
         };
         if self == Self::Node && !places.ws().is_dir() {
             return Err(BenchError::Missing {
@@ -254,7 +263,7 @@ impl Server {
         if self == Self::Node {
             arguments.push(&tools);
         }
-        if let Duty::Frames { deflate: true } = duty {
+        if let Duty::Frames(Frames::Deflate) = duty {
             arguments.push("deflate");
         }
         self.words(program, &arguments)
