@@ -13,13 +13,18 @@ use tower_service::Service;
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
 use crate::error::Error;
-use crate::event::{Events, Exception, HandlerResult, PeerError};
+use crate::event::{
+    BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, PeerError, Sent,
+};
 use crate::handler::{Handlers, OnHttpRequest};
 use crate::http::{Body, OwnedRequest, Request, Response};
 use crate::runtime::AsyncRuntime;
 use crate::server::Server;
 use crate::settings::{ErrorLog, FineTune, Io, Settings, Timeouts};
 use crate::tower::{BoxError, Mount};
+use crate::websocket::{
+    Connection, Disconnect, Handshake, HandshakeResponse, Hub, SubProtocol, WebSocketSettings,
+};
 
 /// Sets a server up; see the fields of [`Settings`] for units, defaults and ranges.
 ///
@@ -30,6 +35,7 @@ pub struct ServerBuilder {
     settings: Settings,
     handlers: Handlers,
     mounts: Vec<Mount>,
+    protocols: Vec<Arc<dyn SubProtocol>>,
     runtime: Option<Handle>,
     backend: Option<Arc<dyn Backend>>,
     /// The first binding that is none.
@@ -275,6 +281,113 @@ impl ServerBuilder {
         self
     }
 
+    /// See [`Events::on_handshake`].
+    pub fn on_handshake(
+        mut self,
+        handler: impl Fn(&Handshake<'_>, &mut HandshakeResponse) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.handshake = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_connect`].
+    pub fn on_connect(mut self, handler: impl Fn(&Connection) + Send + Sync + 'static) -> Self {
+        self.handlers.connect = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_message`]. The handler returns nothing, what a send returns, or
+    /// `Result<(), HandlerError>`.
+    ///
+    /// ```
+    /// let echo = tidegate::Server::builder()
+    ///     .on_message(|connection, text| connection.send_text(text))
+    ///     .on_binary(|connection, data| connection.send_binary(data));
+    /// ```
+    pub fn on_message<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(&Connection, &str) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.handlers.message = Some(Box::new(move |connection, text| {
+            handler(connection, text).into_result()
+        }));
+        self
+    }
+
+    /// See [`Events::on_binary`]. As [`on_message`](Self::on_message).
+    pub fn on_binary<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(&Connection, &[u8]) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.handlers.binary = Some(Box::new(move |connection, data| {
+            handler(connection, data).into_result()
+        }));
+        self
+    }
+
+    /// See [`Events::on_fragmented`]. As [`on_message`](Self::on_message).
+    pub fn on_fragmented<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(&Connection, &Fragment<'_>) -> R + Send + Sync + 'static,
+        R: HandlerResult,
+    {
+        self.handlers.fragmented = Some(Box::new(move |connection, fragment| {
+            handler(connection, fragment).into_result()
+        }));
+        self
+    }
+
+    /// See [`Events::on_disconnect`].
+    pub fn on_disconnect(
+        mut self,
+        handler: impl Fn(&Connection, &Disconnect) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.disconnect = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_before_heartbeat`].
+    pub fn on_before_heartbeat(
+        mut self,
+        handler: impl Fn(&Connection) -> BeforeHeartbeat + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.before_heartbeat = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_asynchronous`].
+    pub fn on_asynchronous(
+        mut self,
+        handler: impl Fn(&Connection, &Sent) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.asynchronous = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_unknown_protocol`].
+    pub fn on_unknown_protocol(
+        mut self,
+        handler: impl Fn(&Connection) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.unknown_protocol = Some(Box::new(handler));
+        self
+    }
+
+    /// Registers a sub-protocol: a client that asks for it by its name gets it.
+    pub fn register_protocol(mut self, protocol: impl SubProtocol) -> Self {
+        self.handlers.has_protocols = true;
+        self.protocols.push(Arc::new(protocol));
+        self
+    }
+
+    /// Sets up WebSocket connections.
+    pub fn websocket(mut self, settings: WebSocketSettings) -> Self {
+        self.settings.websocket = settings;
+        self
+    }
+
     /// See [`Events::on_error`].
     pub fn on_error(mut self, handler: impl Fn(&PeerError) + Send + Sync + 'static) -> Self {
         self.handlers.error = Some(Box::new(handler));
@@ -302,6 +415,7 @@ impl ServerBuilder {
             Box::new(self.handlers),
             self.mounts,
             AsyncRuntime::new(self.runtime),
+            Hub::new(self.protocols),
         );
         Ok(Server::new(shared, self.backend, self.settings))
     }

@@ -7,13 +7,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tidegate_httpapi::{
-    Admission, Application, ConnectionFilter, ConnectionInfo, Exchange, ResponseHead,
+    Admission, Application, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
+    ResponseHead,
 };
 
 use crate::event::{Events, RequestIds};
 use crate::http::{Request, Response};
 use crate::runtime::AsyncRuntime;
+use crate::settings::Settings;
 use crate::tower::Mount;
+use crate::websocket::{Gate, Hub, Lane};
 
 /// What a server and all it has in progress share.
 pub(crate) struct Shared {
@@ -21,6 +24,7 @@ pub(crate) struct Shared {
     /// Longest path first.
     mounts: Vec<Mount>,
     runtime: AsyncRuntime,
+    websockets: Hub,
 }
 
 impl Shared {
@@ -28,12 +32,14 @@ impl Shared {
         events: Box<dyn Events>,
         mut mounts: Vec<Mount>,
         runtime: AsyncRuntime,
+        websockets: Hub,
     ) -> Self {
         mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path_len()));
         Self {
             events,
             mounts,
             runtime,
+            websockets,
         }
     }
 
@@ -43,6 +49,10 @@ impl Shared {
 
     pub(crate) fn mount(&self, index: usize) -> &Mount {
         &self.mounts[index]
+    }
+
+    pub(crate) fn websockets(&self) -> &Hub {
+        &self.websockets
     }
 
     pub(crate) fn runtime(&self) -> &AsyncRuntime {
@@ -61,13 +71,17 @@ pub(crate) struct Component {
     shared: Arc<Shared>,
     content_bytes_max: u64,
     waits_for_content: bool,
+    gate: Gate,
 }
 
 impl Component {
-    pub(crate) fn new(shared: Arc<Shared>, content_bytes_max: Option<u64>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, settings: &Settings) -> Self {
+        let websocket = &settings.websocket;
+        shared.websockets().set_memory_budget(websocket.memory_budget);
         Self {
+            gate: Gate::new(websocket, shared.events().accepts_websockets()),
             waits_for_content: shared.events().waits_for_content(),
-            content_bytes_max: content_bytes_max.unwrap_or(u64::MAX),
+            content_bytes_max: settings.content_bytes_max().unwrap_or(u64::MAX),
             shared,
         }
     }
@@ -81,6 +95,12 @@ impl Application for Component {
             let path = exchange.head().cooked_path;
             if let Some(index) = mounts.iter().position(|mount| mount.covers(path)) {
                 return Mount::serve(shared, index, exchange.defer());
+            }
+        }
+        if self.gate.concerns(&exchange) {
+            match self.gate.take(shared, exchange) {
+                Some(ordinary) => exchange = ordinary,
+                None => return,
             }
         }
         let mut body = None;
@@ -129,6 +149,10 @@ impl Application for Component {
                 exchange.respond(head, content);
             }
         }
+    }
+
+    fn open_lane(&self, host: LaneHost) -> Box<dyn OpaqueLane> {
+        Box::new(Lane::open(&self.shared, &self.gate, host))
     }
 }
 

@@ -16,6 +16,10 @@ use crate::error::Error;
 use crate::http::{ContentError, Request, Response, ResponseError};
 use crate::server::Server;
 use crate::tower::BoxError;
+use crate::websocket::{
+    Connection, Disconnect, Handshake, HandshakeError, HandshakeResponse, Opcode, Violation,
+    WriteError,
+};
 
 /// What a server tells the application.
 ///
@@ -98,7 +102,95 @@ pub trait Events: Send + Sync + 'static {
         true
     }
 
-    /// A peer did what it must not, and a request's content ended early for it.
+    /// Whether WebSocket handshakes are accepted at all; asked once at start. False: a request for one
+    /// is an ordinary request.
+    fn accepts_websockets(&self) -> bool {
+        true
+    }
+
+    /// A WebSocket handshake is in order and about to be answered: fields may be added, a sub-protocol
+    /// chosen, options changed; or it may be refused, or left to
+    /// [`on_http_request`](Self::on_http_request).
+    ///
+    /// Where it is called is as with requests.
+    fn on_handshake(&self, handshake: &Handshake<'_>, response: &mut HandshakeResponse) {
+        let _ = (handshake, response);
+    }
+
+    /// A WebSocket connection is usable. The first of its events.
+    ///
+    /// In classic mode WebSocket handlers are called on handler threads and may block. In HighPerf mode
+    /// they are called on the thread that received, and must not.
+    fn on_connect(&self, connection: &Connection) {
+        let _ = connection;
+    }
+
+    /// A whole text message has arrived.
+    ///
+    /// # Errors
+    ///
+    /// The connection is closed with 1011, and [`on_exception`](Self::on_exception) hears of it.
+    fn on_message(&self, connection: &Connection, text: &str) -> Result<(), HandlerError> {
+        let _ = (connection, text);
+        Ok(())
+    }
+
+    /// A whole binary message has arrived.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_message`](Self::on_message).
+    fn on_binary(&self, connection: &Connection, data: &[u8]) -> Result<(), HandlerError> {
+        let _ = (connection, data);
+        Ok(())
+    }
+
+    /// A frame of a message that comes in several has arrived; only where
+    /// [`fragmented_messages`](crate::WebSocketSettings::fragmented_messages) asks for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`on_message`](Self::on_message).
+    fn on_fragmented(
+        &self,
+        connection: &Connection,
+        fragment: &Fragment<'_>,
+    ) -> Result<(), HandlerError> {
+        let _ = (connection, fragment);
+        Ok(())
+    }
+
+    /// A WebSocket connection has ended, whoever ended it and however. The last of its events; it comes
+    /// exactly once for each [`on_connect`](Self::on_connect).
+    fn on_disconnect(&self, connection: &Connection, disconnect: &Disconnect) {
+        let _ = (connection, disconnect);
+    }
+
+    /// A heartbeat's ping is about to be sent.
+    fn on_before_heartbeat(&self, connection: &Connection) -> BeforeHeartbeat {
+        let _ = connection;
+        BeforeHeartbeat::Ping
+    }
+
+    /// Whether [`on_before_heartbeat`](Self::on_before_heartbeat) is to be called at all; asked once at
+    /// start.
+    fn watches_heartbeats(&self) -> bool {
+        true
+    }
+
+    /// A message sent while [`asynchronous`](crate::WebSocketSettings::asynchronous) is set has been
+    /// taken by the system, or never will be.
+    fn on_asynchronous(&self, connection: &Connection, sent: &Sent) {
+        let _ = (connection, sent);
+    }
+
+    /// Never called: declared since the component declares it.
+    fn on_unknown_protocol(&self, connection: &Connection) {
+        let _ = connection;
+    }
+
+    /// A peer did what it must not: a request's content ended early, a WebSocket handshake or frame
+    /// breaks a rule.
     fn on_error(&self, error: &PeerError) {
         let _ = error;
     }
@@ -133,10 +225,54 @@ impl HandlerResult for Result<(), HandlerError> {
     }
 }
 
+impl HandlerResult for Result<(), WriteError> {
+    #[inline]
+    fn into_result(self) -> Result<(), HandlerError> {
+        match self {
+            // The peer has gone meanwhile, which on_disconnect tells.
+            Ok(()) | Err(WriteError::Closed) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for () {}
     impl Sealed for Result<(), super::HandlerError> {}
+    impl Sealed for Result<(), super::WriteError> {}
+}
+
+/// A frame of a message that comes in several.
+#[derive(Clone, Copy, Debug)]
+pub struct Fragment<'a> {
+    /// Text or binary for the first frame of a message, then continuation.
+    pub opcode: Opcode,
+    /// The frame's payload. Text may be cut within a character.
+    pub payload: &'a [u8],
+    /// Whether the message ends with it.
+    pub is_last: bool,
+}
+
+/// What [`Events::on_before_heartbeat`] says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BeforeHeartbeat {
+    /// The ping is sent.
+    Ping,
+    /// The handler has sent one of its own, or wants none.
+    Handled,
+}
+
+/// What became of a message sent asynchronously.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// The number given with [`Message::with_context`](crate::Message::with_context).
+    pub context: u64,
+    /// Length of the message, in bytes.
+    pub bytes: usize,
+    /// Whether the system has taken all of it. False: the connection ended before.
+    pub is_sent: bool,
 }
 
 /// Why a handler of requests failed. Any error becomes one with `?`.
@@ -206,16 +342,44 @@ impl fmt::Display for HandlerError {
     }
 }
 
-/// What a peer did wrong while a request of its was with the application.
+/// What a peer did wrong.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PeerError {
     /// The connection.
     pub connection_id: ConnectionId,
-    /// The request.
-    pub request_id: RequestId,
+    /// The request, unless it happened on a WebSocket connection.
+    pub request_id: Option<RequestId>,
     /// What was wrong.
-    pub cause: ContentError,
+    pub cause: PeerFault,
+}
+
+/// Why [`Events::on_error`] is called.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// A request's content ended early while the request was with the application.
+    Content(ContentError),
+    /// A WebSocket handshake was refused.
+    Handshake(HandshakeError),
+    /// A WebSocket frame or message breaks a rule or a limit; the connection is closed.
+    WebSocket(Violation),
+    /// A peer took so little of what it was sent that its connection is ended.
+    SlowReader,
+    /// A peer answered no heartbeat; its connection is ended.
+    NoPong,
+}
+
+impl fmt::Display for PeerFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Content(error) => error.fmt(formatter),
+            Self::Handshake(error) => error.fmt(formatter),
+            Self::WebSocket(violation) => violation.fmt(formatter),
+            Self::SlowReader => formatter.write_str("the peer takes nothing of what is sent to it"),
+            Self::NoPong => formatter.write_str("the peer has not answered a ping in time"),
+        }
+    }
 }
 
 impl fmt::Display for PeerError {
@@ -290,11 +454,14 @@ pub(crate) struct RequestIds {
 impl dyn Events {
     /// Tells of what went wrong on this side: in the log, and to the application.
     pub(crate) fn exception(&self, ids: Option<RequestIds>, cause: ExceptionCause) {
-        let exception = Exception {
+        self.tell_exception(Exception {
             connection_id: ids.map(|ids| ids.connection),
             request_id: ids.map(|ids| ids.request),
             cause,
-        };
+        });
+    }
+
+    fn tell_exception(&self, exception: Exception) {
         match &exception.cause {
             // Whoever waits for the start is told as well, and would tell a person twice.
             ExceptionCause::Start(_) => tracing::debug!("{exception}"),
@@ -327,13 +494,26 @@ impl dyn Events {
     }
 
     fn peer_failed(&self, ids: RequestIds, cause: ContentError) {
-        let error = PeerError {
+        self.peer_error(PeerError {
             connection_id: ids.connection,
-            request_id: ids.request,
-            cause,
-        };
-        tracing::debug!(connection = ids.connection.0, "{error}");
+            request_id: Some(ids.request),
+            cause: PeerFault::Content(cause),
+        });
+    }
+
+    /// Tells of what a peer did wrong.
+    pub(crate) fn peer_error(&self, error: PeerError) {
+        tracing::debug!(connection = error.connection_id.0, "{error}");
         deliver("on_error", || self.on_error(&error));
+    }
+
+    /// Tells of what went wrong on this side for a WebSocket connection.
+    pub(crate) fn connection_exception(&self, connection: ConnectionId, cause: ExceptionCause) {
+        self.tell_exception(Exception {
+            connection_id: Some(connection),
+            request_id: None,
+            cause,
+        });
     }
 
     /// Tells of a panic in a handler.

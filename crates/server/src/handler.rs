@@ -8,9 +8,12 @@ use std::sync::Arc;
 use tidegate_httpapi::{Admission, ConnectionInfo};
 
 use crate::binding::Binding;
-use crate::event::{Events, Exception, HandlerError, PeerError};
+use crate::event::{
+    BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent,
+};
 use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
+use crate::websocket::{Connection, Disconnect, Handshake, HandshakeResponse};
 
 type Handler<A> = Option<Box<dyn Fn(&A) + Send + Sync>>;
 
@@ -20,6 +23,21 @@ type ConnectHandler = Box<dyn Fn(&ConnectionInfo) -> Admission + Send + Sync>;
 
 type RequestHandler =
     Box<dyn Fn(&Request<'_>, &mut Response) -> Result<(), HandlerError> + Send + Sync>;
+
+type HandshakeHandler = Box<dyn Fn(&Handshake<'_>, &mut HandshakeResponse) + Send + Sync>;
+
+type TextHandler = Box<dyn Fn(&Connection, &str) -> Result<(), HandlerError> + Send + Sync>;
+
+type BinaryHandler = Box<dyn Fn(&Connection, &[u8]) -> Result<(), HandlerError> + Send + Sync>;
+
+type FragmentHandler =
+    Box<dyn Fn(&Connection, &Fragment<'_>) -> Result<(), HandlerError> + Send + Sync>;
+
+type DisconnectHandler = Box<dyn Fn(&Connection, &Disconnect) + Send + Sync>;
+
+type HeartbeatHandler = Box<dyn Fn(&Connection) -> BeforeHeartbeat + Send + Sync>;
+
+type AsynchronousHandler = Box<dyn Fn(&Connection, &Sent) + Send + Sync>;
 
 /// What an async handler is at work on.
 pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -47,6 +65,17 @@ pub(crate) struct Handlers {
     pub(crate) shutdown: Handler<Server>,
     pub(crate) tcp_connect: Option<ConnectHandler>,
     pub(crate) http_request: OnHttpRequest,
+    pub(crate) handshake: Option<HandshakeHandler>,
+    pub(crate) connect: Handler<Connection>,
+    pub(crate) message: Option<TextHandler>,
+    pub(crate) binary: Option<BinaryHandler>,
+    pub(crate) fragmented: Option<FragmentHandler>,
+    pub(crate) disconnect: Option<DisconnectHandler>,
+    pub(crate) before_heartbeat: Option<HeartbeatHandler>,
+    pub(crate) asynchronous: Option<AsynchronousHandler>,
+    pub(crate) unknown_protocol: Handler<Connection>,
+    /// A sub-protocol was registered: connections are wanted for it.
+    pub(crate) has_protocols: bool,
     pub(crate) error: Handler<PeerError>,
     pub(crate) exception: Handler<Exception>,
 }
@@ -120,6 +149,90 @@ impl Events for Handlers {
         }
     }
 
+    fn accepts_websockets(&self) -> bool {
+        self.handshake.is_some()
+            || self.connect.is_some()
+            || self.message.is_some()
+            || self.binary.is_some()
+            || self.fragmented.is_some()
+            || self.disconnect.is_some()
+            || self.has_protocols
+            || self.rest().accepts_websockets()
+    }
+
+    fn on_handshake(&self, handshake: &Handshake<'_>, response: &mut HandshakeResponse) {
+        match &self.handshake {
+            Some(handler) => handler(handshake, response),
+            None => self.rest().on_handshake(handshake, response),
+        }
+    }
+
+    fn on_connect(&self, connection: &Connection) {
+        match &self.connect {
+            Some(handler) => handler(connection),
+            None => self.rest().on_connect(connection),
+        }
+    }
+
+    #[inline]
+    fn on_message(&self, connection: &Connection, text: &str) -> Result<(), HandlerError> {
+        match &self.message {
+            Some(handler) => handler(connection, text),
+            None => self.rest().on_message(connection, text),
+        }
+    }
+
+    #[inline]
+    fn on_binary(&self, connection: &Connection, data: &[u8]) -> Result<(), HandlerError> {
+        match &self.binary {
+            Some(handler) => handler(connection, data),
+            None => self.rest().on_binary(connection, data),
+        }
+    }
+
+    fn on_fragmented(
+        &self,
+        connection: &Connection,
+        fragment: &Fragment<'_>,
+    ) -> Result<(), HandlerError> {
+        match &self.fragmented {
+            Some(handler) => handler(connection, fragment),
+            None => self.rest().on_fragmented(connection, fragment),
+        }
+    }
+
+    fn on_disconnect(&self, connection: &Connection, disconnect: &Disconnect) {
+        match &self.disconnect {
+            Some(handler) => handler(connection, disconnect),
+            None => self.rest().on_disconnect(connection, disconnect),
+        }
+    }
+
+    fn on_before_heartbeat(&self, connection: &Connection) -> BeforeHeartbeat {
+        match &self.before_heartbeat {
+            Some(handler) => handler(connection),
+            None => self.rest().on_before_heartbeat(connection),
+        }
+    }
+
+    fn watches_heartbeats(&self) -> bool {
+        self.before_heartbeat.is_some() || self.rest().watches_heartbeats()
+    }
+
+    fn on_asynchronous(&self, connection: &Connection, sent: &Sent) {
+        match &self.asynchronous {
+            Some(handler) => handler(connection, sent),
+            None => self.rest().on_asynchronous(connection, sent),
+        }
+    }
+
+    fn on_unknown_protocol(&self, connection: &Connection) {
+        match &self.unknown_protocol {
+            Some(handler) => handler(connection),
+            None => self.rest().on_unknown_protocol(connection),
+        }
+    }
+
     fn on_error(&self, error: &PeerError) {
         match &self.error {
             Some(handler) => handler(error),
@@ -144,6 +257,14 @@ impl Events for NobodyListens {
     }
 
     fn waits_for_content(&self) -> bool {
+        false
+    }
+
+    fn accepts_websockets(&self) -> bool {
+        false
+    }
+
+    fn watches_heartbeats(&self) -> bool {
         false
     }
 }

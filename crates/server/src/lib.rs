@@ -42,11 +42,15 @@ mod runtime;
 mod server;
 mod settings;
 mod tower;
+mod websocket;
 
 pub use binding::{Binding, BindingError, BindingFault};
 pub use builder::ServerBuilder;
 pub use error::Error;
-pub use event::{Events, Exception, ExceptionCause, HandlerError, HandlerResult, PeerError};
+pub use event::{
+    BeforeHeartbeat, Events, Exception, ExceptionCause, Fragment, HandlerError, HandlerResult,
+    PeerError, PeerFault, Sent,
+};
 pub use http::{
     Body, BodySender, Content, ContentError, Cookies, Credentials, FormParams, OwnedRequest,
     Request, Response, ResponseError, SendError,
@@ -54,6 +58,13 @@ pub use http::{
 pub use server::Server;
 pub use settings::{ErrorLog, FineTune, Io, LogRollover, Settings, Timeouts};
 pub use tower::{BoxError, RequestContext};
+pub use websocket::{
+    Acknowledgment, CallError, ChannelProtocol, ChannelProtocolBuilder, ChannelSettings, Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy, FragmentedMessages, Groups,
+    Guid, GuidError, Handshake, HandshakeError, HandshakeResponse, HeartbeatKind, HeartbeatSettings, Level,
+    Message, MessageKind, NoSuchLevel, Opcode, OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError, QueueOptions, Recipients,
+    RequestHeaders, Retention, RpcError, SecurityOptions, Streaming, SubProtocol, Taken, Violation,
+    WebSocketSettings, WriteError, close_code,
+};
 
 pub use tidegate_httpapi::{
     Admission, ApiError, Backend, BackendInfo, BodyError, BodyReader, BodySource, ConnectionId,

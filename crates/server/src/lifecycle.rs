@@ -47,7 +47,7 @@ impl Running {
         let mut properties = SessionProperties::default();
         properties.timeouts = settings.timeouts.inherited();
         backend.set_session_properties(session, properties)?;
-        let component = Component::new(Arc::clone(shared), settings.content_bytes_max());
+        let component = Component::new(Arc::clone(shared), &settings);
         let queue =
             backend.create_request_queue(settings.queue_properties(), Arc::new(component))?;
         undo.queue = Some(queue);

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::event::{Events, ExceptionCause, panic_message};
 use crate::lifecycle::{Driver, Running};
 use crate::settings::Settings;
+use crate::websocket::{Connections, Guid, Message, Recipients, SubProtocol, WriteError};
 
 /// A server; clones are handles to the same one. Dropping the last handle stops it, without waiting.
 ///
@@ -179,6 +180,60 @@ impl Server {
             Phase::Stopped | Phase::Active => Ok(()),
             _ => Err(Error::Busy),
         })
+    }
+
+    /// All WebSocket connections: who there is, broadcasts, groups.
+    pub fn connections(&self) -> Connections {
+        Connections::new(Arc::clone(&self.inner.shared))
+    }
+
+    /// Sends a message to one WebSocket connection. See [`Connections::write_data`].
+    pub fn write_data(&self, guid: Guid, message: impl Into<Message>) -> bool {
+        self.connections().write_data(guid, message)
+    }
+
+    /// Sends a message to many WebSocket connections. See [`Connections::broadcast`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connections::broadcast`].
+    pub fn broadcast(
+        &self,
+        message: impl Into<Message>,
+        recipients: &Recipients,
+    ) -> Result<(), WriteError> {
+        self.connections().broadcast(message, recipients)
+    }
+
+    /// Sends an empty ping to all WebSocket connections. See [`Connections::ping`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connections::ping`].
+    pub fn ping(&self) -> Result<(), WriteError> {
+        self.connections().ping(b"")
+    }
+
+    /// Closes all WebSocket connections, with code 1000; the server goes on. See
+    /// [`Connections::disconnect_all`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connections::disconnect_all`].
+    pub fn disconnect_all(&self) -> Result<(), WriteError> {
+        self.connections()
+            .disconnect_all(crate::websocket::close_code::NORMAL, "")
+    }
+
+    /// Registers a sub-protocol in place of one of the same name; connections made from now on get it.
+    pub fn register_protocol(&self, protocol: impl SubProtocol) {
+        let hub = self.inner.shared.websockets();
+        hub.register_protocol(Arc::new(protocol));
+    }
+
+    /// Takes a sub-protocol out; connections that speak it go on. Says whether there was one.
+    pub fn unregister_protocol(&self, name: &str) -> bool {
+        self.inner.shared.websockets().unregister_protocol(name)
     }
 
     /// Changes settings, to be put into effect by the next start or [restart](Self::restart).

@@ -4,7 +4,7 @@
 //! times as numbers of seconds. What the file's values look like is in `format`.
 //! Source: the component's properties; http-server-api §5 and §6.
 
-mod format;
+pub(crate) mod format;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tidegate_httpapi::{
 };
 
 use crate::binding::{Binding, BindingError};
+use crate::websocket::WebSocketSettings;
 
 /// All properties of a server.
 ///
@@ -67,6 +68,8 @@ pub struct Settings {
     /// Limits on a request's head.
     #[serde(deserialize_with = "format::request_limits")]
     pub request_limits: RequestLimits,
+    /// WebSocket connections.
+    pub websocket: WebSocketSettings,
     /// The HTTPERR log.
     pub error_log: ErrorLog,
     /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
@@ -94,6 +97,7 @@ impl Default for Settings {
             io: Io::Auto,
             io_threads: None,
             request_limits: RequestLimits::default(),
+            websocket: WebSocketSettings::default(),
             error_log: ErrorLog::default(),
             listen_backlog: 4096,
             shutdown_deadline: Duration::from_secs(30),
@@ -118,6 +122,7 @@ impl Settings {
             LimitError::check("io_threads", threads, 1..=256)?;
         }
         self.request_limits.check()?;
+        self.websocket.check()?;
         LimitError::check(
             "error_log.rollover_bytes",
             self.error_log.rollover_bytes,

@@ -34,7 +34,7 @@ pub(super) enum ServerHeaderNames {
 }
 
 /// Reads a time: a number of seconds, whole or with a fraction.
-pub(super) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     deserializer.deserialize_any(SecondsVisitor)
 }
 

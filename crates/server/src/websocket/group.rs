@@ -88,6 +88,11 @@ impl<T: Clone> GroupTable<T> {
         names
     }
 
+    /// The groups that a member is in.
+    pub(crate) fn names_of(&self, id: u64) -> Vec<Arc<str>> {
+        self.lock().of_member.get(&id).cloned().unwrap_or_default()
+    }
+
     /// The members of a group, in no order.
     pub(crate) fn members(&self, name: &str) -> Vec<T> {
         let groups = self.lock();

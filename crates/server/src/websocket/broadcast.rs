@@ -1,0 +1,164 @@
+//! One message for many connections: framed once, compressed at most once for each window.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use tidegate_proto::websocket::{
+    DeflateSettings, DeflateWorkspace, Deflated, Deflater, FrameHead, Opcode,
+};
+
+use super::message::{Message, MessageKind};
+use super::registry::Guid;
+
+/// What goes to every connection it is for.
+pub(super) struct Broadcast {
+    pub(super) content: Content,
+    /// Coalescing key.
+    pub(super) key: Option<Arc<str>>,
+    /// Only for who speaks this sub-protocol.
+    protocol: Option<Arc<str>>,
+    /// Not for these.
+    exclude: HashSet<u64>,
+    /// The message as one or more frames, uncompressed.
+    frames: Bytes,
+    /// The same in one compressed frame, by window bits; `None` where compressing does not pay.
+    compressed: [OnceLock<Option<Bytes>>; WINDOWS],
+}
+
+/// What a broadcast says.
+pub(super) enum Content {
+    Message(MessageKind, Bytes),
+    Ping,
+    /// The connections are to be closed with this code and reason.
+    Close(u16, Arc<str>),
+}
+
+/// RFC 7692 §7.1.2: windows have 8 to 15 bits.
+const LEAST_WINDOW_BITS: u8 = 8;
+const WINDOWS: usize = 8;
+
+impl Broadcast {
+    pub(super) fn message(
+        message: Message,
+        protocol: Option<Arc<str>>,
+        exclude: &[Guid],
+    ) -> Self {
+        let mut frames = Vec::with_capacity(message.data.len() + 14);
+        encode_message(&mut frames, message.kind, &message.data, message.fragment_bytes);
+        Self {
+            key: message.key,
+            protocol,
+            exclude: exclude.iter().filter_map(|guid| guid.id()).collect(),
+            frames: frames.into(),
+            content: Content::Message(message.kind, message.data),
+            compressed: Default::default(),
+        }
+    }
+
+    pub(super) fn ping(payload: &[u8]) -> Self {
+        let mut frame = Vec::with_capacity(payload.len() + 2);
+        FrameHead::new(Opcode::Ping).encode_frame(&mut frame, payload);
+        Self::control(Content::Ping, frame)
+    }
+
+    pub(super) fn close(code: u16, reason: Arc<str>) -> Self {
+        Self::control(Content::Close(code, reason), Vec::new())
+    }
+
+    fn control(content: Content, frame: Vec<u8>) -> Self {
+        Self {
+            content,
+            key: None,
+            protocol: None,
+            exclude: HashSet::new(),
+            frames: frame.into(),
+            compressed: Default::default(),
+        }
+    }
+
+    /// What its data is, if it is a message.
+    pub(super) fn kind(&self) -> Option<MessageKind> {
+        match self.content {
+            Content::Message(kind, _) => Some(kind),
+            Content::Ping | Content::Close(..) => None,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether it is for this connection, as far as it says itself.
+    pub(super) fn is_for(&self, id: u64, protocol: Option<&str>) -> bool {
+        let speaks = self
+            .protocol
+            .as_deref()
+            .is_none_or(|wanted| protocol == Some(wanted));
+        speaks && (self.exclude.is_empty() || !self.exclude.contains(&id))
+    }
+
+    /// The frames, uncompressed.
+    pub(super) fn frames(&self) -> &Bytes {
+        &self.frames
+    }
+
+    /// The frame, compressed without reference to anything before it, for whoever inflates with at
+    /// least this window. `None` where that does not make it shorter.
+    pub(super) fn compressed(
+        &self,
+        window_bits: u8,
+        settings: &DeflateSettings,
+        workspace: &mut DeflateWorkspace,
+    ) -> Option<&Bytes> {
+        let Content::Message(kind, data) = &self.content else {
+            return None;
+        };
+        let slot = self
+            .compressed
+            .get(usize::from(window_bits.checked_sub(LEAST_WINDOW_BITS)?))?;
+        slot.get_or_init(|| {
+            let mut payload = Vec::new();
+            let mut deflater = Deflater::shared(window_bits, settings);
+            match deflater.deflate(data, workspace, &mut payload) {
+                Deflated::Uncompressed => None,
+                Deflated::Compressed => {
+                    let mut frame = Vec::with_capacity(payload.len() + 14);
+                    let mut head = FrameHead::new(opcode(*kind));
+                    head.rsv1 = true;
+                    head.encode_frame(&mut frame, &payload);
+                    Some(frame.into())
+                }
+            }
+        })
+        .as_ref()
+    }
+}
+
+pub(super) fn opcode(kind: MessageKind) -> Opcode {
+    match kind {
+        MessageKind::Text => Opcode::Text,
+        MessageKind::Binary => Opcode::Binary,
+    }
+}
+
+/// Appends a message in one frame, or in several of at most `fragment_bytes`.
+pub(super) fn encode_message(
+    out: &mut Vec<u8>,
+    kind: MessageKind,
+    data: &[u8],
+    fragment_bytes: usize,
+) {
+    if fragment_bytes == 0 || data.len() <= fragment_bytes {
+        return FrameHead::new(opcode(kind)).encode_frame(out, data);
+    }
+    let last = (data.len() - 1) / fragment_bytes;
+    for (index, piece) in data.chunks(fragment_bytes).enumerate() {
+        let mut head = FrameHead::new(match index {
+            0 => opcode(kind),
+            _ => Opcode::Continuation,
+        });
+        head.fin = index == last;
+        head.encode_frame(out, piece);
+    }
+}

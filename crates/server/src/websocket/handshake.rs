@@ -1,0 +1,387 @@
+//! The handshake: which requests become connections, and what the application may say to it.
+//!
+//! The rules of RFC 6455 §4.2 are `tidegate_proto`'s; here are the component's: origins, sub-protocols,
+//! compression, the event. Source: the component's OnHandshake, SecurityOptions.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tidegate_httpapi::{Exchange, FieldBlock, KnownField, ResponseHead, Span};
+use tidegate_proto::websocket as proto;
+use tidegate_proto::websocket::{DeflateAgreement, HandshakeRules, is_upgrade};
+
+use super::protocol::SubProtocol;
+use super::settings::WebSocketSettings;
+use crate::component::Shared;
+use crate::event::{PeerError, PeerFault, RequestIds};
+use crate::http::Request;
+
+/// What was agreed upon, and what is kept of the request.
+pub(super) struct Accepted {
+    /// The request's head as received.
+    pub(super) head: Box<[u8]>,
+    /// Where its target is in it.
+    target: Span,
+    pub(super) response: FieldBlock,
+    pub(super) protocol: Option<Arc<str>>,
+    /// The registered sub-protocol, if the one agreed upon is.
+    pub(super) handler: Option<Arc<dyn SubProtocol>>,
+    pub(super) deflate: Option<DeflateAgreement>,
+    /// Options of this connection alone.
+    pub(super) options: Option<Arc<WebSocketSettings>>,
+    pub(super) created: SystemTime,
+}
+
+impl Accepted {
+    pub(super) fn target(&self) -> &str {
+        // The parser has found it to be ASCII.
+        std::str::from_utf8(self.target.of(&self.head)).unwrap_or_default()
+    }
+}
+
+/// A WebSocket handshake that is in order, as [`on_handshake`](crate::Events::on_handshake) sees it.
+pub struct Handshake<'a> {
+    request: &'a Request<'a>,
+    parsed: &'a proto::Handshake<'a>,
+}
+
+impl<'a> Handshake<'a> {
+    /// The request: its path, fields, cookies, addresses.
+    pub fn request(&self) -> &'a Request<'a> {
+        self.request
+    }
+
+    /// The origin of the page that asks, if it is one.
+    pub fn origin(&self) -> Option<&str> {
+        self.parsed.origin()
+    }
+
+    /// The sub-protocols that the client offers, the ones it prefers first.
+    pub fn protocols(&self) -> impl Iterator<Item = &str> {
+        self.parsed.protocols()
+    }
+
+    /// The `Sec-WebSocket-Key`.
+    pub fn key(&self) -> Option<String> {
+        self.request
+            .header("Sec-WebSocket-Key")
+            .map(|key| key.into_owned())
+    }
+
+    /// The extensions that the client offers, as received.
+    pub fn extensions(&self) -> Option<String> {
+        self.request
+            .header("Sec-WebSocket-Extensions")
+            .map(|extensions| extensions.into_owned())
+    }
+}
+
+impl fmt::Debug for Handshake<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Handshake")
+            .field("request", &self.request)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to a WebSocket handshake, to be completed. Left as it is, it accepts.
+#[derive(Debug)]
+pub struct HandshakeResponse {
+    fields: FieldBlock,
+    protocol: Option<Arc<str>>,
+    /// Made when the application changes one.
+    options: Option<WebSocketSettings>,
+    settings: Arc<WebSocketSettings>,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Accept,
+    Refuse(u16),
+    Pass,
+}
+
+impl HandshakeResponse {
+    /// Adds a field. The fields of the upgrade itself are there already; a name or value that cannot
+    /// be sent refuses the handshake with 500.
+    pub fn header(&mut self, name: &str, value: impl AsRef<[u8]>) -> &mut Self {
+        let is_own = name.to_ascii_lowercase().starts_with("sec-websocket-")
+            || matches!(
+                KnownField::of(name.as_bytes()),
+                KnownField::Connection
+                    | KnownField::Upgrade
+                    | KnownField::ContentLength
+                    | KnownField::TransferEncoding
+            );
+        if is_own || self.fields.append(name, value).is_err() {
+            tracing::error!(name, "a handshake's response cannot have this field");
+            self.verdict = Verdict::Refuse(500);
+        }
+        self
+    }
+
+    /// Agrees to this sub-protocol, which must be one of those offered. By default it is the first
+    /// offered that is [registered](crate::ServerBuilder::register_protocol).
+    pub fn protocol(&mut self, name: impl Into<Arc<str>>) -> &mut Self {
+        self.protocol = Some(name.into());
+        self
+    }
+
+    /// Changes options of this connection alone, compression included.
+    pub fn configure(&mut self, change: impl FnOnce(&mut WebSocketSettings)) -> &mut Self {
+        let settings = &self.settings;
+        let options = self
+            .options
+            .get_or_insert_with(|| WebSocketSettings::clone(settings));
+        change(options);
+        self
+    }
+
+    /// Refuses, with this status (400 to 599).
+    pub fn refuse(&mut self, status: u16) {
+        self.verdict = Verdict::Refuse(if (400..600).contains(&status) {
+            status
+        } else {
+            500
+        });
+    }
+
+    /// Leaves the request to [`on_http_request`](crate::Events::on_http_request): it is no place for a
+    /// WebSocket.
+    pub fn pass(&mut self) {
+        self.verdict = Verdict::Pass;
+    }
+}
+
+/// Why a handshake was refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// It breaks a rule of RFC 6455.
+    Rule(proto::HandshakeError),
+    /// Its origin is not allowed.
+    Origin(Box<str>),
+}
+
+impl HandshakeError {
+    /// The status it was answered with.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Rule(error) => error.status(),
+            Self::Origin(_) => 403,
+        }
+    }
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(error) => error.fmt(formatter),
+            Self::Origin(origin) => write!(formatter, "the origin {origin} is not allowed"),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+/// How a server takes handshakes.
+pub(crate) struct Gate {
+    settings: Arc<WebSocketSettings>,
+    rules: HandshakeRules,
+    is_open: bool,
+}
+
+impl Gate {
+    pub(crate) fn new(settings: &WebSocketSettings, is_wanted: bool) -> Self {
+        let security = &settings.security;
+        Self {
+            rules: HandshakeRules {
+                enforce_version: security.enforce_websocket_version,
+                validate_key: security.validate_websocket_key,
+            },
+            is_open: settings.rfc6455 && is_wanted,
+            settings: Arc::new(settings.clone()),
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &Arc<WebSocketSettings> {
+        &self.settings
+    }
+
+    /// Whether this request is a handshake, to be given to [`take`](Self::take).
+    #[inline]
+    pub(crate) fn concerns(&self, exchange: &Exchange<'_>) -> bool {
+        if !self.is_open {
+            return false;
+        }
+        let head = exchange.head();
+        head.fields.known(KnownField::Upgrade).is_some()
+            && head.method() == "GET"
+            && is_upgrade(&head)
+    }
+
+    /// Answers a handshake, or gives it back as an ordinary request.
+    pub(crate) fn take<'e>(
+        &self,
+        shared: &Arc<Shared>,
+        exchange: Exchange<'e>,
+    ) -> Option<Exchange<'e>> {
+        let ids = RequestIds {
+            connection: exchange.head().connection_id,
+            request: exchange.head().request_id,
+        };
+        match self.judge(shared, &exchange) {
+            Ok(Some((fields, accepted))) => {
+                let mut head = ResponseHead::new(101);
+                head.fields = fields;
+                if let Err(error) = exchange.upgrade(head, Box::new(accepted)) {
+                    tracing::error!(%error, "a handshake cannot be accepted");
+                }
+                None
+            }
+            Ok(None) => Some(exchange),
+            Err(refusal) => {
+                let mut head = ResponseHead::new(refusal.status);
+                head.fields = refusal.fields;
+                exchange.respond(head, Default::default());
+                if let Some(error) = refusal.error {
+                    shared.events().peer_error(PeerError {
+                        connection_id: ids.connection,
+                        request_id: Some(ids.request),
+                        cause: PeerFault::Handshake(error),
+                    });
+                }
+                None
+            }
+        }
+    }
+
+    /// `None`: it is an ordinary request.
+    fn judge(
+        &self,
+        shared: &Arc<Shared>,
+        exchange: &Exchange<'_>,
+    ) -> Result<Option<(FieldBlock, Accepted)>, Refusal> {
+        let head = exchange.head();
+        let parsed = proto::Handshake::parse(&head, &self.rules)
+            .map_err(|error| Refusal::of(HandshakeError::Rule(error)))?;
+        if !self.settings.security.origins_allowed.allows(parsed.origin()) {
+            let origin = parsed.origin().unwrap_or_default();
+            return Err(Refusal::of(HandshakeError::Origin(origin.into())));
+        }
+        let request = Request::arriving(exchange, None, 0);
+        let registered = shared.websockets().protocols();
+        let mut response = HandshakeResponse {
+            fields: FieldBlock::new(),
+            protocol: parsed
+                .choose_protocol(|name| registered.iter().any(|known| known.name() == *name))
+                .map(Arc::from),
+            options: None,
+            settings: Arc::clone(&self.settings),
+            verdict: Verdict::Accept,
+        };
+        let handshake = Handshake {
+            request: &request,
+            parsed: &parsed,
+        };
+        let events = shared.events();
+        let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            events.on_handshake(&handshake, &mut response);
+        }));
+        if let Err(payload) = told {
+            let ids = RequestIds {
+                connection: head.connection_id,
+                request: head.request_id,
+            };
+            events.panicked(Some(ids), &*payload);
+            return Err(Refusal::with_status(500));
+        }
+        match response.verdict {
+            Verdict::Accept => {}
+            Verdict::Pass => return Ok(None),
+            Verdict::Refuse(status) => return Err(Refusal::with_status(status)),
+        }
+        if let Some(name) = &response.protocol
+            && !parsed.protocols().any(|offered| *offered == **name)
+        {
+            // RFC 6455 §4.1: the client would have to fail the connection.
+            tracing::error!(protocol = &**name, "the client has not offered the sub-protocol");
+            return Err(Refusal::with_status(500));
+        }
+        let options = response.options.map(Arc::new);
+        let effective = options.as_ref().unwrap_or(&self.settings);
+        let deflate = DeflateAgreement::negotiate(
+            parsed.extensions(),
+            &effective.per_message_deflate.to_proto(),
+        );
+        let (agreement, extensions) = deflate.unzip();
+        let mut fields = FieldBlock::new();
+        let accepted = parsed.accept(
+            &mut fields,
+            response.protocol.as_deref(),
+            extensions.as_deref(),
+        );
+        // The driver writes this one.
+        fields.remove("Connection");
+        let added = response
+            .fields
+            .iter()
+            .try_for_each(|field| fields.append(field.name, field.value));
+        if accepted.and(added).is_err() {
+            return Err(Refusal::with_status(500));
+        }
+        Ok(Some((
+            fields,
+            Accepted {
+                head: head.bytes.into(),
+                target: head.line.target,
+                handler: response.protocol.as_ref().and_then(|name| {
+                    registered
+                        .iter()
+                        .find(|known| known.name() == &**name)
+                        .cloned()
+                }),
+                protocol: response.protocol,
+                response: response.fields,
+                deflate: agreement,
+                options,
+                created: SystemTime::now(),
+            },
+        )))
+    }
+}
+
+/// A handshake's refusal.
+struct Refusal {
+    status: u16,
+    fields: FieldBlock,
+    error: Option<HandshakeError>,
+}
+
+impl Refusal {
+    fn with_status(status: u16) -> Self {
+        Self {
+            status,
+            fields: FieldBlock::new(),
+            error: None,
+        }
+    }
+
+    fn of(error: HandshakeError) -> Self {
+        let mut refusal = Self::with_status(error.status());
+        if let HandshakeError::Rule(rule) = &error {
+            for (name, value) in rule.fields() {
+                // What a connection does next is the driver's to say.
+                if *name != "Connection" {
+                    // These names and values are fit to be sent.
+                    let _ = refusal.fields.append(name, value);
+                }
+            }
+        }
+        refusal.error = Some(error);
+        refusal
+    }
+}

@@ -1,0 +1,213 @@
+//! What waits to be sent on one connection, and who waits for room in it.
+
+use std::sync::{Arc, Condvar, PoisonError};
+
+use bytes::Bytes;
+
+use super::broadcast::Broadcast;
+use super::connection::{Connection, Inner};
+use super::inline;
+use super::message::{Message, MessageKind, Streaming, WriteError};
+use super::post::Command;
+use super::send_queue::{Meta, Overflow, Part, Pushed, QueueLimits, SendQueue};
+use super::settings::QueueOptions;
+
+/// Something to be sent.
+pub(super) enum Outgoing {
+    Message(Message),
+    Part(MessageKind, Bytes, Streaming),
+    /// One message of many; framed already.
+    Broadcast(Arc<Broadcast>),
+    /// A whole ping frame.
+    Ping(Bytes),
+}
+
+/// What waits to be sent. Exists only while something does.
+#[derive(Default)]
+pub(super) struct Outbox {
+    pub(super) queue: SendQueue<Outgoing>,
+    /// The answer to the last ping; earlier ones need none (RFC 6455 §5.5.3).
+    pub(super) pong: Option<Bytes>,
+    /// To be closed when the queue is empty.
+    pub(super) close: Option<CloseRequest>,
+    /// The lane has been told and has not looked yet.
+    pub(super) notified: bool,
+    /// A part of a streamed message has been taken that is not its last.
+    streaming: bool,
+    /// Threads that wait for room.
+    pub(super) waiting: u32,
+    /// Told when there is room, and when the connection has ended.
+    pub(super) room: Arc<Condvar>,
+}
+
+pub(super) struct CloseRequest {
+    pub(super) code: u16,
+    pub(super) reason: Box<str>,
+}
+
+impl Outgoing {
+    fn meta(&self, queue: &QueueOptions) -> Meta {
+        let level = |kind| match kind {
+            MessageKind::Text => queue.text,
+            MessageKind::Binary => queue.binary,
+        };
+        let (bytes, level, key, part) = match self {
+            Self::Message(message) => (
+                message.data.len(),
+                level(message.kind),
+                message.key.clone(),
+                Part::Whole,
+            ),
+            Self::Part(kind, data, part) => {
+                let part = match part {
+                    Streaming::First => Part::First,
+                    Streaming::Continue => Part::Continue,
+                    Streaming::Last => Part::Last,
+                };
+                (data.len(), level(*kind), None, part)
+            }
+            Self::Broadcast(broadcast) => match broadcast.kind() {
+                Some(kind) => (
+                    broadcast.len(),
+                    level(kind),
+                    broadcast.key.clone(),
+                    Part::Whole,
+                ),
+                None => (broadcast.len(), queue.ping, None, Part::Control),
+            },
+            Self::Ping(frame) => (frame.len(), queue.ping, None, Part::Control),
+        };
+        Meta {
+            bytes,
+            level,
+            key,
+            part,
+        }
+    }
+}
+
+impl Connection {
+    /// Puts something into the queue, as the connection's options say; waits for room if they say so.
+    pub(super) fn enqueue(&self, mut outgoing: Outgoing) -> Result<(), WriteError> {
+        let options = self.options();
+        let in_own_handler = inline::is_in_handler_of(self.0.id.0);
+        let limits = match options.queue.overflow {
+            // Its handler must not wait, so its peer does: nothing is received until this is sent.
+            Overflow::Wait if in_own_handler => QueueLimits {
+                messages: usize::MAX,
+                bytes: usize::MAX,
+            },
+            _ => options.queue.limits(),
+        };
+        let mut slot = self.outbox();
+        loop {
+            if !self.is_open() {
+                return Err(WriteError::Closed);
+            }
+            let outbox = slot.get_or_insert_default();
+            outgoing = match outbox.put(outgoing, &limits, &options.queue)? {
+                Put::Taken => break,
+                Put::Dropped => return Err(WriteError::Full),
+                Put::Overflowed => {
+                    drop(slot);
+                    self.disconnect(SLOW_READER);
+                    return Err(WriteError::Full);
+                }
+                Put::Full(outgoing) => outgoing,
+            };
+            if inline::is_on_lane() || options.asynchronous {
+                return Err(WriteError::Full);
+            }
+            // What waits is sent by its thread, which may not have been told of it.
+            self.notify(outbox);
+            outbox.waiting += 1;
+            let room = Arc::clone(&outbox.room);
+            slot = room.wait(slot).unwrap_or_else(PoisonError::into_inner);
+            if let Some(outbox) = slot.as_mut() {
+                outbox.waiting = outbox.waiting.saturating_sub(1);
+            }
+        }
+        if let Some(outbox) = slot.as_mut() {
+            self.0.set_backlog(true);
+            if in_own_handler {
+                inline::close_direct_way();
+            } else {
+                self.notify(outbox);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the lane of the outbox, unless it knows.
+    pub(super) fn notify(&self, outbox: &mut Outbox) {
+        self.0.set_backlog(true);
+        if !outbox.notified {
+            outbox.notified = true;
+            self.0.post.push(Command::Drain(self.0.key));
+        }
+    }
+}
+
+impl Inner {
+    /// Under the outbox's lock.
+    pub(super) fn set_backlog(&self, backlog: bool) {
+        // Relaxed: a lane that reads an old value may send a broadcast before what another thread has
+        // put here meanwhile; nobody can tell which came first. The same thread's order is kept by
+        // the lane's inbox.
+        self.backlog
+            .store(backlog, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// What became of something put into an outbox.
+pub(super) enum Put {
+    Taken,
+    /// Dropped, since it is the newest.
+    Dropped,
+    /// The connection is to be ended for it.
+    Overflowed,
+    /// There is no room, and it has to wait.
+    Full(Outgoing),
+}
+
+impl Outbox {
+    pub(super) fn put(
+        &mut self,
+        outgoing: Outgoing,
+        limits: &QueueLimits,
+        options: &QueueOptions,
+    ) -> Result<Put, WriteError> {
+        let meta = outgoing.meta(options);
+        let streaming = match meta.part {
+            Part::First if self.streaming => return Err(WriteError::OutOfSequence),
+            Part::Continue | Part::Last if !self.streaming => {
+                return Err(WriteError::OutOfSequence);
+            }
+            Part::First | Part::Continue => true,
+            Part::Last => false,
+            Part::Whole | Part::Control => self.streaming,
+        };
+        Ok(
+            match self.queue.push(outgoing, meta, limits, options.overflow) {
+                Pushed::Queued | Pushed::Replaced(_) | Pushed::DroppedOldest(_) => {
+                    self.streaming = streaming;
+                    Put::Taken
+                }
+                Pushed::DroppedNewest(_) => {
+                    self.streaming = streaming;
+                    Put::Dropped
+                }
+                Pushed::Full(outgoing) => Put::Full(outgoing),
+                Pushed::Overflowed(_) => Put::Overflowed,
+            },
+        )
+    }
+
+    /// Whether it may be done away with.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_idle() && self.pong.is_none() && self.close.is_none() && self.waiting == 0
+    }
+}
+
+/// RFC 6455 §7.4.1: policy violation. The peer reads too slowly for what it is sent.
+pub(super) const SLOW_READER: u16 = 1008;

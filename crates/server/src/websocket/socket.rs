@@ -1,0 +1,856 @@
+//! One connection as its lane has it: what arrives, what goes out, its timers, its end.
+//!
+//! Rules of frames and messages are `tidegate_proto`'s; here is what follows from them. Everything
+//! that ends a connection comes together in [`End`]. Source: RFC 6455 §5.5, §7.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidegate_httpapi::OpaqueConnection;
+use tidegate_proto::websocket::{
+    Budget, CloseFrame, DecodeContext, Decoder, DeflateSettings, DeflateWorkspace, Deflated,
+    Deflater, FrameHead, Opcode, Received, Role, Violation, close_code, may_be_sent,
+};
+
+use super::broadcast::{Broadcast, Content, encode_message, opcode};
+use super::connection::{Connection, Disconnect, EndedBy};
+use super::delivery::Event;
+use super::heartbeat::{Beat, Heartbeat};
+use super::inline;
+use super::message::{Message, MessageKind, Streaming};
+use super::outbox::{Outgoing, Put, SLOW_READER};
+use super::settings::WebSocketSettings;
+use crate::event::{BeforeHeartbeat, PeerFault, Sent};
+
+/// What the connections of a lane share.
+pub(super) struct Tools {
+    pub(super) workspace: DeflateWorkspace,
+    pub(super) deflate: DeflateSettings,
+    pub(super) budget: Arc<dyn Budget>,
+    /// Memory for compressed messages.
+    pub(super) scratch: Vec<u8>,
+    pub(super) watches_heartbeats: bool,
+    /// Whether handlers are called by the lane.
+    pub(super) calls_inline: bool,
+}
+
+/// One connection.
+pub(super) struct Socket {
+    pub(super) connection: Connection,
+    options: Arc<WebSocketSettings>,
+    decoder: Decoder,
+    deflater: Option<Box<Deflater>>,
+    heartbeat: Heartbeat,
+    /// The tick that the driver will call at; 0: none.
+    armed: u32,
+    /// When the peer's taking of our bytes is looked at next; 0: not.
+    write_check: u32,
+    /// How much it had taken when last looked at.
+    write_mark: u64,
+    /// By when the peer must have answered our close frame; 0: it need not.
+    close_deadline: u32,
+    /// Our close frame is out.
+    close_sent: Option<Box<(u16, Box<str>)>>,
+    /// Nothing is received because of what this connection's own handlers have sent.
+    pauses_for_output: bool,
+    /// Messages whose end is to be told, and how much has been taken when they are.
+    unfinished: Option<Box<VecDeque<(u64, Sent)>>>,
+}
+
+/// How a connection ends for the application.
+pub(super) type End = Disconnect;
+
+/// Whether a connection goes on.
+pub(super) type Flow = Result<(), End>;
+
+impl Socket {
+    pub(super) fn new(connection: Connection, tools: &Tools, now: u32) -> Self {
+        let options = connection.options();
+        let (decoder, deflater) = match &connection.0.accepted.deflate {
+            Some(agreement) => {
+                let deflate = options.per_message_deflate.to_proto();
+                let (inflater, deflater) = agreement.server(&deflate);
+                (
+                    Decoder::with_inflater(Role::Server, inflater),
+                    Some(Box::new(deflater)),
+                )
+            }
+            None => (
+                Decoder::new(Role::Server),
+                None,
+            ),
+        };
+        let _ = tools;
+        Self {
+            heartbeat: Heartbeat::first(connection.0.id.0, now, &options.heartbeat),
+            connection,
+            options,
+            decoder,
+            deflater,
+            armed: 0,
+            write_check: 0,
+            write_mark: 0,
+            close_deadline: 0,
+            close_sent: None,
+            pauses_for_output: false,
+            unfinished: None,
+        }
+    }
+
+    /// The handshake is done.
+    pub(super) fn opened(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        if tools.calls_inline {
+            self.call_inline(io, Connection::tell_connect);
+        } else {
+            self.connection.deliver_later(Event::Connect);
+        }
+        self.pump(io, tools);
+        self.arm(io);
+    }
+
+    /// Bytes have arrived.
+    #[inline]
+    pub(super) fn received(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        bytes: &mut [u8],
+        tools: &mut Tools,
+    ) -> Flow {
+        let traffic = &self.connection.0.traffic;
+        add(&traffic.received_bytes, bytes.len() as u64);
+        let calls_inline = tools.calls_inline;
+        let sent_before = io.output().len();
+        if calls_inline {
+            let room = self.direct_room(io);
+            inline::begin(self.connection.0.id.0, io.output(), room);
+        }
+        let taken = self.take(io, bytes, tools);
+        if calls_inline {
+            inline::end(io.output());
+        }
+        let now = self.connection.0.post.tick(io.now());
+        self.heartbeat.received();
+        if taken.messages > 0 {
+            add(&traffic_of(&self.connection).received_messages, taken.messages);
+            traffic_of(&self.connection)
+                .last_message
+                .store(now, Ordering::Relaxed);
+        }
+        let sent = io.output().len().saturating_sub(sent_before);
+        if sent > 0 {
+            add(&traffic_of(&self.connection).sent_bytes, sent as u64);
+            self.watch_writing(io, now);
+        }
+        if taken.is_full {
+            io.pause_receive();
+        }
+        if let Some(end) = taken.end {
+            return Err(self.finish(io, end));
+        }
+        if self.has_backlog() {
+            self.pump(io, tools);
+            if calls_inline && self.has_backlog() && !self.pauses_for_output {
+                // What its own messages have led to waits: the peer has to wait as well.
+                self.pauses_for_output = true;
+                io.pause_receive();
+            }
+        }
+        self.arm(io);
+        Ok(())
+    }
+
+    /// Takes all of `bytes`.
+    #[inline]
+    fn take(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        bytes: &mut [u8],
+        tools: &mut Tools,
+    ) -> TakenIn {
+        let mut taken = TakenIn::default();
+        let mut piece = bytes;
+        let mut context = DecodeContext {
+            max_message_size: self.options.max_message_size,
+            validate_utf8: self.options.validate_utf8,
+            fragments: self.options.fragmented_messages,
+            budget: Some(&tools.budget),
+            deflate: Some(&mut tools.workspace),
+        };
+        let connection = &self.connection;
+        loop {
+            match self.decoder.next(&mut piece, &mut context) {
+                Ok(None) => return taken,
+                Ok(Some(Received::Text(text))) => {
+                    taken.messages += 1;
+                    if connection.0.awaits_reply.load(Ordering::Relaxed)
+                        && connection.take_reply(text)
+                    {
+                        continue;
+                    }
+                    if !connection.is_open() {
+                        continue;
+                    }
+                    if tools.calls_inline {
+                        connection.tell_text(text);
+                    } else {
+                        taken.is_full |= connection.deliver_later(Event::Text(text.to_owned()));
+                    }
+                }
+                Ok(Some(Received::Binary(data))) => {
+                    taken.messages += 1;
+                    if !connection.is_open() {
+                        continue;
+                    }
+                    if tools.calls_inline {
+                        connection.tell_binary(data);
+                    } else {
+                        taken.is_full |= connection.deliver_later(Event::Binary(data.to_owned()));
+                    }
+                }
+                Ok(Some(Received::Fragment {
+                    opcode,
+                    payload,
+                    fin,
+                })) => {
+                    if !connection.is_open() {
+                        continue;
+                    }
+                    if tools.calls_inline {
+                        connection.tell_fragment(opcode, payload, fin);
+                    } else {
+                        taken.is_full |= connection.deliver_later(Event::Fragment {
+                            opcode,
+                            payload: payload.to_owned(),
+                            is_last: fin,
+                        });
+                    }
+                }
+                Ok(Some(Received::Ping(payload))) => {
+                    pong(connection, io, payload, tools.calls_inline);
+                }
+                Ok(Some(Received::Pong(_))) => {
+                    connection.with_rare(|rare| {
+                        rare.last_pong = Some(std::time::SystemTime::now());
+                    });
+                }
+                Ok(Some(Received::Close(frame))) => {
+                    taken.end = Some(Ending::PeerCloses(
+                        frame.code,
+                        frame.reason.into(),
+                    ));
+                    return taken;
+                }
+                Err(violation) => {
+                    taken.end = Some(Ending::Violation(violation));
+                    return taken;
+                }
+            }
+        }
+    }
+
+    /// What the peer has done to end the connection, done on our side as well.
+    #[cold]
+    fn finish(&mut self, io: &mut dyn OpaqueConnection, ending: Ending) -> End {
+        match ending {
+            Ending::PeerCloses(code, reason) => {
+                let end = match self.close_sent.take() {
+                    // It answers ours.
+                    Some(ours) => End {
+                        code: code.unwrap_or(close_code::NO_STATUS),
+                        reason: if reason.is_empty() { ours.1 } else { reason },
+                        by: EndedBy::Server,
+                    },
+                    None => {
+                        // RFC 6455 §5.5.1: with the code that came, mostly.
+                        self.send_close(io, code, "");
+                        End {
+                            code: code.unwrap_or(close_code::NO_STATUS),
+                            reason,
+                            by: EndedBy::Peer,
+                        }
+                    }
+                };
+                io.end();
+                end
+            }
+            Ending::Violation(violation) => {
+                let code = violation.close_code();
+                if tools_inline(&self.connection) {
+                    self.call_inline(io, |connection| {
+                        connection.tell_error(PeerFault::WebSocket(violation));
+                    });
+                } else {
+                    self.connection
+                        .deliver_later(Event::Error(PeerFault::WebSocket(violation)));
+                }
+                if self.close_sent.is_none() {
+                    self.send_close(io, Some(code), "");
+                }
+                io.end();
+                End {
+                    code,
+                    reason: violation.to_string().into(),
+                    by: EndedBy::Server,
+                }
+            }
+        }
+    }
+
+    fn send_close(&mut self, io: &mut dyn OpaqueConnection, code: Option<u16>, reason: &str) {
+        CloseFrame { code, reason }.encode(io.output(), None);
+    }
+
+    /// How much the connection's handlers may put into its output themselves.
+    #[inline]
+    fn direct_room(&self, io: &dyn OpaqueConnection) -> usize {
+        let is_simple = self.deflater.is_none()
+            && !self.has_backlog()
+            && !self.options.asynchronous
+            && io.unsent() < WINDOW
+            && self.connection.is_open();
+        if is_simple { WINDOW } else { 0 }
+    }
+
+    #[inline]
+    fn has_backlog(&self) -> bool {
+        self.connection.0.backlog.load(Ordering::Relaxed)
+    }
+
+    /// Moves what waits into the output, as far as there is room.
+    pub(super) fn pump(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        if !self.has_backlog() {
+            return;
+        }
+        let connection = self.connection.clone();
+        let mut slot = connection.outbox();
+        let Some(outbox) = slot.as_mut() else {
+            return;
+        };
+        outbox.notified = false;
+        let before = io.unsent();
+        if let Some(pong) = outbox.pong.take() {
+            io.append(pong);
+        }
+        let mut is_moved = false;
+        while io.unsent() < WINDOW {
+            let Some((outgoing, _)) = outbox.queue.pop() else {
+                break;
+            };
+            is_moved = true;
+            self.write(io, outgoing, tools);
+        }
+        if outbox.queue.is_empty()
+            && self.close_sent.is_none()
+            && let Some(close) = outbox.close.take()
+        {
+            self.send_close(io, Some(close.code), &close.reason);
+            self.close_sent = Some(Box::new((close.code, close.reason)));
+        }
+        if outbox.waiting > 0 && is_moved {
+            outbox.room.notify_all();
+        }
+        if !outbox.queue.is_empty() {
+            io.notify_sent();
+        } else if outbox.is_idle() {
+            connection.0.set_backlog(false);
+            *slot = None;
+        }
+        drop(slot);
+        let written = io.unsent().saturating_sub(before);
+        add(&traffic_of(&connection).sent_bytes, written as u64);
+        let now = connection.0.post.tick(io.now());
+        if written > 0 {
+            self.watch_writing(io, now);
+        }
+        if self.close_deadline == 0 && !connection.is_open() {
+            self.close_deadline = after(now, self.options.close_timeout);
+        }
+        if self.pauses_for_output && !self.has_backlog() {
+            self.pauses_for_output = false;
+            io.resume_receive();
+        }
+    }
+
+    fn write(&mut self, io: &mut dyn OpaqueConnection, outgoing: Outgoing, tools: &mut Tools) {
+        match outgoing {
+            Outgoing::Message(message) => {
+                let sent = Sent {
+                    context: message.context,
+                    bytes: message.data.len(),
+                    is_sent: true,
+                };
+                self.write_message(io, message, tools);
+                if self.options.asynchronous {
+                    let due = io.bytes_sent() + io.unsent() as u64;
+                    self.unfinished
+                        .get_or_insert_default()
+                        .push_back((due, sent));
+                    io.notify_sent();
+                }
+            }
+            Outgoing::Part(kind, data, part) => {
+                let mut head = FrameHead::new(match part {
+                    Streaming::First => opcode(kind),
+                    Streaming::Continue | Streaming::Last => Opcode::Continuation,
+                });
+                head.fin = part == Streaming::Last;
+                head.payload_len = data.len() as u64;
+                head.encode(io.output());
+                io.append(data);
+            }
+            Outgoing::Broadcast(broadcast) => self.write_broadcast(io, &broadcast, tools),
+            Outgoing::Ping(frame) => {
+                self.note_ping();
+                io.append(frame);
+            }
+        }
+    }
+
+    fn write_message(&mut self, io: &mut dyn OpaqueConnection, message: Message, tools: &mut Tools) {
+        let Message {
+            kind,
+            data,
+            fragment_bytes,
+            ..
+        } = message;
+        if let Some(deflater) = &mut self.deflater {
+            tools.scratch.clear();
+            let deflated = deflater.deflate(&data, &mut tools.workspace, &mut tools.scratch);
+            if deflated == Deflated::Compressed {
+                encode_compressed(io.output(), kind, &tools.scratch, fragment_bytes);
+                if tools.scratch.capacity() > SCRATCH_MAX {
+                    tools.scratch = Vec::new();
+                }
+                return;
+            }
+        }
+        if fragment_bytes != 0 || data.len() < COPIED_MAX {
+            return encode_message(io.output(), kind, &data, fragment_bytes);
+        }
+        let mut head = FrameHead::new(opcode(kind));
+        head.payload_len = data.len() as u64;
+        head.encode(io.output());
+        io.append(data);
+    }
+
+    fn write_broadcast(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        broadcast: &Broadcast,
+        tools: &mut Tools,
+    ) {
+        let frames: &Bytes = match (&mut self.deflater, &self.connection.0.accepted.deflate) {
+            (Some(deflater), Some(agreement)) => {
+                let bits = agreement.server_max_window_bits;
+                match broadcast.compressed(bits, &tools.deflate, &mut tools.workspace) {
+                    Some(frames) => {
+                        // The peer's window has moved on by what our compressor has not seen.
+                        deflater.forget();
+                        frames
+                    }
+                    None => broadcast.frames(),
+                }
+            }
+            _ => broadcast.frames(),
+        };
+        if frames.len() < COPIED_MAX {
+            io.output().extend_from_slice(frames);
+        } else {
+            io.append(frames.clone());
+        }
+        if matches!(broadcast.content, Content::Ping) {
+            self.note_ping();
+        }
+    }
+
+    /// A broadcast is for this connection.
+    #[inline]
+    pub(super) fn broadcast(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        broadcast: &Arc<Broadcast>,
+        tools: &mut Tools,
+    ) -> Flow {
+        if let Content::Close(code, reason) = &broadcast.content {
+            self.connection.close_with(*code, reason);
+            self.pump(io, tools);
+            self.arm(io);
+            return Ok(());
+        }
+        if !self.connection.is_open() {
+            return Ok(());
+        }
+        if !self.has_backlog() && io.unsent() < WINDOW {
+            let before = io.unsent();
+            self.write_broadcast(io, broadcast, tools);
+            let written = io.unsent() - before;
+            add(&traffic_of(&self.connection).sent_bytes, written as u64);
+            if self.write_check == 0 {
+                let now = self.connection.0.post.tick(io.now());
+                self.watch_writing(io, now);
+                self.arm(io);
+            }
+            return Ok(());
+        }
+        self.queue_broadcast(io, broadcast, tools)
+    }
+
+    #[inline(never)]
+    fn queue_broadcast(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        broadcast: &Arc<Broadcast>,
+        tools: &mut Tools,
+    ) -> Flow {
+        let options = Arc::clone(&self.options);
+        let put = {
+            let mut slot = self.connection.outbox();
+            let outbox = slot.get_or_insert_default();
+            self.connection.0.set_backlog(true);
+            let outgoing = Outgoing::Broadcast(Arc::clone(broadcast));
+            outbox.put(outgoing, &options.queue.limits(), &options.queue)
+        };
+        match put {
+            Ok(Put::Full(_) | Put::Overflowed) => return Err(self.too_slow(io)),
+            Ok(Put::Taken | Put::Dropped) | Err(_) => {}
+        }
+        self.pump(io, tools);
+        self.arm(io);
+        Ok(())
+    }
+
+    /// The peer takes too little of what it is sent.
+    #[cold]
+    fn too_slow(&mut self, io: &mut dyn OpaqueConnection) -> End {
+        self.tell_error(io, PeerFault::SlowReader);
+        io.reset();
+        End {
+            code: SLOW_READER,
+            reason: "too much waits to be sent".into(),
+            by: EndedBy::Server,
+        }
+    }
+
+    fn tell_error(&mut self, io: &mut dyn OpaqueConnection, fault: PeerFault) {
+        if tools_inline(&self.connection) {
+            self.call_inline(io, |connection| connection.tell_error(fault));
+        } else {
+            self.connection.deliver_later(Event::Error(fault));
+        }
+    }
+
+    /// All that was given has been taken.
+    pub(super) fn sent(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        self.tell_finished(io);
+        self.pump(io, tools);
+        self.arm(io);
+    }
+
+    /// Tells of asynchronous sends that are done.
+    fn tell_finished(&mut self, io: &mut dyn OpaqueConnection) {
+        let taken = io.bytes_sent();
+        while let Some(unfinished) = &mut self.unfinished {
+            match unfinished.front() {
+                Some((due, _)) if *due <= taken => {}
+                Some(_) => return io.notify_sent(),
+                None => {
+                    self.unfinished = None;
+                    return;
+                }
+            }
+            if let Some((_, sent)) = unfinished.pop_front() {
+                self.tell_sent(io, sent);
+            }
+        }
+    }
+
+    fn tell_sent(&mut self, io: &mut dyn OpaqueConnection, sent: Sent) {
+        if tools_inline(&self.connection) {
+            self.call_inline(io, |connection| connection.tell_asynchronous(&sent));
+        } else {
+            self.connection.deliver_later(Event::Asynchronous(sent));
+        }
+    }
+
+    /// A handler thread has caught up with what was received.
+    pub(super) fn resume(&mut self, io: &mut dyn OpaqueConnection) {
+        if !self.pauses_for_output {
+            io.resume_receive();
+        }
+    }
+
+    pub(super) fn configured(&mut self, io: &mut dyn OpaqueConnection) {
+        let options = self.connection.options();
+        if options.heartbeat != self.options.heartbeat {
+            let now = self.connection.0.post.tick(io.now());
+            self.heartbeat = Heartbeat::first(self.connection.0.id.0, now, &options.heartbeat);
+        }
+        self.options = options;
+        self.arm(io);
+    }
+
+    /// Drops the connection: no waiting for the peer.
+    pub(super) fn disconnect(&mut self, io: &mut dyn OpaqueConnection, code: u16) -> End {
+        let is_sendable = may_be_sent(code);
+        if self.options.clean_disconnect && self.close_sent.is_none() && io.unsent() < WINDOW {
+            self.send_close(io, is_sendable.then_some(code), "");
+            io.end();
+        } else {
+            io.reset();
+        }
+        End {
+            code,
+            reason: Box::default(),
+            by: EndedBy::Server,
+        }
+    }
+
+    /// The peer has ended its side.
+    pub(super) fn peer_ended(&mut self, io: &mut dyn OpaqueConnection) -> End {
+        io.end();
+        lost()
+    }
+
+    /// A time set by [`arm`](Self::arm) has come.
+    pub(super) fn due(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) -> Flow {
+        self.armed = 0;
+        let now = self.connection.0.post.tick(io.now());
+        if is_due(self.close_deadline, now) {
+            io.reset();
+            return Err(match self.close_sent.take() {
+                Some(ours) => End {
+                    code: close_code::ABNORMAL,
+                    reason: ours.1,
+                    by: EndedBy::Server,
+                },
+                None => End {
+                    by: EndedBy::Server,
+                    ..lost()
+                },
+            });
+        }
+        if is_due(self.write_check, now) {
+            self.write_check = 0;
+            if io.unsent() > 0 {
+                let taken = io.bytes_sent();
+                if taken == self.write_mark {
+                    self.tell_error(io, PeerFault::SlowReader);
+                    io.reset();
+                    return Err(End {
+                        code: close_code::ABNORMAL,
+                        reason: "the peer takes nothing".into(),
+                        by: EndedBy::Server,
+                    });
+                }
+                self.watch_writing(io, now);
+            }
+        }
+        match self.heartbeat.due(now, &self.options.heartbeat) {
+            Beat::Nothing => {}
+            Beat::Ping => self.beat(io, tools),
+            // What it may have sent is not being read.
+            Beat::Dead if self.pauses_for_output => self.heartbeat.stop_waiting(),
+            Beat::Dead => {
+                self.tell_error(io, PeerFault::NoPong);
+                io.reset();
+                return Err(End {
+                    code: close_code::ABNORMAL,
+                    reason: "no pong in time".into(),
+                    by: EndedBy::Server,
+                });
+            }
+        }
+        self.arm(io);
+        Ok(())
+    }
+
+    fn beat(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        if !self.connection.is_open() {
+            return;
+        }
+        if tools.watches_heartbeats {
+            if !tools.calls_inline {
+                self.connection.deliver_later(Event::BeforeHeartbeat);
+                return;
+            }
+            let mut answer = BeforeHeartbeat::Handled;
+            self.call_inline(io, |connection| answer = connection.tell_before_heartbeat());
+            if answer == BeforeHeartbeat::Handled {
+                return self.pump(io, tools);
+            }
+        }
+        // One whose queue is full is being written to all the time: it needs no ping to be found dead.
+        let _ = self.connection.ping(b"");
+        self.pump(io, tools);
+    }
+
+    fn note_ping(&self) {
+        let now = std::time::SystemTime::now();
+        self.connection.with_rare(|rare| {
+            rare.first_ping.get_or_insert(now);
+            rare.last_ping = Some(now);
+        });
+    }
+
+    /// Something is being sent: looks after a while whether the peer takes it.
+    #[inline]
+    fn watch_writing(&mut self, io: &dyn OpaqueConnection, now: u32) {
+        if self.write_check == 0 && !self.options.write_timeout.is_zero() {
+            self.write_check = after(now, self.options.write_timeout);
+            self.write_mark = io.bytes_sent();
+        }
+    }
+
+    /// Has the driver call at the earliest time that something is due.
+    #[inline]
+    fn arm(&mut self, io: &mut dyn OpaqueConnection) {
+        let heartbeat = self.heartbeat.next(&self.options.heartbeat).unwrap_or(0);
+        let times = [self.write_check, self.close_deadline, heartbeat];
+        let next = times.into_iter().filter(|&time| time != 0).min();
+        let Some(next) = next else {
+            return;
+        };
+        // One that is armed for earlier looks for itself what is next.
+        if self.armed == 0 || next < self.armed {
+            self.armed = next;
+            let now = self.connection.0.post.tick(io.now());
+            let wait = Duration::from_millis(u64::from(next.saturating_sub(now)));
+            io.set_due(Some(wait));
+        }
+    }
+
+    /// Calls a handler on this thread, which may send on its connection.
+    fn call_inline(&mut self, io: &mut dyn OpaqueConnection, call: impl FnOnce(&Connection)) {
+        let room = self.direct_room(io);
+        inline::begin(self.connection.0.id.0, io.output(), room);
+        call(&self.connection);
+        inline::end(io.output());
+    }
+
+    /// Tells the application that the connection has ended, after all else.
+    pub(super) fn tell_end(mut self: Box<Self>, end: End) {
+        let unfinished = mem::take(&mut self.unfinished);
+        let lost = unfinished.into_iter().flat_map(|unfinished| *unfinished);
+        let connection = &self.connection;
+        connection.end(&end);
+        let calls_inline = tools_inline(connection);
+        for (_, mut sent) in lost {
+            sent.is_sent = false;
+            if calls_inline {
+                on_lane(connection, || connection.tell_asynchronous(&sent));
+            } else {
+                connection.deliver_later(Event::Asynchronous(sent));
+            }
+        }
+        if calls_inline {
+            on_lane(connection, || connection.tell_disconnect(&end));
+        } else {
+            connection.deliver_later(Event::Disconnect(end));
+        }
+    }
+}
+
+/// What came of bytes received.
+#[derive(Default)]
+struct TakenIn {
+    messages: u64,
+    /// So much waits for handlers that nothing more should be received.
+    is_full: bool,
+    end: Option<Ending>,
+}
+
+enum Ending {
+    PeerCloses(Option<u16>, Box<str>),
+    Violation(Violation),
+}
+
+/// The transport has gone.
+pub(super) fn lost() -> End {
+    End {
+        code: close_code::ABNORMAL,
+        reason: Box::default(),
+        by: EndedBy::Network,
+    }
+}
+
+/// Answers a ping.
+fn pong(
+    connection: &Connection,
+    io: &mut dyn OpaqueConnection,
+    payload: &[u8],
+    calls_inline: bool,
+) {
+    if calls_inline {
+        if inline::send(connection.0.id.0, Opcode::Pong, payload) {
+            return;
+        }
+    } else if io.unsent() < WINDOW {
+        return FrameHead::new(Opcode::Pong).encode_frame(io.output(), payload);
+    }
+    let mut frame = Vec::with_capacity(payload.len() + 2);
+    FrameHead::new(Opcode::Pong).encode_frame(&mut frame, payload);
+    let mut slot = connection.outbox();
+    slot.get_or_insert_default().pong = Some(frame.into());
+    connection.0.set_backlog(true);
+}
+
+/// Appends a compressed message in one frame, or in several.
+fn encode_compressed(out: &mut Vec<u8>, kind: MessageKind, payload: &[u8], fragment_bytes: usize) {
+    let fragment_bytes = match fragment_bytes {
+        0 => payload.len().max(1),
+        bytes => bytes,
+    };
+    let last = payload.len().saturating_sub(1) / fragment_bytes;
+    for (index, piece) in payload.chunks(fragment_bytes).enumerate() {
+        let mut head = FrameHead::new(match index {
+            0 => opcode(kind),
+            _ => Opcode::Continuation,
+        });
+        head.rsv1 = index == 0;
+        head.fin = index == last;
+        head.encode_frame(out, piece);
+    }
+}
+
+/// Whether handlers of this connection are called by its lane.
+fn tools_inline(connection: &Connection) -> bool {
+    connection.0.post.calls_inline
+}
+
+/// Calls a handler of a connection that has no output any more.
+fn on_lane(connection: &Connection, call: impl FnOnce()) {
+    let mut nothing = Vec::new();
+    inline::begin(connection.0.id.0, &mut nothing, 0);
+    call();
+    inline::end(&mut nothing);
+}
+
+fn traffic_of(connection: &Connection) -> &super::connection::Traffic {
+    &connection.0.traffic
+}
+
+/// Adds to a count that this thread alone writes.
+#[inline]
+fn add(count: &std::sync::atomic::AtomicU64, more: u64) {
+    count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+fn after(now: u32, time: Duration) -> u32 {
+    let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    now.saturating_add(milliseconds).max(1)
+}
+
+fn is_due(time: u32, now: u32) -> bool {
+    time != 0 && time <= now
+}
+
+/// Bytes on their way to the system above which more is not added but waits in the queue.
+const WINDOW: usize = 64 * 1024;
+/// Longer data is not copied into the output.
+const COPIED_MAX: usize = 16 * 1024;
+/// Larger memory for compressed messages is not kept.
+const SCRATCH_MAX: usize = 1024 * 1024;
