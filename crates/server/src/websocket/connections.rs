@@ -332,9 +332,10 @@ impl Connections {
                     .collect::<Vec<_>>();
                 self.hub().broadcast_to(broadcast, found, leave)
             }
-            (None, Some(mask)) if recipients.by_mask => self
-                .hub()
-                .broadcast_to_all(broadcast, || Target::Mask(Arc::clone(mask))),
+            (None, Some(mask)) if recipients.by_mask => {
+                let target = || Target::Mask(Arc::clone(mask));
+                self.hub().broadcast_to_all(broadcast, target, leave)
+            }
             (None, Some(channel)) => {
                 let target = || Target::Channel(Arc::clone(channel));
                 self.hub().broadcast_to_all(broadcast, target, leave)
