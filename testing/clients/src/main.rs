@@ -5,20 +5,25 @@
 //! What raw bytes get for an answer is the matter of `testing/wire`.
 #![forbid(unsafe_code)]
 
+mod autobahn;
 mod browser;
 mod curl;
 mod error;
 mod expect;
+mod java;
 mod node;
 mod options;
 mod peer;
 mod process;
 mod proxy;
 mod python;
+mod random;
 mod server;
 mod slow;
 mod soak;
+mod splitting;
 mod suite;
+mod websocket;
 mod wget;
 mod wrk;
 
@@ -26,7 +31,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use options::Options;
-use server::{Io, Server};
+use server::{Configuration, Io, Server};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -44,14 +49,21 @@ fn main() -> ExitCode {
             false
         }
     };
+    let configurations: Vec<Configuration> = options
+        .configurations()
+        .into_iter()
+        .filter(|configuration| has_uring || configuration.io != Io::Uring)
+        .collect();
+    let foremost = configurations
+        .iter()
+        .copied()
+        .max_by_key(|configuration| configuration.rank());
     let mut failures = 0;
     for suite in &options.suites {
-        for configuration in options.configurations() {
-            if configuration.io == Io::Uring && !has_uring {
-                continue;
-            }
+        for &configuration in &configurations {
             let begun = Instant::now();
-            let outcome = match suite.run(configuration, &options) {
+            let is_foremost = Some(configuration) == foremost;
+            let outcome = match suite.run(configuration, is_foremost, &options) {
                 Ok(cases) => format!("ok, {cases} cases"),
                 Err(error) => {
                     failures += 1;
@@ -60,7 +72,7 @@ fn main() -> ExitCode {
             };
             let seconds = begun.elapsed().as_secs_f64();
             println!(
-                "{:<8} {configuration:<17} {seconds:>6.1} s  {outcome}",
+                "{:<9} {configuration:<17} {seconds:>6.1} s  {outcome}",
                 suite.name()
             );
         }

@@ -27,12 +27,24 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-fn script(bench: &Bench<'_>, name: &str) -> Result<(), ClientError> {
+/// Runs a script on the demonstration site.
+pub(crate) fn script(bench: &Bench<'_>, name: &str) -> Result<(), ClientError> {
+    let url = bench.server.url("");
+    script_at(bench, name, &[&url], Duration::from_secs(60)).map(|_| ())
+}
+
+/// Runs a script with words of its own; the first is where the site is. Returns what it printed.
+pub(crate) fn script_at(
+    bench: &Bench<'_>,
+    name: &str,
+    words: &[&str],
+    limit: Duration,
+) -> Result<String, ClientError> {
     let mut command = Command::new(&bench.options.python);
     command
         // Whatever this machine's settings for Python are, they are not for these.
         .args(["-I", "-B", "-W", "error::ResourceWarning"])
         .arg(folder().join("python").join(name))
-        .arg(bench.server.url(""));
-    process::run(command, Vec::new(), Duration::from_secs(60)).map(|_| ())
+        .args(words);
+    process::run(command, Vec::new(), limit).map(|output| process::text(&output))
 }

@@ -57,6 +57,14 @@ impl Io {
     }
 }
 
+impl Configuration {
+    /// The one with the highest rank gets the cases that are too long for all: the one that is made for
+    /// speed.
+    pub(crate) fn rank(self) -> (bool, bool) {
+        (self.mode == Mode::HighPerf, self.io == Io::Uring)
+    }
+}
+
 impl fmt::Display for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&format!("{} {}", self.mode.word(), self.io.word()))

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::error::ClientError;
 use crate::options::Options;
 use crate::server::{Configuration, Server};
-use crate::{browser, curl, node, proxy, python, slow, soak, wget, wrk};
+use crate::{autobahn, browser, curl, java, node, proxy, python, slow, soak, websocket, wget, wrk};
 
 /// A client, or an attack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,6 +14,9 @@ pub(crate) enum Suite {
     Wget,
     Python,
     Node,
+    Websocket,
+    Java,
+    Autobahn,
     Browser,
     Wrk,
     Nginx,
@@ -32,14 +35,19 @@ pub(crate) struct Case {
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a Server,
     pub(crate) options: &'a Options,
+    /// Whether this is the configuration that gets the cases which are too long for all.
+    pub(crate) is_foremost: bool,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Curl,
         Self::Wget,
         Self::Python,
         Self::Node,
+        Self::Websocket,
+        Self::Java,
+        Self::Autobahn,
         Self::Browser,
         Self::Wrk,
         Self::Nginx,
@@ -54,6 +62,9 @@ impl Suite {
             Self::Wget => "wget",
             Self::Python => "python",
             Self::Node => "node",
+            Self::Websocket => "websocket",
+            Self::Java => "java",
+            Self::Autobahn => "autobahn",
             Self::Browser => "browser",
             Self::Wrk => "wrk",
             Self::Nginx => "nginx",
@@ -73,6 +84,9 @@ impl Suite {
             Self::Wget => wget::CASES,
             Self::Python => python::CASES,
             Self::Node => node::CASES,
+            Self::Websocket => websocket::CASES,
+            Self::Java => java::CASES,
+            Self::Autobahn => autobahn::CASES,
             Self::Browser => browser::CASES,
             Self::Wrk => wrk::CASES,
             Self::Nginx => proxy::NGINX,
@@ -86,6 +100,7 @@ impl Suite {
     pub(crate) fn run(
         self,
         configuration: Configuration,
+        is_foremost: bool,
         options: &Options,
     ) -> Result<usize, ClientError> {
         let flags = match self {
@@ -97,6 +112,7 @@ impl Suite {
         let bench = Bench {
             server: &server,
             options,
+            is_foremost,
         };
         for case in self.cases() {
             (case.run)(&bench).map_err(|source| ClientError::Case {

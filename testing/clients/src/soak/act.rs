@@ -4,11 +4,11 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use super::random::Random;
 use crate::curl::content;
 use crate::error::ClientError;
 use crate::expect;
 use crate::peer::{Peer, Reply};
+use crate::random::Random;
 
 /// A client with a will of its own.
 pub(crate) struct Client {

@@ -4,7 +4,6 @@
 //! memory does not grow with the requests. What a client does is in `act`.
 
 mod act;
-mod random;
 mod watch;
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,43 @@
+//! The Autobahn suite: all its cases, and those with small messages through a proxy that cuts them up.
+
+use std::time::Duration;
+
+use crate::error::ClientError;
+use crate::python::script_at;
+use crate::splitting::{Cut, Splitter};
+use crate::suite::{Bench, Case};
+
+/// The script chooses the cases and judges them.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "the suite",
+        run: suite,
+    },
+    Case {
+        name: "byte by byte",
+        run: |bench| cut(bench, Cut::EachByte),
+    },
+    Case {
+        name: "cut anywhere",
+        run: |bench| cut(bench, Cut::Anywhere),
+    },
+];
+
+fn suite(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let cases = if bench.is_foremost { "whole" } else { "fast" };
+    run(bench, &bench.server.url(""), cases)
+}
+
+fn cut(bench: &Bench<'_>, cut: Cut) -> Result<(), ClientError> {
+    let splitter = Splitter::start(bench.server.port(), cut)?;
+    run(bench, &splitter.url(""), "split")
+}
+
+fn run(bench: &Bench<'_>, url: &str, cases: &str) -> Result<(), ClientError> {
+    let told = script_at(bench, "autobahn.py", &[url, cases], LIMIT)?;
+    print!("{told}");
+    Ok(())
+}
+
+/// Several times what the whole suite takes.
+const LIMIT: Duration = Duration::from_secs(1_200);

@@ -1,0 +1,29 @@
+//! WebSocket clients in Python and for Node.js.
+
+use crate::node;
+use crate::python;
+use crate::suite::Case;
+
+/// Each script holds its own cases.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "websockets",
+        run: |bench| python::script(bench, "with_websockets.py"),
+    },
+    Case {
+        name: "aiohttp",
+        run: |bench| python::script(bench, "with_aiohttp_websocket.py"),
+    },
+    Case {
+        name: "libcurl",
+        run: |bench| python::script(bench, "with_libcurl_websocket.py"),
+    },
+    Case {
+        name: "ws",
+        run: |bench| node::script(bench, "with_ws.mjs", node::LIMIT),
+    },
+    Case {
+        name: "undici",
+        run: |bench| node::script(bench, "with_undici_websocket.mjs", node::LIMIT),
+    },
+];
