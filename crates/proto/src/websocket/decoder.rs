@@ -10,7 +10,7 @@ use super::close::CloseFrame;
 use super::deflate::{DeflateWorkspace, Inflater};
 use super::frame::{FIN, FrameHead, HEAD_BYTES_MAX, MASKED, Opcode, Role};
 use super::mask::{Mask, apply_mask};
-use super::message::{Message, SLICE_BYTES_MAX, inflated_max};
+use super::message::{Message, SLICE_BYTES_MAX, exceeds, inflated_max};
 use super::received::{DecodeContext, FragmentedMessages, Received};
 use super::utf8;
 use super::violation::Violation;
@@ -129,32 +129,25 @@ impl Decoder {
     /// # Errors
     ///
     /// The peer broke a rule or met a limit. Send [`Violation::close_code`] and end the connection.
-    #[inline]
+    #[inline(always)]
     pub fn next<'r, 'i: 'r>(
         &'r mut self,
         piece: &mut &'i mut [u8],
         context: &'r mut DecodeContext<'_>,
     ) -> Result<Option<Received<'r>>, Violation> {
+        // Most of what a server gets is short, and one message after the other.
         if self.state == State::Idle
-            && let Some((at, len, is_text)) = usual_frame(piece, self.role)
-            && (context.max_message_size == 0 || len as u64 <= context.max_message_size)
+            && self.role == Role::Server
+            && context.max_message_size.wrapping_sub(1) >= SHORT_MAX as u64
+            && let Some((is_text, payload)) = take_short(piece)
         {
-            let (frame, rest) = mem::take(piece).split_at_mut(at + len);
-            *piece = rest;
-            let (head, payload) = frame.split_at_mut(at);
-            if self.role == Role::Server
-                && let Some(key) = head.last_chunk()
-            {
-                apply_mask(payload, *key);
-            }
-            let payload: &'i [u8] = payload;
             if !is_text {
                 return Ok(Some(Received::Binary(payload)));
             }
-            if let Ok(text) = utf8::text(payload) {
-                return Ok(Some(Received::Text(text)));
-            }
-            return self.bad_text(payload, piece, context);
+            return match utf8::text(payload) {
+                Ok(text) => Ok(Some(Received::Text(text))),
+                Err(_) => self.bad_text(payload, piece, context),
+            };
         }
         self.next_unusual(piece, context)
     }
@@ -186,7 +179,7 @@ impl Decoder {
         if context.validate_utf8 {
             return Err(Violation::TextNotUtf8);
         }
-        let mut message = Message::new(Opcode::Text, false, FragmentedMessages::Whole, context);
+        let mut message = Message::new(&FrameHead::new(Opcode::Text), context);
         message.append(payload, 0)?;
         message.finish_whole()?;
         self.message = Some(Box::new(message));
@@ -200,11 +193,40 @@ impl Decoder {
         piece: &mut &'i mut [u8],
         context: &'r mut DecodeContext<'_>,
     ) -> Result<Option<Received<'r>>, Violation> {
+        if self.state == State::Idle
+            && let Some((at, len)) = usual_frame(piece, self.role)
+            && !exceeds(len as u64, context.max_message_size)
+        {
+            return self.take_usual(piece, at, len, context);
+        }
         match self.advance(piece, context) {
             Ok(Ready::Nothing) => Ok(None),
             Ok(Ready::InPiece(received)) => Ok(Some(received)),
             Ok(ready) => self.deliver(ready, context.deflate.as_deref()),
             Err(violation) => Err(self.fail(piece, violation)),
+        }
+    }
+
+    /// Takes a message in one frame, which begins and lies whole in the piece.
+    fn take_usual<'r, 'i: 'r>(
+        &'r mut self,
+        piece: &mut &'i mut [u8],
+        at: usize,
+        len: usize,
+        context: &DecodeContext<'_>,
+    ) -> Result<Option<Received<'r>>, Violation> {
+        let (head, payload) = split_front(piece, at + len).split_at_mut(at);
+        if self.role == Role::Server
+            && let Some(key) = head.last_chunk()
+        {
+            apply_mask(payload, *key);
+        }
+        if head[0] != FIN | Opcode::Text as u8 {
+            return Ok(Some(Received::Binary(payload)));
+        }
+        match utf8::text(payload) {
+            Ok(text) => Ok(Some(Received::Text(text))),
+            Err(_) => self.bad_text(payload, piece, context),
         }
     }
 
@@ -319,12 +341,9 @@ impl Decoder {
             }
             (Opcode::Text | Opcode::Binary, Some(_)) => Err(Violation::MessageInterrupted),
             (Opcode::Text | Opcode::Binary, None) => {
-                let delivery = match head.fin {
-                    true => FragmentedMessages::Whole,
-                    false => context.fragments,
-                };
-                let mut message = Message::new(head.opcode, head.rsv1, delivery, context);
-                message.declare(head.payload_len, context.max_message_size)?;
+                if exceeds(head.payload_len, context.max_message_size) {
+                    return Err(Violation::MessageTooLarge);
+                }
                 self.is_compressed = head.rsv1;
                 // A frame that is the whole message and whole in the piece is delivered from there.
                 let in_piece_max = match head.rsv1 {
@@ -332,7 +351,7 @@ impl Decoder {
                     false => at_hand,
                 };
                 if !head.fin || head.payload_len > in_piece_max as u64 {
-                    self.message = Some(Box::new(message));
+                    self.message = Some(Box::new(Message::new(head, context)));
                 }
                 Ok(())
             }
@@ -432,8 +451,7 @@ impl Decoder {
         }
         if inflated.capacity() > INFLATED_KEPT_MAX {
             // The thread keeps little; what is more belongs to the message, and is charged.
-            let whole = FragmentedMessages::Whole;
-            let mut message = Message::new(self.opcode, true, whole, context);
+            let mut message = Message::new(&FrameHead::new(self.opcode), context);
             message.adopt(inflated)?;
             self.message = Some(Box::new(message));
             self.state = State::MessageDelivered;
@@ -558,32 +576,44 @@ impl ControlPayload {
     }
 }
 
-/// A frame that is all of a message, in one of the two shorter lengths, and whole: how long its head
-/// and its payload are, and whether it is text.
+/// Takes a client's frame that is all of a text or binary message, has the shortest length, and is
+/// whole. Gives its payload, unmasked, and whether it is text.
 #[inline(always)]
-fn usual_frame(piece: &[u8], role: Role) -> Option<(usize, usize, bool)> {
-    let &[first, second, ..] = piece else {
-        return None;
-    };
+fn take_short<'i>(piece: &mut &'i mut [u8]) -> Option<(bool, &'i [u8])> {
+    let (&[first, second], rest) = piece.split_first_chunk()?;
+    let (&key, rest) = rest.split_first_chunk()?;
     let is_text = first == FIN | Opcode::Text as u8;
-    if !is_text && first != FIN | Opcode::Binary as u8 {
+    // Large, if the mask is missing.
+    let len = usize::from(second ^ MASKED);
+    let is_short = len <= SHORT_MAX && len <= rest.len();
+    if !is_short || (!is_text && first != FIN | Opcode::Binary as u8) {
         return None;
     }
-    // Too large, if the mask is not as it must be.
+    let (_, payload) = split_front(piece, SHORT_HEAD_BYTES + len).split_at_mut(SHORT_HEAD_BYTES);
+    apply_mask(payload, key);
+    Some((is_text, payload))
+}
+
+/// The lengths of head and payload of a frame that is all of a text or binary message, has one of the
+/// two shorter lengths, and is whole.
+#[inline(always)]
+fn usual_frame(piece: &[u8], role: Role) -> Option<(usize, usize)> {
+    let (&[first, second], rest) = piece.split_first_chunk()?;
+    if first != FIN | Opcode::Text as u8 && first != FIN | Opcode::Binary as u8 {
+        return None;
+    }
+    // Large, if the mask is not as it must be.
     let (masked, key_len) = match role {
         Role::Server => (MASKED, 4),
         Role::Client => (0, 0),
     };
     let (len, at) = match second ^ masked {
         short @ 0..126 => (usize::from(short), 2),
-        126 => match piece[2..].first_chunk() {
-            Some(length) => (usize::from(u16::from_be_bytes(*length)), 4),
-            None => return None,
-        },
+        126 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
         _ => return None,
     };
-    let is_minimal = at == 2 || len >= 126;
-    (is_minimal && piece.len() >= at + key_len + len).then_some((at + key_len, len, is_text))
+    let is_minimal = at == 2 || len > SHORT_MAX;
+    (is_minimal && piece.len() >= at + key_len + len).then_some((at + key_len, len))
 }
 
 fn received_control(opcode: Opcode, payload: &[u8]) -> Result<Received<'_>, Violation> {
@@ -594,6 +624,7 @@ fn received_control(opcode: Opcode, payload: &[u8]) -> Result<Received<'_>, Viol
     })
 }
 
+#[inline(always)]
 fn split_front<'i>(piece: &mut &'i mut [u8], len: usize) -> &'i mut [u8] {
     let (front, rest) = mem::take(piece).split_at_mut(len);
     *piece = rest;
@@ -602,6 +633,12 @@ fn split_front<'i>(piece: &mut &'i mut [u8], len: usize) -> &'i mut [u8] {
 
 /// How much memory for a decompressed message a thread keeps.
 const INFLATED_KEPT_MAX: usize = 64 * 1024;
+
+/// The longest payload whose length stands in the second byte.
+const SHORT_MAX: usize = 125;
+
+/// Two bytes and a key.
+const SHORT_HEAD_BYTES: usize = 6;
 
 /// RFC 6455 §5.5.
 const CONTROL_BYTES_MAX: usize = 125;

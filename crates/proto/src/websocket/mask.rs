@@ -26,22 +26,42 @@ impl Mask {
 /// Masks or unmasks a payload from its first byte on.
 #[inline]
 pub fn apply_mask(payload: &mut [u8], key: [u8; 4]) {
-    let word = u32::from_le_bytes(key);
-    let mut key16 = [0; 16];
-    for four in key16.chunks_exact_mut(4) {
-        four.copy_from_slice(&key);
-    }
-    let key16 = u8x16::from(key16);
-    let (blocks, rest) = payload.as_chunks_mut::<16>();
+    let four = u32::from_le_bytes(key);
+    let eight = u64::from(four) | u64::from(four) << 32;
+    let sixteen = u8x16::from((u128::from(eight) | u128::from(eight) << 64).to_le_bytes());
+    let (blocks, rest) = payload.as_chunks_mut::<64>();
     for block in blocks {
-        *block = (u8x16::from(*block) ^ key16).to_array();
+        apply_sixteen(block, sixteen);
     }
-    let (fours, rest) = rest.as_chunks_mut::<4>();
-    for four in fours {
-        *four = (u32::from_le_bytes(*four) ^ word).to_le_bytes();
+    // What remains is taken by its bits, each part at most once: short payloads are the usual ones.
+    let (block, rest) = rest.as_chunks_mut::<32>();
+    if let [block] = block {
+        apply_sixteen(block, sixteen);
+    }
+    if rest.is_empty() {
+        return;
+    }
+    let (block, rest) = rest.as_chunks_mut::<16>();
+    if let [block] = block {
+        apply_sixteen(block, sixteen);
+    }
+    let (block, rest) = rest.as_chunks_mut();
+    if let [block] = block {
+        *block = (u64::from_le_bytes(*block) ^ eight).to_le_bytes();
+    }
+    let (block, rest) = rest.as_chunks_mut();
+    if let [block] = block {
+        *block = (u32::from_le_bytes(*block) ^ four).to_le_bytes();
     }
     for (byte, key) in rest.iter_mut().zip(key) {
         *byte ^= key;
+    }
+}
+
+#[inline(always)]
+fn apply_sixteen(block: &mut [u8], key: u8x16) {
+    for sixteen in block.as_chunks_mut().0 {
+        *sixteen = (u8x16::from(*sixteen) ^ key).to_array();
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::budget::Charge;
 use super::deflate::Inflater;
-use super::frame::Opcode;
+use super::frame::{FrameHead, Opcode};
 use super::received::{DecodeContext, FragmentedMessages};
 use super::utf8::{self, Utf8Stream};
 use super::violation::Violation;
@@ -33,20 +33,18 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// A message that begins.
-    pub(super) fn new(
-        opcode: Opcode,
-        is_compressed: bool,
-        delivery: FragmentedMessages,
-        context: &DecodeContext<'_>,
-    ) -> Self {
-        let is_text = opcode == Opcode::Text;
+    /// A message that begins with this frame.
+    pub(super) fn new(head: &FrameHead, context: &DecodeContext<'_>) -> Self {
+        let is_text = head.opcode == Opcode::Text;
         Self {
-            fragment_opcode: opcode,
-            declared: 0,
-            delivery,
+            fragment_opcode: head.opcode,
+            declared: head.payload_len,
+            delivery: match head.fin {
+                true => FragmentedMessages::Whole,
+                false => context.fragments,
+            },
             is_text,
-            is_compressed,
+            is_compressed: head.rsv1,
             checks_text: is_text && context.validate_utf8,
             frame_start: 0,
             utf8: Utf8Stream::default(),
@@ -56,10 +54,10 @@ impl Message {
         }
     }
 
-    /// Counts a frame of this length.
+    /// Counts one more frame of this length.
     pub(super) fn declare(&mut self, payload_len: u64, max: u64) -> Result<(), Violation> {
         self.declared = self.declared.saturating_add(payload_len);
-        match max != 0 && self.declared > max {
+        match exceeds(self.declared, max) {
             true => Err(Violation::MessageTooLarge),
             false => Ok(()),
         }
@@ -196,6 +194,11 @@ impl Message {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// Whether a message is longer than it may be.
+pub(super) fn exceeds(length: u64, max_message_size: u64) -> bool {
+    max_message_size != 0 && length > max_message_size
 }
 
 /// The longest message that may come of decompressing.

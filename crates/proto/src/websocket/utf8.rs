@@ -3,6 +3,8 @@
 //! A character may be cut by the end of a piece; its beginning waits for the next one. Whatever cannot
 //! become UTF-8 any more is refused at once. Source: RFC 6455 §8.1, RFC 3629.
 
+use ascii::AsciiStr;
+
 use super::violation::Violation;
 
 /// The check of one message's text.
@@ -74,6 +76,12 @@ impl Utf8Stream {
 /// The text that these bytes are.
 #[inline]
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Violation> {
+    // Most short messages are ASCII, and `from_utf8` looks at most of their bytes one by one.
+    if bytes.len() < SHORT_BYTES
+        && let Ok(ascii) = AsciiStr::from_ascii(bytes)
+    {
+        return Ok(ascii.as_str());
+    }
     simdutf8::basic::from_utf8(bytes).map_err(|_| Violation::TextNotUtf8)
 }
 
@@ -100,6 +108,9 @@ fn check_beginning(bytes: &[u8]) -> Result<(), Violation> {
         _ => Err(Violation::TextNotUtf8),
     }
 }
+
+/// From here on a block of `simdutf8` is filled.
+const SHORT_BYTES: usize = 64;
 
 /// The most bytes that a character has.
 const CHARACTER_BYTES_MAX: usize = 4;
