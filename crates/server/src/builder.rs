@@ -13,9 +13,7 @@ use tower_service::Service;
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
 use crate::error::Error;
-use crate::event::{
-    BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, PeerError, Sent,
-};
+use crate::event::{BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, PeerError, Sent};
 use crate::handler::{Handlers, OnHttpRequest};
 use crate::http::{Body, OwnedRequest, Request, Response};
 use crate::runtime::AsyncRuntime;

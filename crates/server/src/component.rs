@@ -77,7 +77,9 @@ pub(crate) struct Component {
 impl Component {
     pub(crate) fn new(shared: Arc<Shared>, settings: &Settings) -> Self {
         let websocket = &settings.websocket;
-        shared.websockets().set_memory_budget(websocket.memory_budget);
+        shared
+            .websockets()
+            .set_memory_budget(websocket.memory_budget);
         Self {
             gate: Gate::new(websocket, shared.events().accepts_websockets()),
             waits_for_content: shared.events().waits_for_content(),

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use tidegate_httpapi::{Admission, ConnectionInfo};
 
 use crate::binding::Binding;
-use crate::event::{
-    BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent,
-};
+use crate::event::{BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent};
 use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
 use crate::websocket::{Connection, Disconnect, Handshake, HandshakeResponse};

@@ -59,11 +59,13 @@ pub use server::Server;
 pub use settings::{ErrorLog, FineTune, Io, LogRollover, Settings, Timeouts};
 pub use tower::{BoxError, RequestContext};
 pub use websocket::{
-    Acknowledgment, CallError, ChannelProtocol, ChannelProtocolBuilder, ChannelSettings, Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy, FragmentedMessages, Groups,
-    Guid, GuidError, Handshake, HandshakeError, HandshakeResponse, HeartbeatKind, HeartbeatSettings, Level,
-    Message, MessageKind, NoSuchLevel, Opcode, OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError, QueueOptions, Recipients,
-    RequestHeaders, Retention, RpcError, SecurityOptions, Streaming, SubProtocol, Taken, Violation,
-    WebSocketSettings, WriteError, close_code,
+    Acknowledgment, CallError, ChannelProtocol, ChannelProtocolBuilder, ChannelSettings,
+    Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy,
+    FragmentedMessages, Groups, Guid, GuidError, Handshake, HandshakeError, HandshakeResponse,
+    HeartbeatKind, HeartbeatSettings, Level, Message, MessageKind, NoSuchLevel, Opcode,
+    OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError, QueueOptions,
+    Recipients, RequestHeaders, Retention, RpcError, SecurityOptions, Streaming, SubProtocol,
+    Taken, Violation, WebSocketSettings, WriteError, close_code,
 };
 
 pub use tidegate_httpapi::{

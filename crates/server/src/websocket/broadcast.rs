@@ -39,13 +39,14 @@ const LEAST_WINDOW_BITS: u8 = 8;
 const WINDOWS: usize = 8;
 
 impl Broadcast {
-    pub(super) fn message(
-        message: Message,
-        protocol: Option<Arc<str>>,
-        exclude: &[Guid],
-    ) -> Self {
+    pub(super) fn message(message: Message, protocol: Option<Arc<str>>, exclude: &[Guid]) -> Self {
         let mut frames = Vec::with_capacity(message.data.len() + 14);
-        encode_message(&mut frames, message.kind, &message.data, message.fragment_bytes);
+        encode_message(
+            &mut frames,
+            message.kind,
+            &message.data,
+            message.fragment_bytes,
+        );
         Self {
             key: message.key,
             protocol,

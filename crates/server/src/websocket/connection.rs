@@ -61,7 +61,7 @@ pub(super) struct Traffic {
     pub(super) received_bytes: AtomicU64,
     pub(super) sent_bytes: AtomicU64,
     pub(super) received_messages: AtomicU64,
-    /// In milliseconds since the lane began, plus one; 0: never.
+    /// In milliseconds since the lane began, the low half.
     pub(super) last_message: AtomicU32,
 }
 
@@ -235,8 +235,8 @@ impl Connection {
 
     /// When the last message was received, to about a tenth of a second.
     pub fn last_message_at(&self) -> Option<SystemTime> {
-        let tick = self.0.traffic.last_message.load(Ordering::Relaxed);
-        self.0.post.time_of(tick)
+        let milliseconds = self.0.traffic.last_message.load(Ordering::Relaxed);
+        (self.received_messages() > 0).then(|| self.0.post.time_of(milliseconds))
     }
 
     /// When a ping was first sent.
@@ -256,7 +256,9 @@ impl Connection {
 
     /// Messages that wait to be sent.
     pub fn queued_messages(&self) -> usize {
-        self.outbox().as_ref().map_or(0, |outbox| outbox.queue.len())
+        self.outbox()
+            .as_ref()
+            .map_or(0, |outbox| outbox.queue.len())
     }
 
     /// Bytes that wait to be sent.
@@ -499,7 +501,11 @@ impl Connection {
         let Some(rare) = rare.as_deref_mut() else {
             return false;
         };
-        let Some(index) = rare.subscriptions.iter().position(|name| **name == *channel) else {
+        let Some(index) = rare
+            .subscriptions
+            .iter()
+            .position(|name| **name == *channel)
+        else {
             return false;
         };
         let channel = rare.subscriptions.swap_remove(index);

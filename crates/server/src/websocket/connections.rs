@@ -314,11 +314,8 @@ impl Connections {
         message: Message,
         recipients: &Recipients,
     ) -> Result<(), WriteError> {
-        let broadcast = Broadcast::message(
-            message,
-            recipients.protocol.clone(),
-            &recipients.exclude,
-        );
+        let broadcast =
+            Broadcast::message(message, recipients.protocol.clone(), &recipients.exclude);
         match (&recipients.include, &recipients.channel) {
             (Some(include), channel) => {
                 let found = include
@@ -375,8 +372,11 @@ impl Connections {
         if reason.len() > 123 {
             return Err(WriteError::TooLong);
         }
-        self.hub()
-            .broadcast_to_all(Broadcast::close(code, reason.into()), || Target::All, Post::broadcast)
+        self.hub().broadcast_to_all(
+            Broadcast::close(code, reason.into()),
+            || Target::All,
+            Post::broadcast,
+        )
     }
 
     /// Named groups of connections. Members leave by themselves when they end.

@@ -30,6 +30,8 @@ pub(super) enum Event {
     BeforeHeartbeat,
     Asynchronous(Sent),
     Error(PeerFault),
+    /// The lane is to be told when this is reached.
+    CaughtUp,
     Disconnect(Disconnect),
 }
 
@@ -118,6 +120,12 @@ impl Connection {
         is_full
     }
 
+    /// Whether events wait for handler threads or are with one.
+    pub(super) fn has_deliveries(&self) -> bool {
+        self.with_some_rare(|rare| rare.deliveries.served)
+            .unwrap_or(false)
+    }
+
     fn have_served(&self) {
         let mut job = ServeEvents(Some(self.clone()));
         self.0.post.threads.run(Box::new(move || job.run()));
@@ -173,6 +181,7 @@ impl Connection {
             }
             Event::Asynchronous(sent) => self.tell_asynchronous(&sent),
             Event::Error(fault) => self.tell_error(fault),
+            Event::CaughtUp => self.0.post.push(Command::CaughtUp(self.0.key)),
             Event::Disconnect(disconnect) => self.tell_disconnect(&disconnect),
         }
     }

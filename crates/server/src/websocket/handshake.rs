@@ -268,7 +268,12 @@ impl Gate {
         let head = exchange.head();
         let parsed = proto::Handshake::parse(&head, &self.rules)
             .map_err(|error| Refusal::of(HandshakeError::Rule(error)))?;
-        if !self.settings.security.origins_allowed.allows(parsed.origin()) {
+        if !self
+            .settings
+            .security
+            .origins_allowed
+            .allows(parsed.origin())
+        {
             let origin = parsed.origin().unwrap_or_default();
             return Err(Refusal::of(HandshakeError::Origin(origin.into())));
         }
@@ -308,7 +313,10 @@ impl Gate {
             && !parsed.protocols().any(|offered| *offered == **name)
         {
             // RFC 6455 §4.1: the client would have to fail the connection.
-            tracing::error!(protocol = &**name, "the client has not offered the sub-protocol");
+            tracing::error!(
+                protocol = &**name,
+                "the client has not offered the sub-protocol"
+            );
             return Err(Refusal::with_status(500));
         }
         let options = response.options.map(Arc::new);

@@ -127,6 +127,7 @@ impl Lane {
                 socket.resume(io);
                 Ok(())
             }),
+            Command::CaughtUp(key) => self.with(connections, key, Socket::caught_up),
             Command::Configured(key) => self.with(connections, key, |socket, io, _| {
                 socket.configured(io);
                 Ok(())
@@ -191,7 +192,7 @@ impl OpaqueLane for Lane {
         let connection = Connection::new(io.id(), key, Arc::clone(&self.post), *accepted, ends);
         let hub = self.post.shared.websockets();
         hub.registry.insert(io.id().0, connection.clone());
-        let now = self.post.tick(io.now());
+        let now = self.post.milliseconds(io.now());
         let socket = Socket::new(connection, &self.tools, now);
         let socket = self.sockets.insert(key, socket);
         if self.stopping {

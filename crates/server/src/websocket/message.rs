@@ -212,7 +212,9 @@ impl std::fmt::Display for WriteError {
                 formatter.write_str("a handler on the driver's thread must not wait")
             }
             Self::TimedOut => formatter.write_str("the time for it has passed"),
-            Self::OutOfSequence => formatter.write_str("the parts of a message are out of sequence"),
+            Self::OutOfSequence => {
+                formatter.write_str("the parts of a message are out of sequence")
+            }
             Self::TooLong => formatter.write_str("a control frame holds at most 125 bytes"),
             Self::BadCloseCode(code) => {
                 write!(formatter, "{code} is no code for a close frame")

@@ -41,7 +41,9 @@ pub use registry::{Guid, GuidError};
 pub use send_queue::{Level, Overflow};
 pub use settings::{PerMessageDeflate, QueueOptions, SecurityOptions, WebSocketSettings};
 
-pub use tidegate_proto::websocket::{FragmentedMessages, Opcode, OriginError, OriginList, Violation, close_code};
+pub use tidegate_proto::websocket::{
+    FragmentedMessages, Opcode, OriginError, OriginList, Violation, close_code,
+};
 
 pub(crate) use connections::Hub;
 pub(crate) use handshake::Gate;

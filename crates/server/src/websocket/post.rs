@@ -24,6 +24,8 @@ pub(super) enum Command {
     Disconnect(OpaqueKey, u16),
     /// A connection's handlers have caught up: it may be received from again.
     Resume(OpaqueKey),
+    /// A connection's handlers have had all that came before its end.
+    CaughtUp(OpaqueKey),
     /// A connection's options have changed.
     Configured(OpaqueKey),
     Subscribe(OpaqueKey, Arc<str>),
@@ -94,18 +96,16 @@ impl Post {
         })
     }
 
-    /// Milliseconds since the lane began, plus one.
+    /// Milliseconds since the lane began.
     #[inline]
-    pub(super) fn tick(&self, now: Instant) -> u32 {
-        let elapsed = now.saturating_duration_since(self.epoch);
-        // Seven weeks of them are told apart; a timer that is out by then fires once too early.
-        (elapsed.as_millis() as u32).wrapping_add(1)
+    pub(super) fn milliseconds(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.epoch).as_millis() as u64
     }
 
-    /// When a tick was; `None` for 0.
-    pub(super) fn time_of(&self, tick: u32) -> Option<SystemTime> {
-        let since = self.tick(Instant::now()).wrapping_sub(tick);
-        (tick != 0).then(|| SystemTime::now() - Duration::from_millis(since.into()))
+    /// When that many milliseconds since the lane began, of which only the low half is known, were last.
+    pub(super) fn time_of(&self, milliseconds: u32) -> SystemTime {
+        let since = (self.milliseconds(Instant::now()) as u32).wrapping_sub(milliseconds);
+        SystemTime::now() - Duration::from_millis(since.into())
     }
 
     /// Leaves a command. There are no more of these than connections and calls of their methods.

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use tidegate_httpapi::LimitError;
-use tidegate_proto::websocket::{
-    DeflateSettings, FragmentedMessages, OriginList,
-};
+use tidegate_proto::websocket::{DeflateSettings, FragmentedMessages, OriginList};
 
 use super::heartbeat::HeartbeatSettings;
 use super::send_queue::{Level, Overflow, QueueLimits};

@@ -45,14 +45,18 @@ pub(super) struct Socket {
     decoder: Decoder,
     deflater: Option<Box<Deflater>>,
     heartbeat: Heartbeat,
-    /// The tick that the driver will call at; 0: none.
+    /// When the driver will call; 0: not.
     armed: u32,
+    /// Something that is waited for has changed since.
+    rearms: bool,
     /// When the peer's taking of our bytes is looked at next; 0: not.
     write_check: u32,
     /// How much it had taken when last looked at.
     write_mark: u64,
     /// By when the peer must have answered our close frame; 0: it need not.
     close_deadline: u32,
+    /// What ends the connection when its handlers have caught up.
+    ending: Option<Box<Ending>>,
     /// Our close frame is out.
     close_sent: Option<Box<(u16, Box<str>)>>,
     /// Nothing is received because of what this connection's own handlers have sent.
@@ -68,7 +72,7 @@ pub(super) type End = Disconnect;
 pub(super) type Flow = Result<(), End>;
 
 impl Socket {
-    pub(super) fn new(connection: Connection, tools: &Tools, now: u32) -> Self {
+    pub(super) fn new(connection: Connection, tools: &Tools, now: u64) -> Self {
         let options = connection.options();
         let (decoder, deflater) = match &connection.0.accepted.deflate {
             Some(agreement) => {
@@ -79,22 +83,21 @@ impl Socket {
                     Some(Box::new(deflater)),
                 )
             }
-            None => (
-                Decoder::new(Role::Server),
-                None,
-            ),
+            None => (Decoder::new(Role::Server), None),
         };
         let _ = tools;
         Self {
-            heartbeat: Heartbeat::first(connection.0.id.0, now, &options.heartbeat),
+            heartbeat: Heartbeat::first(connection.0.id.0, now as u32, &options.heartbeat),
             connection,
             options,
             decoder,
             deflater,
             armed: 0,
+            rearms: true,
             write_check: 0,
             write_mark: 0,
             close_deadline: 0,
+            ending: None,
             close_sent: None,
             pauses_for_output: false,
             unfinished: None,
@@ -132,13 +135,16 @@ impl Socket {
         if calls_inline {
             inline::end(io.output());
         }
-        let now = self.connection.0.post.tick(io.now());
+        let now = self.connection.0.post.milliseconds(io.now());
         self.heartbeat.received();
         if taken.messages > 0 {
-            add(&traffic_of(&self.connection).received_messages, taken.messages);
+            add(
+                &traffic_of(&self.connection).received_messages,
+                taken.messages,
+            );
             traffic_of(&self.connection)
                 .last_message
-                .store(now, Ordering::Relaxed);
+                .store(now as u32, Ordering::Relaxed);
         }
         let sent = io.output().len().saturating_sub(sent_before);
         if sent > 0 {
@@ -148,8 +154,8 @@ impl Socket {
         if taken.is_full {
             io.pause_receive();
         }
-        if let Some(end) = taken.end {
-            return Err(self.finish(io, end));
+        if let Some(ending) = taken.end {
+            return self.meet(io, ending, tools);
         }
         if self.has_backlog() {
             self.pump(io, tools);
@@ -238,10 +244,7 @@ impl Socket {
                     });
                 }
                 Ok(Some(Received::Close(frame))) => {
-                    taken.end = Some(Ending::PeerCloses(
-                        frame.code,
-                        frame.reason.into(),
-                    ));
+                    taken.end = Some(Ending::PeerCloses(frame.code, frame.reason.into()));
                     return taken;
                 }
                 Err(violation) => {
@@ -252,9 +255,33 @@ impl Socket {
         }
     }
 
-    /// What the peer has done to end the connection, done on our side as well.
+    /// The peer ends the connection, or must be left. What handlers still have to say to what came
+    /// before is said first.
     #[cold]
-    fn finish(&mut self, io: &mut dyn OpaqueConnection, ending: Ending) -> End {
+    fn meet(&mut self, io: &mut dyn OpaqueConnection, ending: Ending, tools: &mut Tools) -> Flow {
+        if tools.calls_inline || !self.connection.has_deliveries() {
+            return Err(self.finish(io, ending, tools));
+        }
+        self.ending = Some(Box::new(ending));
+        self.connection.deliver_later(Event::CaughtUp);
+        let now = self.connection.0.post.milliseconds(io.now());
+        self.close_deadline = after(now, self.options.close_timeout);
+        self.rearms = true;
+        self.arm(io);
+        Ok(())
+    }
+
+    /// Handlers have had all that came before the end.
+    pub(super) fn caught_up(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) -> Flow {
+        match self.ending.take() {
+            Some(ending) => Err(self.finish(io, *ending, tools)),
+            None => Ok(()),
+        }
+    }
+
+    /// What the peer has done to end the connection, done on our side as well.
+    fn finish(&mut self, io: &mut dyn OpaqueConnection, ending: Ending, tools: &mut Tools) -> End {
+        self.flush(io, tools);
         match ending {
             Ending::PeerCloses(code, reason) => {
                 let end = match self.close_sent.take() {
@@ -320,6 +347,18 @@ impl Socket {
         self.connection.0.backlog.load(Ordering::Relaxed)
     }
 
+    /// Moves all that waits into the output, for it is the last: there is no more than may wait.
+    fn flush(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        let connection = self.connection.clone();
+        if let Some(outbox) = connection.outbox().as_mut()
+            && self.close_sent.is_none()
+        {
+            while let Some((outgoing, _)) = outbox.queue.pop() {
+                self.write(io, outgoing, tools);
+            }
+        }
+    }
+
     /// Moves what waits into the output, as far as there is room.
     pub(super) fn pump(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
         if !self.has_backlog() {
@@ -362,12 +401,13 @@ impl Socket {
         drop(slot);
         let written = io.unsent().saturating_sub(before);
         add(&traffic_of(&connection).sent_bytes, written as u64);
-        let now = connection.0.post.tick(io.now());
+        let now = connection.0.post.milliseconds(io.now());
         if written > 0 {
             self.watch_writing(io, now);
         }
         if self.close_deadline == 0 && !connection.is_open() {
             self.close_deadline = after(now, self.options.close_timeout);
+            self.rearms = true;
         }
         if self.pauses_for_output && !self.has_backlog() {
             self.pauses_for_output = false;
@@ -410,7 +450,12 @@ impl Socket {
         }
     }
 
-    fn write_message(&mut self, io: &mut dyn OpaqueConnection, message: Message, tools: &mut Tools) {
+    fn write_message(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        message: Message,
+        tools: &mut Tools,
+    ) {
         let Message {
             kind,
             data,
@@ -490,7 +535,7 @@ impl Socket {
             let written = io.unsent() - before;
             add(&traffic_of(&self.connection).sent_bytes, written as u64);
             if self.write_check == 0 {
-                let now = self.connection.0.post.tick(io.now());
+                let now = self.connection.0.post.milliseconds(io.now());
                 self.watch_writing(io, now);
                 self.arm(io);
             }
@@ -586,8 +631,9 @@ impl Socket {
     pub(super) fn configured(&mut self, io: &mut dyn OpaqueConnection) {
         let options = self.connection.options();
         if options.heartbeat != self.options.heartbeat {
-            let now = self.connection.0.post.tick(io.now());
-            self.heartbeat = Heartbeat::first(self.connection.0.id.0, now, &options.heartbeat);
+            let now = self.connection.0.post.milliseconds(io.now());
+            self.heartbeat =
+                Heartbeat::first(self.connection.0.id.0, now as u32, &options.heartbeat);
         }
         self.options = options;
         self.arm(io);
@@ -618,8 +664,12 @@ impl Socket {
     /// A time set by [`arm`](Self::arm) has come.
     pub(super) fn due(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) -> Flow {
         self.armed = 0;
-        let now = self.connection.0.post.tick(io.now());
+        self.rearms = true;
+        let now = self.connection.0.post.milliseconds(io.now());
         if is_due(self.close_deadline, now) {
+            if let Some(ending) = self.ending.take() {
+                return Err(self.finish(io, *ending, tools));
+            }
             io.reset();
             return Err(match self.close_sent.take() {
                 Some(ours) => End {
@@ -649,7 +699,7 @@ impl Socket {
                 self.watch_writing(io, now);
             }
         }
-        match self.heartbeat.due(now, &self.options.heartbeat) {
+        match self.heartbeat.due(now as u32, &self.options.heartbeat) {
             Beat::Nothing => {}
             Beat::Ping => self.beat(io, tools),
             // What it may have sent is not being read.
@@ -698,9 +748,10 @@ impl Socket {
 
     /// Something is being sent: looks after a while whether the peer takes it.
     #[inline]
-    fn watch_writing(&mut self, io: &dyn OpaqueConnection, now: u32) {
+    fn watch_writing(&mut self, io: &dyn OpaqueConnection, now: u64) {
         if self.write_check == 0 && !self.options.write_timeout.is_zero() {
             self.write_check = after(now, self.options.write_timeout);
+            self.rearms = true;
             self.write_mark = io.bytes_sent();
         }
     }
@@ -708,18 +759,31 @@ impl Socket {
     /// Has the driver call at the earliest time that something is due.
     #[inline]
     fn arm(&mut self, io: &mut dyn OpaqueConnection) {
-        let heartbeat = self.heartbeat.next(&self.options.heartbeat).unwrap_or(0);
-        let times = [self.write_check, self.close_deadline, heartbeat];
-        let next = times.into_iter().filter(|&time| time != 0).min();
-        let Some(next) = next else {
+        if mem::take(&mut self.rearms) {
+            self.arm_anew(io);
+        }
+    }
+
+    #[inline(never)]
+    fn arm_anew(&mut self, io: &mut dyn OpaqueConnection) {
+        let now = self.connection.0.post.milliseconds(io.now());
+        let heartbeat = self.heartbeat.next(&self.options.heartbeat).map(|next| {
+            let wait = next.wrapping_sub(now as u32) as i32;
+            coarse(now + u64::from(wait.max(0).unsigned_abs()))
+        });
+        let times = [
+            self.write_check,
+            self.close_deadline,
+            heartbeat.unwrap_or(0),
+        ];
+        let Some(next) = times.into_iter().filter(|&time| time != 0).min() else {
             return;
         };
         // One that is armed for earlier looks for itself what is next.
         if self.armed == 0 || next < self.armed {
             self.armed = next;
-            let now = self.connection.0.post.tick(io.now());
-            let wait = Duration::from_millis(u64::from(next.saturating_sub(now)));
-            io.set_due(Some(wait));
+            let wait = u64::from(next.saturating_sub(coarse(now))) << COARSE_BITS;
+            io.set_due(Some(Duration::from_millis(wait)));
         }
     }
 
@@ -839,13 +903,21 @@ fn add(count: &std::sync::atomic::AtomicU64, more: u64) {
     count.store(count.load(Ordering::Relaxed) + more, Ordering::Relaxed);
 }
 
-fn after(now: u32, time: Duration) -> u32 {
-    let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    now.saturating_add(milliseconds).max(1)
+/// A time as the timers keep it, never 0: short, and good for eight years.
+fn coarse(milliseconds: u64) -> u32 {
+    u32::try_from(milliseconds >> COARSE_BITS).map_or(u32::MAX, |coarse| coarse.saturating_add(1))
 }
 
-fn is_due(time: u32, now: u32) -> bool {
-    time != 0 && time <= now
+const COARSE_BITS: u32 = 6;
+
+fn after(now: u64, time: Duration) -> u32 {
+    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    // One more: the present one has begun already.
+    coarse(now.saturating_add(milliseconds)).saturating_add(1)
+}
+
+fn is_due(time: u32, now: u64) -> bool {
+    time != 0 && time <= coarse(now)
 }
 
 /// Bytes on their way to the system above which more is not added but waits in the queue.
