@@ -2,8 +2,8 @@
 //!
 //! Source: RFC 7692 §7.2.1 and §7.2.3.
 
-use super::bits::BitWriter;
-use super::block::{SHORT_BYTES, write_block, write_flush, write_short_block};
+use super::bit_writer::BitWriter;
+use super::block_writer::{SHORT_BYTES, write_block, write_flush, write_short_block};
 use super::matcher::Matcher;
 use super::settings::DeflateSettings;
 use super::workspace::DeflateWorkspace;

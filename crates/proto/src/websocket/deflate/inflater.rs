@@ -2,23 +2,27 @@
 //!
 //! Source: RFC 7692 §7.2.2 and §7.2.3.
 
-use std::collections::VecDeque;
 use std::fmt;
 
-use zlib_rs::{Inflate, InflateFlush, Status};
-
+use super::block_reader::BlockReader;
 use super::deflater::TAIL;
+use super::history::{Output, Window};
 use super::workspace::DeflateWorkspace;
 
 /// The decompressor of one side of a connection.
 ///
 /// Between messages it holds, with context takeover, what was received last, at most a window of it;
 /// without, nothing. That cannot be given back, for the peer may refer to it. While a message comes
-/// in pieces it also holds a decompressor of about 47 KiB.
+/// in pieces it holds a window in any case, and the codes of the block it is in, at most 30 KiB.
+#[derive(Debug)]
 pub struct Inflater {
-    window: Option<Window>,
+    window_bits: u8,
+    takeover: bool,
+    window: Window,
     /// In the middle of a message.
-    message: Option<Box<Message>>,
+    reader: Option<Box<BlockReader>>,
+    /// Bytes of the message so far.
+    length: usize,
 }
 
 /// Why a message cannot be decompressed. The peer is at fault; the connection must fail.
@@ -36,30 +40,14 @@ pub enum InflateError {
     Truncated,
 }
 
-/// What was received last.
-struct Window {
-    bytes_max: usize,
-    bytes: VecDeque<u8>,
-}
-
-/// A message that has begun.
-struct Message {
-    inflate: Inflate,
-    /// Bytes of the message so far.
-    length: usize,
-    /// Whether the last byte so far ended a block that says it is the last one.
-    is_final: bool,
-}
-
 impl Inflater {
     pub(super) fn new(window_bits: u8, takeover: bool) -> Self {
-        let window = Window {
-            bytes_max: 1 << window_bits,
-            bytes: VecDeque::new(),
-        };
         Self {
-            window: takeover.then_some(window),
-            message: None,
+            window_bits,
+            takeover,
+            window: Window::default(),
+            reader: None,
+            length: 0,
         }
     }
 
@@ -78,16 +66,12 @@ impl Inflater {
         workspace: &mut DeflateWorkspace,
         out: &mut Vec<u8>,
     ) -> Result<(), InflateError> {
-        let message = match &mut self.message {
-            Some(message) => message,
-            None => {
-                let inflate = workspace.take_inflate();
-                let message = Message::begin(inflate, self.window.as_ref())?;
-                self.message.insert(Box::new(message))
-            }
-        };
-        let produced = &mut workspace.produced;
-        message.take(input, limit, self.window.as_mut(), produced, out)
+        let mut reader = self.take_reader(workspace);
+        let start = out.len();
+        let read = self.read(&mut reader, input, limit, out);
+        self.reader = Some(reader);
+        self.window.append(&out[start..], self.window_bytes());
+        read
     }
 
     /// Decompresses the last part of a message, or a whole one.
@@ -102,165 +86,68 @@ impl Inflater {
         workspace: &mut DeflateWorkspace,
         out: &mut Vec<u8>,
     ) -> Result<(), InflateError> {
-        let mut message = match self.message.take() {
-            Some(message) => *message,
-            None => Message::begin(workspace.take_inflate(), self.window.as_ref())?,
-        };
-        let produced = &mut workspace.produced;
-        message.take(input, limit, self.window.as_mut(), produced, out)?;
-        message.end()?;
-        workspace.give_inflate(message.inflate);
-        Ok(())
+        let mut reader = self.take_reader(workspace);
+        let start = out.len();
+        let read = self.read(&mut reader, input, limit, out);
+        let read = read.and_then(|()| self.read_end(&mut reader, out));
+        workspace.give_reader(reader);
+        self.length = 0;
+        if self.takeover {
+            self.window.append(&out[start..], self.window_bytes());
+        } else {
+            self.window = Window::default();
+        }
+        read
     }
 
     /// Heap memory held by this connection alone, in bytes.
     pub fn heap_bytes(&self) -> usize {
-        let window = self.window.as_ref();
-        let message = self.message.as_ref();
-        window.map_or(0, |window| window.bytes.capacity())
-            + message.map_or(0, |_| size_of::<Message>() + INFLATE_BYTES)
-    }
-}
-
-impl Message {
-    fn begin(inflate: Inflate, window: Option<&Window>) -> Result<Self, InflateError> {
-        let mut message = Self {
-            inflate,
-            length: 0,
-            is_final: false,
-        };
-        message.restart(window)?;
-        Ok(message)
+        let reader = self.reader.as_ref();
+        self.window.heap_bytes() + reader.map_or(0, |reader| reader.heap_bytes())
     }
 
-    /// Expects the beginning of a block, which may refer to what is in the window.
-    fn restart(&mut self, window: Option<&Window>) -> Result<(), InflateError> {
-        self.inflate.reset(false);
-        self.is_final = false;
-        if let Some(window) = window {
-            let (older, newer) = window.bytes.as_slices();
-            for bytes in [older, newer] {
-                // Raw DEFLATE data takes one at any time; so this does not fail.
-                let set = self.inflate.set_dictionary(bytes);
-                set.map_err(|_| InflateError::Malformed)?;
-            }
-        }
-        Ok(())
+    fn window_bytes(&self) -> usize {
+        1 << self.window_bits
     }
 
-    fn take(
+    fn take_reader(&mut self, workspace: &mut DeflateWorkspace) -> Box<BlockReader> {
+        let own = self.reader.take();
+        own.unwrap_or_else(|| workspace.take_reader())
+    }
+
+    fn read(
         &mut self,
-        mut input: &[u8],
+        reader: &mut BlockReader,
+        input: &[u8],
         limit: usize,
-        mut window: Option<&mut Window>,
-        produced: &mut [u8],
         out: &mut Vec<u8>,
     ) -> Result<(), InflateError> {
-        while !input.is_empty() {
-            if self.is_final {
-                // RFC 7692 §7.2.3.4: a block may say it is the last one, and more may follow, from
-                // the next whole byte on.
-                self.restart(window.as_deref())?;
-            }
-            loop {
-                // One byte more than allowed is asked for, to see that there is more.
-                let left = limit.saturating_sub(self.length);
-                let room = produced.len().min(left.saturating_add(1));
-                let (consumed, made, status) = self.decompress(input, &mut produced[..room])?;
-                if made > left {
-                    return Err(InflateError::TooLarge { limit });
-                }
-                let made = &produced[..made];
-                self.length += made.len();
-                append(out, made, left);
-                if let Some(window) = &mut window {
-                    window.append(made);
-                }
-                input = &input[consumed..];
-                if status == Status::StreamEnd {
-                    self.is_final = true;
-                    break;
-                }
-                if made.len() < room {
-                    // All that could come out has come out.
-                    if input.is_empty() {
-                        return Ok(());
-                    }
-                    if consumed == 0 {
-                        return Err(InflateError::Malformed);
-                    }
-                }
-            }
-        }
-        Ok(())
+        let expected = (4 * input.len()).clamp(EXPECTED_BYTES_MIN, EXPECTED_BYTES_MAX);
+        let length = (self.length, limit);
+        let mut output = Output::new(&self.window, self.window_bytes(), out, length, expected);
+        let read = reader.read(input, &mut output);
+        self.length += output.finish();
+        read
     }
 
-    /// Whether the message may end here.
-    fn end(&mut self) -> Result<(), InflateError> {
-        if self.is_final {
-            // Such a block should be followed by a byte 0 (RFC 7692 §7.2.3.4). Some leave it out;
-            // that the message is complete is certain all the same.
+    /// Reads the tail that messages are sent without. RFC 7692 §7.2.2.
+    fn read_end(
+        &mut self,
+        reader: &mut BlockReader,
+        out: &mut Vec<u8>,
+    ) -> Result<(), InflateError> {
+        // A last block should be followed by a byte 0, which begins what the tail completes (RFC 7692
+        // §7.2.3.4). Some leave it out; that the message is complete is certain all the same.
+        if reader.is_between_blocks() && reader.is_final() {
             return Ok(());
         }
-        // RFC 7692 §7.2.2: the tail that messages are sent without. If the message is complete, the
-        // tail completes an empty block, and an empty one that says it is the last can follow.
-        let mut end = [0; TAIL.len() + LAST_BLOCK.len()];
-        end[..TAIL.len()].copy_from_slice(&TAIL);
-        end[TAIL.len()..].copy_from_slice(&LAST_BLOCK);
-        match self.decompress(&end, &mut [0; 1]) {
-            Ok((consumed, 0, Status::StreamEnd)) if consumed == end.len() => Ok(()),
+        let mut output = Output::new(&self.window, self.window_bytes(), out, (0, 0), 0);
+        let read = reader.read(&TAIL, &mut output);
+        output.finish();
+        match read {
+            Ok(()) if reader.is_between_blocks() => Ok(()),
             _ => Err(InflateError::Truncated),
         }
-    }
-
-    /// How many bytes were consumed and made.
-    fn decompress(
-        &mut self,
-        input: &[u8],
-        made: &mut [u8],
-    ) -> Result<(usize, usize, Status), InflateError> {
-        let before = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self
-            .inflate
-            .decompress(input, made, InflateFlush::SyncFlush)
-            .map_err(|_| InflateError::Malformed)?;
-        let consumed = self.inflate.total_in() - before.0;
-        let made = self.inflate.total_out() - before.1;
-        Ok((consumed as usize, made as usize, status))
-    }
-}
-
-impl Window {
-    fn append(&mut self, bytes: &[u8]) {
-        let bytes = &bytes[bytes.len().saturating_sub(self.bytes_max)..];
-        let gone = (self.bytes.len() + bytes.len()).saturating_sub(self.bytes_max);
-        self.bytes.drain(..gone);
-        let needed = self.bytes.len() + bytes.len();
-        if needed > self.bytes.capacity() {
-            // No more than a window, which doubling would come to.
-            let capacity = needed.max(2 * self.bytes.capacity()).min(self.bytes_max);
-            self.bytes.reserve_exact(capacity - self.bytes.len());
-        }
-        self.bytes.extend(bytes);
-    }
-}
-
-/// Appends bytes; room is made for what is there and as much again, but no more than `left`.
-fn append(out: &mut Vec<u8>, bytes: &[u8], left: usize) {
-    if bytes.len() > out.capacity() - out.len() {
-        let more = bytes.len().max(out.len()).min(left);
-        out.reserve_exact(more);
-    }
-    out.extend_from_slice(bytes);
-}
-
-impl fmt::Debug for Inflater {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inflater")
-            .field("takeover", &self.window.is_some())
-            .field("in_message", &self.message.is_some())
-            .field("heap_bytes", &self.heap_bytes())
-            .finish()
     }
 }
 
@@ -278,8 +165,6 @@ impl fmt::Display for InflateError {
 
 impl std::error::Error for InflateError {}
 
-/// An empty stored block that says it is the last. RFC 1951 §3.2.3.
-const LAST_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
-
-/// What a decompressor takes, measured.
-const INFLATE_BYTES: usize = 47_552;
+/// For how many bytes room is made at first, however few or many came.
+const EXPECTED_BYTES_MIN: usize = 512;
+const EXPECTED_BYTES_MAX: usize = 64 * 1024;

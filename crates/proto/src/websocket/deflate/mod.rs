@@ -2,17 +2,24 @@
 //!
 //! [`DeflateAgreement`] comes out of the opening handshake and makes the two ends' [`Inflater`] and
 //! [`Deflater`]. Which messages are compressed, and the frame's RSV1, are the caller's matter.
-//! Decompressing is zlib-rs's work. Compressing is our own, because a library's compressor takes
-//! 130 KiB and more for each connection, whatever its window, and clears them for each message that
-//! does not take the context over. Source: RFC 7692; RFC 1951 for the DEFLATE format.
+//! Source: RFC 7692; RFC 1951 for the DEFLATE format.
+//!
+//! Both ways are our own, in safe code. A library's compressor (zlib-rs) takes 130 KiB and more for each
+//! connection, whatever its window, and clears them for each message that does not take the context
+//! over; its decompressor takes 47 KiB, or copies the window for each message.
 
-mod bits;
-mod block;
+mod bit_reader;
+mod bit_writer;
+mod block_reader;
+mod block_writer;
+mod decode_table;
 mod deflater;
+mod history;
 mod huffman;
 mod inflater;
 mod matcher;
 mod negotiation;
+mod own_codes;
 mod parameters;
 mod settings;
 mod symbols;

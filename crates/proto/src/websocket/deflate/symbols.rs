@@ -55,6 +55,24 @@ const fn fixed_literal_lengths() -> [u8; 288] {
     lengths
 }
 
+/// Symbols that code lengths are written with. RFC 1951 §3.2.7.
+pub(super) const RUN_CODES: usize = 19;
+
+/// In which order their own lengths are written.
+pub(super) const RUN_CODE_ORDER: [usize; RUN_CODES] = [
+    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
+];
+
+/// How many extra bits follow one of these symbols: how often a length is repeated.
+pub(super) fn run_extra_bits(symbol: u8) -> u32 {
+    match symbol {
+        16 => 2,
+        17 => 3,
+        18 => 7,
+        _ => 0,
+    }
+}
+
 /// How many extra bits follow the symbols from 257 on.
 pub(super) const LENGTH_EXTRA_BITS: [u8; 29] = [
     0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0,

@@ -1,5 +1,6 @@
 //! What the connections of one thread share, because each needs it only while a message is worked on.
 
+use super::block_reader::BlockReader;
 use super::matcher::Matcher;
 use super::tokens::Tokens;
 
@@ -9,13 +10,12 @@ use super::tokens::Tokens;
 /// [`Inflater`](super::Inflater) and [`Deflater`](super::Deflater); it may move to another workspace
 /// at any time.
 pub struct DeflateWorkspace {
-    /// Decompressors without a message. About 47 KiB each.
-    pub(super) inflates: Vec<zlib_rs::Inflate>,
+    /// Decompressors without a message.
+    #[expect(clippy::vec_box, reason = "connections hold them boxed")]
+    readers: Vec<Box<BlockReader>>,
     /// Windows of compressors, all forgotten.
-    pub(super) matchers: Vec<Matcher>,
+    matchers: Vec<Matcher>,
     pub(super) tokens: Tokens,
-    /// Where decompressed bytes are put before it is known how many they are.
-    pub(super) produced: Box<[u8]>,
     /// The last short message that was decompressed.
     pub(in crate::websocket) inflated: Vec<u8>,
 }
@@ -24,22 +24,22 @@ impl DeflateWorkspace {
     /// A workspace that has grown nothing yet.
     pub fn new() -> Self {
         Self {
-            inflates: Vec::new(),
+            readers: Vec::new(),
             matchers: Vec::new(),
             tokens: Tokens::new(),
-            produced: vec![0; PRODUCED_BYTES].into(),
             inflated: Vec::new(),
         }
     }
 
-    pub(super) fn take_inflate(&mut self) -> zlib_rs::Inflate {
-        let free = self.inflates.pop();
-        free.unwrap_or_else(|| zlib_rs::Inflate::new(false, 15))
+    pub(super) fn take_reader(&mut self) -> Box<BlockReader> {
+        let free = self.readers.pop();
+        free.unwrap_or_else(|| Box::new(BlockReader::new()))
     }
 
-    pub(super) fn give_inflate(&mut self, inflate: zlib_rs::Inflate) {
-        if self.inflates.len() < FREE_MAX {
-            self.inflates.push(inflate);
+    pub(super) fn give_reader(&mut self, mut reader: Box<BlockReader>) {
+        if self.readers.len() < FREE_MAX {
+            reader.restart();
+            self.readers.push(reader);
         }
     }
 
@@ -68,7 +68,7 @@ impl Default for DeflateWorkspace {
 impl std::fmt::Debug for DeflateWorkspace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("DeflateWorkspace")
-            .field("inflates", &self.inflates.len())
+            .field("readers", &self.readers.len())
             .field("matchers", &self.matchers.len())
             .finish_non_exhaustive()
     }
@@ -77,6 +77,3 @@ impl std::fmt::Debug for DeflateWorkspace {
 /// How many of each kind are kept. One is in use at a time, but for messages that come or go in
 /// pieces.
 const FREE_MAX: usize = 8;
-
-/// Large enough that few messages take more than one turn, small enough for the processor's cache.
-const PRODUCED_BYTES: usize = 16 * 1024;

@@ -2,12 +2,12 @@
 //!
 //! Source: RFC 1951 §3.2.3 to §3.2.7.
 
-use super::bits::BitWriter;
+use super::bit_writer::BitWriter;
 use super::huffman::{Code, code_lengths, codes};
 use super::matcher::{Matcher, Sink};
 use super::symbols::{
     DISTANCES, END_OF_BLOCK, FIXED_DISTANCES, FIXED_LITERALS, LENGTH_EXTRA_BITS, LENGTHS, LITERALS,
-    distance_extra_bits, distance_symbol,
+    RUN_CODE_ORDER, RUN_CODES, distance_extra_bits, distance_symbol, run_extra_bits,
 };
 use super::tokens::Tokens;
 
@@ -173,7 +173,7 @@ struct OwnCodes {
     distances_used: usize,
     /// The lengths of all codes, run-length encoded: symbol and extra bits.
     runs: Vec<(u8, u8)>,
-    run_codes: [Code; 19],
+    run_codes: [Code; RUN_CODES],
     run_codes_used: usize,
 }
 
@@ -189,7 +189,7 @@ impl OwnCodes {
         let all = literals_used + distances_used;
         lengths[literals_used..all].copy_from_slice(&distances[..distances_used]);
         let runs = run_lengths(&lengths[..all]);
-        let mut counts = [0; 19];
+        let mut counts = [0; RUN_CODES];
         for &(symbol, _) in &runs {
             counts[usize::from(symbol)] += 1;
         }
@@ -265,15 +265,6 @@ fn run_lengths(lengths: &[u8]) -> Vec<(u8, u8)> {
     runs
 }
 
-fn run_extra_bits(symbol: u8) -> u32 {
-    match symbol {
-        16 => 2,
-        17 => 3,
-        18 => 7,
-        _ => 0,
-    }
-}
-
 const STORED: u32 = 0;
 const FIXED: u32 = 1;
 const DYNAMIC: u32 = 2;
@@ -286,8 +277,3 @@ pub(super) const SHORT_BYTES: usize = 256;
 
 /// With fewer tokens, saying own codes takes more than they save.
 const OWN_CODES_TOKENS_MIN: usize = 128;
-
-/// In which order the lengths of the run codes are written. RFC 1951 §3.2.7.
-const RUN_CODE_ORDER: [usize; 19] = [
-    16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15,
-];
