@@ -77,13 +77,19 @@ impl Message {
     /// Checks that `bytes` are one frame with this message.
     fn check(&self, header: Header, bytes: &[u8]) -> Result<(), AnswerFault> {
         let payload = &bytes[header.bytes..];
-        if header.kind != self.kind {
+        // What compression does not shorten may stay as it is.
+        let may_be_plain = self.payload.len() >= self.content.len();
+        let plain = Kind {
+            is_deflated: false,
+            ..self.kind
+        };
+        if header.kind != self.kind && !(may_be_plain && header.kind == plain) {
             return Err(AnswerFault::Frame);
         }
         if payload.len() != header.payload_bytes {
             return Err(AnswerFault::Framing);
         }
-        let is_equal = if self.kind.is_deflated {
+        let is_equal = if header.kind.is_deflated {
             inflate(payload, self.content.len()).as_ref() == Some(&self.content)
         } else {
             payload == self.content
@@ -169,6 +175,16 @@ mod tests {
                 frame.extend_from_slice(&message.payload);
                 assert_eq!(check(&message, &frame), Ok(()), "{size} {deflate}");
             }
+        }
+    }
+
+    #[test]
+    fn only_what_compression_does_not_shorten_may_stay_as_it_is() {
+        for (size, outcome) in [(32, Ok(())), (4096, Err(AnswerFault::Frame))] {
+            let message = message(size, true);
+            let mut frame = frame::header(Kind::message(true, false), size);
+            frame.extend_from_slice(&message.content);
+            assert_eq!(check(&message, &frame), outcome);
         }
     }
 

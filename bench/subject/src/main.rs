@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! bench-subject --port N --log-directory DIR [--io uring|poll] [--mode high-perf|classic]
-//!               [--overload QUEUE_LENGTH]
+//!               [--overload QUEUE_LENGTH] [--websocket plain|deflate|heartbeat]
 //! ```
+//!
+//! `/ws` sends each message back; a message on `/broadcast` goes to all others there.
 //!
 //! `--overload` gives W11's settings: a queue of so many requests, filled with a whole batch of
 //! completions before the first of them is handled, and 503s that are sent rather than resets.
@@ -11,10 +13,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use bench_answers::{HELLO, SERVER, UPLOADED};
 use tidegate::{
-    ErrorLog, FineTune, HandlerError, Io, OperatingMode, Request, Response, Server, Verbosity503,
+    Connection, ErrorLog, FineTune, HandlerError, Io, Message, OperatingMode, Recipients, Request,
+    Response, Server, Verbosity503, WebSocketSettings, WriteError,
 };
 
 fn main() -> ExitCode {
@@ -49,6 +53,23 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         .software(SERVER)
         .error_log(error_log)
         .on_http_request(move |request, response| answer(request, response, json));
+    if let Some(settings) = options.websocket {
+        server = server
+            .websocket(settings)
+            .on_connect(|connection| {
+                if connection.url() == BROADCAST {
+                    connection.subscribe(CHANNEL);
+                }
+            })
+            .on_message(|connection, text| match connection.url() {
+                BROADCAST => pass_on(connection, Message::text(text)),
+                _ => connection.send_text(text),
+            })
+            .on_binary(|connection, data| match connection.url() {
+                BROADCAST => pass_on(connection, data.into()),
+                _ => connection.send_binary(data),
+            });
+    }
     if let Some(queue_length) = options.overload_queue_length {
         fine_tune.queue_length = queue_length;
         fine_tune.skip_completion_on_success = false;
@@ -77,6 +98,15 @@ fn answer(
     Ok(())
 }
 
+/// Sends a message to all others in the channel.
+fn pass_on(from: &Connection, message: Message) -> Result<(), WriteError> {
+    let others = Recipients::all().channel(CHANNEL).exclude([from.guid()]);
+    from.connections().broadcast(message, &others)
+}
+
+const BROADCAST: &str = "/broadcast";
+const CHANNEL: &str = "all";
+
 /// What the command line says.
 #[derive(Debug)]
 struct Options {
@@ -85,6 +115,7 @@ struct Options {
     io: Io,
     mode: OperatingMode,
     overload_queue_length: Option<u32>,
+    websocket: Option<WebSocketSettings>,
 }
 
 impl Options {
@@ -96,6 +127,7 @@ impl Options {
             io: Io::Auto,
             mode: OperatingMode::HighPerf,
             overload_queue_length: None,
+            websocket: None,
         };
         for pair in words.chunks(2) {
             let [flag, value] = pair else { return None };
@@ -109,9 +141,25 @@ impl Options {
                 ("--overload", length) => {
                     options.overload_queue_length = Some(length.parse().ok()?)
                 }
+                ("--websocket", kind) => options.websocket = Some(websocket_settings(kind)?),
                 _ => return None,
             }
         }
         Some(options)
     }
+}
+
+/// `None` for a kind that is not known.
+fn websocket_settings(kind: &str) -> Option<WebSocketSettings> {
+    let mut settings = WebSocketSettings::default();
+    match kind {
+        "plain" => {}
+        "deflate" => settings.per_message_deflate.enabled = true,
+        "heartbeat" => {
+            settings.heartbeat.enabled = true;
+            settings.heartbeat.timeout = Duration::from_secs(60);
+        }
+        _ => return None,
+    }
+    Some(settings)
 }
