@@ -13,7 +13,9 @@ use tower_service::Service;
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
 use crate::error::Error;
-use crate::event::{BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, PeerError, Sent};
+use crate::event::{
+    BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, MessageResult, PeerError, Sent,
+};
 use crate::handler::{Handlers, OnHttpRequest};
 use crate::http::{Body, OwnedRequest, Request, Response};
 use crate::runtime::AsyncRuntime;
@@ -305,7 +307,7 @@ impl ServerBuilder {
     pub fn on_message<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(&Connection, &str) -> R + Send + Sync + 'static,
-        R: HandlerResult,
+        R: MessageResult,
     {
         self.handlers.message = Some(Box::new(move |connection, text| {
             handler(connection, text).into_result()
@@ -317,7 +319,7 @@ impl ServerBuilder {
     pub fn on_binary<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(&Connection, &[u8]) -> R + Send + Sync + 'static,
-        R: HandlerResult,
+        R: MessageResult,
     {
         self.handlers.binary = Some(Box::new(move |connection, data| {
             handler(connection, data).into_result()
@@ -329,7 +331,7 @@ impl ServerBuilder {
     pub fn on_fragmented<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(&Connection, &Fragment<'_>) -> R + Send + Sync + 'static,
-        R: HandlerResult,
+        R: MessageResult,
     {
         self.handlers.fragmented = Some(Box::new(move |connection, fragment| {
             handler(connection, fragment).into_result()

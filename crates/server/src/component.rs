@@ -16,7 +16,7 @@ use crate::http::{Request, Response};
 use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
 use crate::tower::Mount;
-use crate::websocket::{Gate, Hub, Lane};
+use crate::websocket::{Gate, Hub, Lane, Scripts};
 
 /// What a server and all it has in progress share.
 pub(crate) struct Shared {
@@ -72,6 +72,7 @@ pub(crate) struct Component {
     content_bytes_max: u64,
     waits_for_content: bool,
     gate: Gate,
+    scripts: Scripts,
 }
 
 impl Component {
@@ -82,6 +83,7 @@ impl Component {
             .set_memory_budget(websocket.memory_budget);
         Self {
             gate: Gate::new(websocket, shared.events().accepts_websockets()),
+            scripts: Scripts::new(websocket),
             waits_for_content: shared.events().waits_for_content(),
             content_bytes_max: settings.content_bytes_max().unwrap_or(u64::MAX),
             shared,
@@ -99,8 +101,16 @@ impl Application for Component {
                 return Mount::serve(shared, index, exchange.defer());
             }
         }
-        if self.gate.concerns(&exchange) {
-            match self.gate.take(shared, exchange) {
+        if self.gate.is_open() {
+            let head = exchange.head();
+            let given_back = if self.gate.concerns(&head) {
+                self.gate.take(shared, exchange)
+            } else if self.scripts.concerns(&head) {
+                self.scripts.take(shared.websockets(), exchange)
+            } else {
+                Some(exchange)
+            };
+            match given_back {
                 Some(ordinary) => exchange = ordinary,
                 None => return,
             }

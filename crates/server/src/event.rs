@@ -225,7 +225,32 @@ impl HandlerResult for Result<(), HandlerError> {
     }
 }
 
-impl HandlerResult for Result<(), WriteError> {
+/// What a handler of WebSocket messages may return: nothing, what a send returns, or
+/// `Result<(), HandlerError>`; where the compiler cannot tell which, `Ok::<(), HandlerError>(())`.
+pub trait MessageResult: sealed::SealedMessage {
+    /// As [`Events::on_message`] returns it.
+    ///
+    /// # Errors
+    ///
+    /// The handler failed.
+    fn into_result(self) -> Result<(), HandlerError>;
+}
+
+impl MessageResult for () {
+    #[inline]
+    fn into_result(self) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+impl MessageResult for Result<(), HandlerError> {
+    #[inline]
+    fn into_result(self) -> Result<(), HandlerError> {
+        self
+    }
+}
+
+impl MessageResult for Result<(), WriteError> {
     #[inline]
     fn into_result(self) -> Result<(), HandlerError> {
         match self {
@@ -240,7 +265,11 @@ mod sealed {
     pub trait Sealed {}
     impl Sealed for () {}
     impl Sealed for Result<(), super::HandlerError> {}
-    impl Sealed for Result<(), super::WriteError> {}
+
+    pub trait SealedMessage {}
+    impl SealedMessage for () {}
+    impl SealedMessage for Result<(), super::HandlerError> {}
+    impl SealedMessage for Result<(), super::WriteError> {}
 }
 
 /// A frame of a message that comes in several.

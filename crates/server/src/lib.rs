@@ -49,7 +49,7 @@ pub use builder::ServerBuilder;
 pub use error::Error;
 pub use event::{
     BeforeHeartbeat, Events, Exception, ExceptionCause, Fragment, HandlerError, HandlerResult,
-    PeerError, PeerFault, Sent,
+    MessageResult, PeerError, PeerFault, Sent,
 };
 pub use http::{
     Body, BodySender, Content, ContentError, Cookies, Credentials, FormParams, OwnedRequest,

@@ -41,7 +41,7 @@ pub(super) struct Inner {
     pub(super) post: Arc<Post>,
     pub(super) accepted: Accepted,
     peer: PeerAddress,
-    local: PeerAddress,
+    local: Arc<PeerAddress>,
     state: AtomicU8,
     /// There is something in the outbox. Written under its lock; read without by the lane, which then
     /// keeps the order of what one thread sends.
@@ -50,7 +50,6 @@ pub(super) struct Inner {
     pub(super) awaits_reply: AtomicBool,
     /// What waits to be sent; none mostly.
     pub(super) outbox: Mutex<Option<Box<Outbox>>>,
-    pub(super) options: Mutex<Arc<WebSocketSettings>>,
     pub(super) traffic: Traffic,
     rare: Mutex<Option<Box<Rare>>>,
 }
@@ -63,6 +62,10 @@ pub(super) struct Traffic {
     pub(super) received_messages: AtomicU64,
     /// In milliseconds since the lane began, the low half.
     pub(super) last_message: AtomicU32,
+    /// In seconds since the lane began, plus one; 0: never. As the next two.
+    pub(super) first_ping: AtomicU32,
+    pub(super) last_ping: AtomicU32,
+    pub(super) last_pong: AtomicU32,
 }
 
 /// What few connections have.
@@ -70,13 +73,12 @@ pub(super) struct Traffic {
 pub(super) struct Rare {
     data: Option<Arc<dyn Any + Send + Sync>>,
     subscriptions: Vec<Arc<str>>,
+    /// Set after the handshake.
+    options: Option<Arc<WebSocketSettings>>,
     /// Who waits for replies, in the order they asked.
     replies: std::collections::VecDeque<mpsc::Sender<Box<str>>>,
     pub(super) deliveries: Deliveries,
     end: Option<Disconnect>,
-    pub(super) first_ping: Option<SystemTime>,
-    pub(super) last_ping: Option<SystemTime>,
-    pub(super) last_pong: Option<SystemTime>,
 }
 
 /// How a connection ended.
@@ -125,24 +127,19 @@ impl Connection {
         key: OpaqueKey,
         post: Arc<Post>,
         accepted: Accepted,
-        ends: (PeerAddress, PeerAddress),
+        (peer, local): (PeerAddress, Arc<PeerAddress>),
     ) -> Self {
-        let options = Mutex::new(match &accepted.options {
-            Some(options) => Arc::clone(options),
-            None => Arc::clone(&post.settings),
-        });
         Self(Arc::new(Inner {
             id,
             key,
             post,
             accepted,
-            peer: ends.0,
-            local: ends.1,
+            peer,
+            local,
             state: AtomicU8::new(OPEN),
             backlog: AtomicBool::new(false),
             awaits_reply: AtomicBool::new(false),
             outbox: Mutex::new(None),
-            options,
             traffic: Traffic::default(),
             rare: Mutex::new(None),
         }))
@@ -175,7 +172,7 @@ impl Connection {
 
     /// The sub-protocol agreed upon.
     pub fn protocol(&self) -> Option<&str> {
-        self.0.accepted.protocol.as_deref()
+        self.0.accepted.protocol()
     }
 
     /// The header fields of the handshake's request.
@@ -185,17 +182,19 @@ impl Connection {
 
     /// The header fields of the handshake's response that came from this side's application.
     pub fn headers_response(&self) -> &FieldBlock {
-        &self.0.accepted.response
+        static NONE: FieldBlock = FieldBlock::new();
+        let agreed = self.0.accepted.agreed();
+        agreed.map_or(&NONE, |agreed| &agreed.response)
     }
 
     /// Whether messages may be compressed.
     pub fn is_compressed(&self) -> bool {
-        self.0.accepted.deflate.is_some()
+        self.0.accepted.deflate().is_some()
     }
 
     /// When the handshake was done.
     pub fn created_at(&self) -> SystemTime {
-        self.0.accepted.created
+        self.0.accepted.created()
     }
 
     /// Whether it can be sent on.
@@ -241,17 +240,23 @@ impl Connection {
 
     /// When a ping was first sent.
     pub fn first_ping_at(&self) -> Option<SystemTime> {
-        self.with_some_rare(|rare| rare.first_ping)?
+        self.0
+            .post
+            .time_of_seconds(self.0.traffic.first_ping.load(Ordering::Relaxed))
     }
 
     /// When a ping was last sent.
     pub fn last_ping_at(&self) -> Option<SystemTime> {
-        self.with_some_rare(|rare| rare.last_ping)?
+        self.0
+            .post
+            .time_of_seconds(self.0.traffic.last_ping.load(Ordering::Relaxed))
     }
 
     /// When a pong was last received.
     pub fn last_pong_at(&self) -> Option<SystemTime> {
-        self.with_some_rare(|rare| rare.last_pong)?
+        self.0
+            .post
+            .time_of_seconds(self.0.traffic.last_pong.load(Ordering::Relaxed))
     }
 
     /// Messages that wait to be sent.
@@ -271,9 +276,14 @@ impl Connection {
     /// Drops the messages that wait and have not begun to be sent. Says how many. Source: the
     /// component's QueueClear.
     pub fn clear_queue(&self) -> usize {
-        self.outbox()
-            .as_mut()
-            .map_or(0, |outbox| outbox.queue.clear())
+        let mut slot = self.outbox();
+        let Some(outbox) = slot.as_mut() else {
+            return 0;
+        };
+        let dropped = outbox.queue.clear();
+        // Who waits for room need not wait for the peer now.
+        outbox.room.notify_all();
+        dropped
     }
 
     /// What the application keeps with the connection. Source: the component's Data.
@@ -285,13 +295,17 @@ impl Connection {
 
     /// Keeps something with the connection, in place of what was kept before.
     pub fn set_data<T: Send + Sync + 'static>(&self, data: T) {
-        self.with_rare(|rare| rare.data = Some(Arc::new(data)));
+        let before = self.with_rare(|rare| rare.data.replace(Arc::new(data)));
+        // Not under the lock: it is the application's, and may ask its connection something.
+        drop(before);
     }
 
     /// The options of this connection.
     pub fn options(&self) -> Arc<WebSocketSettings> {
-        let options = self.0.options.lock();
-        Arc::clone(&options.unwrap_or_else(PoisonError::into_inner))
+        let own = self.with_some_rare(|rare| rare.options.clone()).flatten();
+        let agreed = || self.0.accepted.agreed()?.options.clone();
+        own.or_else(agreed)
+            .unwrap_or_else(|| Arc::clone(&self.0.post.settings))
     }
 
     /// Changes options of this connection alone: how messages are delivered, limits, queue, heartbeat,
@@ -299,11 +313,7 @@ impl Connection {
     pub fn configure(&self, change: impl FnOnce(&mut WebSocketSettings)) {
         let mut options = WebSocketSettings::clone(&self.options());
         change(&mut options);
-        *self
-            .0
-            .options
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(options);
+        self.with_rare(|rare| rare.options = Some(Arc::new(options)));
         self.0.post.push(Command::Configured(self.0.key));
     }
 

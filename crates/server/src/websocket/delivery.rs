@@ -196,7 +196,7 @@ impl Connection {
 
     pub(super) fn tell_connect(&self) {
         self.call(|events| {
-            if let Some(protocol) = &self.0.accepted.handler {
+            if let Some(protocol) = self.0.accepted.handler() {
                 protocol.on_connect(self);
             }
             events.on_connect(self);
@@ -207,7 +207,7 @@ impl Connection {
     #[inline]
     pub(super) fn tell_text(&self, text: &str) {
         self.call(|events| {
-            if let Some(protocol) = &self.0.accepted.handler
+            if let Some(protocol) = self.0.accepted.handler()
                 && protocol.on_message(self, text)? == Taken::Handled
             {
                 return Ok(());
@@ -219,7 +219,7 @@ impl Connection {
     #[inline]
     pub(super) fn tell_binary(&self, data: &[u8]) {
         self.call(|events| {
-            if let Some(protocol) = &self.0.accepted.handler
+            if let Some(protocol) = self.0.accepted.handler()
                 && protocol.on_binary(self, data)? == Taken::Handled
             {
                 return Ok(());
@@ -263,7 +263,7 @@ impl Connection {
 
     pub(super) fn tell_disconnect(&self, disconnect: &Disconnect) {
         self.call(|_| {
-            if let Some(protocol) = &self.0.accepted.handler {
+            if let Some(protocol) = self.0.accepted.handler() {
                 protocol.on_disconnect(self, disconnect);
             }
             Ok(())

@@ -5,9 +5,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use tidegate_httpapi::{Exchange, FieldBlock, KnownField, ResponseHead, Span};
+use tidegate_httpapi::{Exchange, FieldBlock, KnownField, RequestHead, ResponseHead, Span};
 use tidegate_proto::websocket as proto;
 use tidegate_proto::websocket::{DeflateAgreement, HandshakeRules, is_upgrade};
 
@@ -23,6 +23,15 @@ pub(super) struct Accepted {
     pub(super) head: Box<[u8]>,
     /// Where its target is in it.
     target: Span,
+    /// In milliseconds since the Unix epoch: half as long as a system time.
+    created: u64,
+    /// What most connections have not.
+    agreed: Option<Box<Agreed>>,
+}
+
+/// What was agreed upon beyond the protocol itself.
+#[derive(Default)]
+pub(super) struct Agreed {
     pub(super) response: FieldBlock,
     pub(super) protocol: Option<Arc<str>>,
     /// The registered sub-protocol, if the one agreed upon is.
@@ -30,10 +39,31 @@ pub(super) struct Accepted {
     pub(super) deflate: Option<DeflateAgreement>,
     /// Options of this connection alone.
     pub(super) options: Option<Arc<WebSocketSettings>>,
-    pub(super) created: SystemTime,
 }
 
 impl Accepted {
+    pub(super) fn created(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.created)
+    }
+
+    pub(super) fn agreed(&self) -> Option<&Agreed> {
+        self.agreed.as_deref()
+    }
+
+    pub(super) fn protocol(&self) -> Option<&str> {
+        self.agreed()?.protocol.as_deref()
+    }
+
+    /// The registered sub-protocol that it speaks.
+    #[inline]
+    pub(super) fn handler(&self) -> Option<&dyn SubProtocol> {
+        self.agreed()?.handler.as_deref()
+    }
+
+    pub(super) fn deflate(&self) -> Option<&DeflateAgreement> {
+        self.agreed()?.deflate.as_ref()
+    }
+
     pub(super) fn target(&self) -> &str {
         // The parser has found it to be ASCII.
         std::str::from_utf8(self.target.of(&self.head)).unwrap_or_default()
@@ -211,16 +241,18 @@ impl Gate {
         &self.settings
     }
 
+    /// Whether WebSocket is spoken at all.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
     /// Whether this request is a handshake, to be given to [`take`](Self::take).
     #[inline]
-    pub(crate) fn concerns(&self, exchange: &Exchange<'_>) -> bool {
-        if !self.is_open {
-            return false;
-        }
-        let head = exchange.head();
+    pub(crate) fn concerns(&self, head: &RequestHead<'_>) -> bool {
         head.fields.known(KnownField::Upgrade).is_some()
             && head.method() == "GET"
-            && is_upgrade(&head)
+            && is_upgrade(head)
     }
 
     /// Answers a handshake, or gives it back as an ordinary request.
@@ -341,24 +373,31 @@ impl Gate {
         if accepted.and(added).is_err() {
             return Err(Refusal::with_status(500));
         }
-        Ok(Some((
-            fields,
-            Accepted {
-                head: head.bytes.into(),
-                target: head.line.target,
-                handler: response.protocol.as_ref().and_then(|name| {
-                    registered
-                        .iter()
-                        .find(|known| known.name() == &**name)
-                        .cloned()
-                }),
-                protocol: response.protocol,
+        let handler = response.protocol.as_ref().and_then(|name| {
+            let mut registered = registered.iter();
+            registered.find(|known| known.name() == &**name).cloned()
+        });
+        let is_usual = response.protocol.is_none()
+            && response.fields.is_empty()
+            && agreement.is_none()
+            && options.is_none();
+        let agreed = (!is_usual).then(|| {
+            Box::new(Agreed {
                 response: response.fields,
+                protocol: response.protocol,
+                handler,
                 deflate: agreement,
                 options,
-                created: SystemTime::now(),
-            },
-        )))
+            })
+        });
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let accepted = Accepted {
+            head: head.bytes.into(),
+            target: head.line.target,
+            created: since_epoch.map_or(0, |time| time.as_millis() as u64),
+            agreed,
+        };
+        Ok(Some((fields, accepted)))
     }
 }
 

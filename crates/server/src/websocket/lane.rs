@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tidegate_httpapi::{
     LaneHost, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey, OpaqueLane, Opening,
+    PeerAddress,
 };
 use tidegate_proto::websocket::{DeflateWorkspace, close_code};
 
@@ -28,6 +29,8 @@ pub(crate) struct Lane {
     /// Memory for commands and recipients.
     commands: Vec<Command>,
     recipients: Vec<u32>,
+    /// Most connections arrive at the same address.
+    last_local: Arc<PeerAddress>,
     stopping: bool,
 }
 
@@ -78,8 +81,16 @@ impl Lane {
             index: SubscriptionIndex::default(),
             commands: Vec::new(),
             recipients: Vec::new(),
+            last_local: Arc::new(PeerAddress::Unknown),
             stopping: false,
         }
+    }
+
+    fn local(&mut self, local: PeerAddress) -> Arc<PeerAddress> {
+        if *self.last_local != local {
+            self.last_local = Arc::new(local);
+        }
+        Arc::clone(&self.last_local)
     }
 
     /// A connection has ended: nobody knows it any more, and the application is told.
@@ -188,7 +199,7 @@ impl OpaqueLane for Lane {
             return io.reset();
         };
         let key = io.key();
-        let ends = (io.peer(), io.local());
+        let ends = (io.peer(), self.local(io.local()));
         let connection = Connection::new(io.id(), key, Arc::clone(&self.post), *accepted, ends);
         let hub = self.post.shared.websockets();
         hub.registry.insert(io.id().0, connection.clone());

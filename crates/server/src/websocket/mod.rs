@@ -23,6 +23,7 @@ mod outbox;
 mod post;
 mod protocol;
 mod registry;
+mod scripts;
 mod send_queue;
 mod settings;
 mod socket;
@@ -48,3 +49,4 @@ pub use tidegate_proto::websocket::{
 pub(crate) use connections::Hub;
 pub(crate) use handshake::Gate;
 pub(crate) use lane::Lane;
+pub(crate) use scripts::Scripts;

@@ -102,6 +102,19 @@ impl Post {
         now.saturating_duration_since(self.epoch).as_millis() as u64
     }
 
+    /// Seconds since the lane began, plus one, so that 0 stands for never.
+    pub(super) fn seconds(&self, now: Instant) -> u32 {
+        let seconds = now.saturating_duration_since(self.epoch).as_secs();
+        u32::try_from(seconds).map_or(u32::MAX, |seconds| seconds.saturating_add(1))
+    }
+
+    /// When that was; `None` for 0.
+    pub(super) fn time_of_seconds(&self, seconds: u32) -> Option<SystemTime> {
+        let since = Duration::from_secs(seconds.checked_sub(1)?.into());
+        let passed = self.epoch.elapsed().saturating_sub(since);
+        Some(SystemTime::now() - passed)
+    }
+
     /// When that many milliseconds since the lane began, of which only the low half is known, were last.
     pub(super) fn time_of(&self, milliseconds: u32) -> SystemTime {
         let since = (self.milliseconds(Instant::now()) as u32).wrapping_sub(milliseconds);

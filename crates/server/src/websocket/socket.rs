@@ -55,14 +55,20 @@ pub(super) struct Socket {
     write_mark: u64,
     /// By when the peer must have answered our close frame; 0: it need not.
     close_deadline: u32,
-    /// What ends the connection when its handlers have caught up.
-    ending: Option<Box<Ending>>,
-    /// Our close frame is out.
-    close_sent: Option<Box<(u16, Box<str>)>>,
     /// Nothing is received because of what this connection's own handlers have sent.
     pauses_for_output: bool,
+    late: Option<Box<Late>>,
+}
+
+/// What most connections have only when they end, if ever.
+#[derive(Default)]
+struct Late {
+    /// What ends the connection when its handlers have caught up.
+    ending: Option<Ending>,
+    /// Our close frame is out, with this code and reason.
+    close_sent: Option<(u16, Box<str>)>,
     /// Messages whose end is to be told, and how much has been taken when they are.
-    unfinished: Option<Box<VecDeque<(u64, Sent)>>>,
+    unfinished: VecDeque<(u64, Sent)>,
 }
 
 /// How a connection ends for the application.
@@ -74,7 +80,7 @@ pub(super) type Flow = Result<(), End>;
 impl Socket {
     pub(super) fn new(connection: Connection, tools: &Tools, now: u64) -> Self {
         let options = connection.options();
-        let (decoder, deflater) = match &connection.0.accepted.deflate {
+        let (decoder, deflater) = match connection.0.accepted.deflate() {
             Some(agreement) => {
                 let deflate = options.per_message_deflate.to_proto();
                 let (inflater, deflater) = agreement.server(&deflate);
@@ -97,10 +103,8 @@ impl Socket {
             write_check: 0,
             write_mark: 0,
             close_deadline: 0,
-            ending: None,
-            close_sent: None,
             pauses_for_output: false,
-            unfinished: None,
+            late: None,
         }
     }
 
@@ -239,9 +243,10 @@ impl Socket {
                     pong(connection, io, payload, tools.calls_inline);
                 }
                 Ok(Some(Received::Pong(_))) => {
-                    connection.with_rare(|rare| {
-                        rare.last_pong = Some(std::time::SystemTime::now());
-                    });
+                    let now = connection.0.post.seconds(io.now());
+                    traffic_of(connection)
+                        .last_pong
+                        .store(now, Ordering::Relaxed);
                 }
                 Ok(Some(Received::Close(frame))) => {
                     taken.end = Some(Ending::PeerCloses(frame.code, frame.reason.into()));
@@ -262,7 +267,7 @@ impl Socket {
         if tools.calls_inline || !self.connection.has_deliveries() {
             return Err(self.finish(io, ending, tools));
         }
-        self.ending = Some(Box::new(ending));
+        self.late.get_or_insert_default().ending = Some(ending);
         self.connection.deliver_later(Event::CaughtUp);
         let now = self.connection.0.post.milliseconds(io.now());
         self.close_deadline = after(now, self.options.close_timeout);
@@ -271,10 +276,23 @@ impl Socket {
         Ok(())
     }
 
+    fn take_ending(&mut self) -> Option<Ending> {
+        self.late.as_mut()?.ending.take()
+    }
+
+    fn has_sent_close(&self) -> bool {
+        let late = self.late.as_ref();
+        late.is_some_and(|late| late.close_sent.is_some())
+    }
+
+    fn take_close_sent(&mut self) -> Option<(u16, Box<str>)> {
+        self.late.as_mut()?.close_sent.take()
+    }
+
     /// Handlers have had all that came before the end.
     pub(super) fn caught_up(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) -> Flow {
-        match self.ending.take() {
-            Some(ending) => Err(self.finish(io, *ending, tools)),
+        match self.take_ending() {
+            Some(ending) => Err(self.finish(io, ending, tools)),
             None => Ok(()),
         }
     }
@@ -284,7 +302,7 @@ impl Socket {
         self.flush(io, tools);
         match ending {
             Ending::PeerCloses(code, reason) => {
-                let end = match self.close_sent.take() {
+                let end = match self.take_close_sent() {
                     // It answers ours.
                     Some(ours) => End {
                         code: code.unwrap_or(close_code::NO_STATUS),
@@ -314,7 +332,7 @@ impl Socket {
                     self.connection
                         .deliver_later(Event::Error(PeerFault::WebSocket(violation)));
                 }
-                if self.close_sent.is_none() {
+                if !self.has_sent_close() {
                     self.send_close(io, Some(code), "");
                 }
                 io.end();
@@ -351,7 +369,7 @@ impl Socket {
     fn flush(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
         let connection = self.connection.clone();
         if let Some(outbox) = connection.outbox().as_mut()
-            && self.close_sent.is_none()
+            && !self.has_sent_close()
         {
             while let Some((outgoing, _)) = outbox.queue.pop() {
                 self.write(io, outgoing, tools);
@@ -383,11 +401,11 @@ impl Socket {
             self.write(io, outgoing, tools);
         }
         if outbox.queue.is_empty()
-            && self.close_sent.is_none()
+            && !self.has_sent_close()
             && let Some(close) = outbox.close.take()
         {
             self.send_close(io, Some(close.code), &close.reason);
-            self.close_sent = Some(Box::new((close.code, close.reason)));
+            self.late.get_or_insert_default().close_sent = Some((close.code, close.reason));
         }
         if outbox.waiting > 0 && is_moved {
             outbox.room.notify_all();
@@ -426,9 +444,8 @@ impl Socket {
                 self.write_message(io, message, tools);
                 if self.options.asynchronous {
                     let due = io.bytes_sent() + io.unsent() as u64;
-                    self.unfinished
-                        .get_or_insert_default()
-                        .push_back((due, sent));
+                    let late = self.late.get_or_insert_default();
+                    late.unfinished.push_back((due, sent));
                     io.notify_sent();
                 }
             }
@@ -444,7 +461,7 @@ impl Socket {
             }
             Outgoing::Broadcast(broadcast) => self.write_broadcast(io, &broadcast, tools),
             Outgoing::Ping(frame) => {
-                self.note_ping();
+                self.note_ping(io);
                 io.append(frame);
             }
         }
@@ -488,7 +505,7 @@ impl Socket {
         broadcast: &Broadcast,
         tools: &mut Tools,
     ) {
-        let frames: &Bytes = match (&mut self.deflater, &self.connection.0.accepted.deflate) {
+        let frames: &Bytes = match (&mut self.deflater, self.connection.0.accepted.deflate()) {
             (Some(deflater), Some(agreement)) => {
                 let bits = agreement.server_max_window_bits;
                 match broadcast.compressed(bits, &tools.deflate, &mut tools.workspace) {
@@ -508,7 +525,7 @@ impl Socket {
             io.append(frames.clone());
         }
         if matches!(broadcast.content, Content::Ping) {
-            self.note_ping();
+            self.note_ping(io);
         }
     }
 
@@ -598,16 +615,16 @@ impl Socket {
     /// Tells of asynchronous sends that are done.
     fn tell_finished(&mut self, io: &mut dyn OpaqueConnection) {
         let taken = io.bytes_sent();
-        while let Some(unfinished) = &mut self.unfinished {
-            match unfinished.front() {
-                Some((due, _)) if *due <= taken => {}
-                Some(_) => return io.notify_sent(),
-                None => {
-                    self.unfinished = None;
-                    return;
-                }
+        loop {
+            let Some(late) = &mut self.late else {
+                return;
+            };
+            match late.unfinished.front() {
+                None => return,
+                Some((due, _)) if *due > taken => return io.notify_sent(),
+                Some(_) => {}
             }
-            if let Some((_, sent)) = unfinished.pop_front() {
+            if let Some((_, sent)) = late.unfinished.pop_front() {
                 self.tell_sent(io, sent);
             }
         }
@@ -642,7 +659,7 @@ impl Socket {
     /// Drops the connection: no waiting for the peer.
     pub(super) fn disconnect(&mut self, io: &mut dyn OpaqueConnection, code: u16) -> End {
         let is_sendable = may_be_sent(code);
-        if self.options.clean_disconnect && self.close_sent.is_none() && io.unsent() < WINDOW {
+        if self.options.clean_disconnect && !self.has_sent_close() && io.unsent() < WINDOW {
             self.send_close(io, is_sendable.then_some(code), "");
             io.end();
         } else {
@@ -667,11 +684,11 @@ impl Socket {
         self.rearms = true;
         let now = self.connection.0.post.milliseconds(io.now());
         if is_due(self.close_deadline, now) {
-            if let Some(ending) = self.ending.take() {
-                return Err(self.finish(io, *ending, tools));
+            if let Some(ending) = self.take_ending() {
+                return Err(self.finish(io, ending, tools));
             }
             io.reset();
-            return Err(match self.close_sent.take() {
+            return Err(match self.take_close_sent() {
                 Some(ours) => End {
                     code: close_code::ABNORMAL,
                     reason: ours.1,
@@ -738,12 +755,13 @@ impl Socket {
         self.pump(io, tools);
     }
 
-    fn note_ping(&self) {
-        let now = std::time::SystemTime::now();
-        self.connection.with_rare(|rare| {
-            rare.first_ping.get_or_insert(now);
-            rare.last_ping = Some(now);
-        });
+    fn note_ping(&self, io: &dyn OpaqueConnection) {
+        let now = self.connection.0.post.seconds(io.now());
+        let traffic = traffic_of(&self.connection);
+        traffic.last_ping.store(now, Ordering::Relaxed);
+        if traffic.first_ping.load(Ordering::Relaxed) == 0 {
+            traffic.first_ping.store(now, Ordering::Relaxed);
+        }
     }
 
     /// Something is being sent: looks after a while whether the peer takes it.
@@ -797,8 +815,7 @@ impl Socket {
 
     /// Tells the application that the connection has ended, after all else.
     pub(super) fn tell_end(mut self: Box<Self>, end: End) {
-        let unfinished = mem::take(&mut self.unfinished);
-        let lost = unfinished.into_iter().flat_map(|unfinished| *unfinished);
+        let lost = mem::take(&mut self.late).map_or_else(VecDeque::new, |late| late.unfinished);
         let connection = &self.connection;
         connection.end(&end);
         let calls_inline = tools_inline(connection);
@@ -926,3 +943,9 @@ const WINDOW: usize = 64 * 1024;
 const COPIED_MAX: usize = 16 * 1024;
 /// Larger memory for compressed messages is not kept.
 const SCRATCH_MAX: usize = 1024 * 1024;
+
+// There may be a hundred thousand of each.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Socket>() <= 128);
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<super::connection::Inner>() <= 184);
