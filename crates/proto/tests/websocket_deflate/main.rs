@@ -3,4 +3,5 @@
 mod compressing;
 mod decompressing;
 mod negotiation;
+mod other;
 mod support;

@@ -12,7 +12,7 @@ fn enabled() -> DeflateSettings {
 }
 
 fn list(text: &str) -> ExtensionList<'_> {
-    ExtensionList::parse(text.as_bytes()).unwrap()
+    ExtensionList::parse(text.as_bytes()).expect("a list")
 }
 
 fn answer(offers: &str, settings: &DeflateSettings) -> Option<String> {

@@ -75,7 +75,7 @@ impl Pair {
 
     /// The payloads of a message sent in these pieces.
     pub(crate) fn deflate_pieces(&mut self, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
-        let (last, parts) = pieces.split_last().unwrap();
+        let (last, parts) = pieces.split_last().expect("a last piece");
         let mut payloads = Vec::new();
         for part in parts {
             let mut out = Vec::new();
@@ -122,7 +122,7 @@ impl Pair {
         let Some(payload) = self.deflate(message) else {
             return message.len();
         };
-        let found = self.inflate(&payload).unwrap();
+        let found = self.inflate(&payload).expect("what ours has written");
         assert!(found == message, "{} bytes differ", message.len());
         payload.len()
     }

@@ -147,9 +147,10 @@ impl<const BITS: u32> DecodeTable<BITS> {
             .zip(&of_length)
             .map(|(length, &count)| u32::from(count) << (15 - length))
             .sum();
-        // A code that leaves bits without a meaning is taken if it has one symbol, or none: a block
-        // with one distance, or with none, says so.
-        if taken > 1 << 15 || (taken < 1 << 15 && longest > 1) {
+        // Bits without a meaning may be left only by a code of one symbol, or none: a block with one
+        // distance, or with none, says so.
+        let may_be_incomplete = longest <= 1 && BITS != RUN_BITS;
+        if taken > 1 << 15 || (taken < 1 << 15 && !may_be_incomplete) {
             return Err(InflateError::Malformed);
         }
         let invalid = Entry::INVALID.with_bits(1);
@@ -269,3 +270,69 @@ pub(super) static RUN_ENTRIES: [Entry; RUN_CODES] = {
     }
     entries
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Table = DecodeTable<DISTANCE_BITS>;
+
+    fn built(lengths: &[u8]) -> Result<Table, InflateError> {
+        let mut table = Table::new();
+        table.build(lengths, &DISTANCE_ENTRIES)?;
+        Ok(table)
+    }
+
+    // RFC 1951 §3.2.2: the example, whose codes come from their highest bit.
+    #[test]
+    fn bits_are_found_whatever_follows_them() {
+        let mut table = DecodeTable::<RUN_BITS>::new();
+        let lengths = [3, 3, 3, 3, 3, 2, 4, 4];
+        table.build(&lengths, &RUN_ENTRIES).unwrap();
+        for (symbol, code) in [(0, "010"), (4, "110"), (5, "00"), (6, "1110"), (7, "1111")] {
+            let bits = code.bytes().rev();
+            let bits = bits.fold(0, |bits, bit| bits << 1 | u64::from(bit == b'1'));
+            for rest in 0..8 {
+                let entry = table.find(bits | rest << code.len());
+                assert_eq!(entry.value(), symbol);
+                assert_eq!(entry.bits() as usize, code.len());
+            }
+        }
+    }
+
+    // Codes of every length up to 15, beyond what one step finds.
+    #[test]
+    fn long_codes_are_found_in_two_steps() {
+        let mut lengths = [0; 16];
+        for (length, place) in (1..).zip(&mut lengths) {
+            *place = length;
+        }
+        lengths[15] = 15;
+        let table = built(&lengths).unwrap();
+        for (ones, entry) in (0..15).zip(DISTANCE_ENTRIES) {
+            // So many ones, then a zero.
+            let found = table.find((1 << ones) - 1);
+            assert_eq!(found, entry.with_bits(ones + 1));
+        }
+        let expected = DISTANCE_ENTRIES[15].with_bits(15);
+        assert_eq!(table.find(0x7fff), expected);
+    }
+
+    #[test]
+    fn lengths_must_be_those_of_a_code() {
+        assert!(built(&[1, 1]).is_ok());
+        assert!(built(&[2, 2, 2, 2]).is_ok());
+        for wrong in [&[1, 1, 1][..], &[1, 2], &[2], &[2, 2, 2], &[15; 30]] {
+            assert_eq!(built(wrong).unwrap_err(), InflateError::Malformed);
+        }
+        // One distance, or none.
+        let one = built(&[0, 1]).unwrap();
+        assert_eq!(one.find(0), DISTANCE_ENTRIES[1].with_bits(1));
+        assert!(!one.find(1).is_base());
+        assert!(!built(&[0, 0]).unwrap().find(0).is_base());
+        // But not of codes that codes are told with.
+        let mut runs = DecodeTable::<RUN_BITS>::new();
+        let built = runs.build(&[1, 0], &RUN_ENTRIES);
+        assert_eq!(built, Err(InflateError::Malformed));
+    }
+}

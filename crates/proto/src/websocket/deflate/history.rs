@@ -154,8 +154,8 @@ impl<'a> Output<'a> {
             return Err(InflateError::TooLarge { limit: self.limit });
         }
         if self.out.len() - self.end < count + ROOM_BYTES {
-            // As much again as there is, so that room is made a few times only.
-            self.grow(self.out.len().max(count + ROOM_BYTES));
+            // Half as much again as there is, so that room is made a few times only.
+            self.grow((self.out.len() / 2).max(count + ROOM_BYTES));
         }
         Ok(())
     }

@@ -209,3 +209,70 @@ fn eight_at(bytes: &[u8], at: usize) -> Option<u64> {
     let eight = bytes.get(at..)?.first_chunk()?;
     Some(u64::from_le_bytes(*eight))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Undoes what a matcher does, and checks that its window is kept to.
+    struct Undone {
+        bytes: Vec<u8>,
+        begin: usize,
+        window_bytes: usize,
+        repetitions: usize,
+    }
+
+    impl Sink for Undone {
+        fn literal(&mut self, byte: u8) {
+            self.bytes.push(byte);
+        }
+
+        fn repetition(&mut self, length: u8, distance: u16) {
+            let distance = usize::from(distance) + 1;
+            assert!(distance <= self.window_bytes);
+            let start = self.bytes.len() - distance;
+            assert!(start >= self.begin, "refers to what was forgotten");
+            for at in start..start + usize::from(length) + 3 {
+                self.bytes.push(self.bytes[at]);
+            }
+            self.repetitions += 1;
+        }
+    }
+
+    // RFC 7692 §7.1.2: no distance is longer than the window, 256 bytes included.
+    #[test]
+    fn repetitions_begin_within_the_window() {
+        for window_bits in 8..=15 {
+            let mut matcher = Matcher::new(window_bits, 6);
+            let mut undone = Undone {
+                bytes: Vec::new(),
+                begin: 0,
+                window_bytes: 1 << window_bits,
+                repetitions: 0,
+            };
+            let mut original = Vec::new();
+            // Numbers that repeat at many distances, up to beyond the largest window.
+            let mut number = 1u64;
+            let mut sent = 0;
+            for round in 0..400 {
+                for _ in 0..60 {
+                    number = number
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    let word = (number >> 40) % (1 << (round % 14));
+                    original.extend_from_slice(&word.to_le_bytes()[..5]);
+                }
+                for piece in original[sent..].chunks(matcher.piece_bytes_max()) {
+                    matcher.tokenize(piece, &mut undone);
+                }
+                sent = original.len();
+                if round % 50 == 49 {
+                    matcher.forget();
+                    undone.begin = sent;
+                }
+            }
+            assert!(undone.bytes == original);
+            assert!(undone.repetitions > 1000);
+        }
+    }
+}
