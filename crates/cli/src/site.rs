@@ -7,10 +7,11 @@
 mod content;
 mod echo;
 mod inspect;
+mod websocket;
 
 use std::time::Duration;
 
-use tidegate::{Events, HandlerError, Request, Response};
+use tidegate::{Connection, Events, HandlerError, Handshake, HandshakeResponse, Request, Response};
 
 /// The site.
 #[derive(Debug)]
@@ -29,6 +30,24 @@ impl Events for Site {
 
     fn watches_connections(&self) -> bool {
         false
+    }
+
+    fn watches_heartbeats(&self) -> bool {
+        false
+    }
+
+    fn on_handshake(&self, handshake: &Handshake<'_>, response: &mut HandshakeResponse) {
+        websocket::handshake(handshake, response);
+    }
+
+    #[inline]
+    fn on_message(&self, connection: &Connection, text: &str) -> Result<(), HandlerError> {
+        Ok(connection.send_text(text)?)
+    }
+
+    #[inline]
+    fn on_binary(&self, connection: &Connection, data: &[u8]) -> Result<(), HandlerError> {
+        Ok(connection.send_binary(data)?)
     }
 
     /// `/echo` alone reads content, and waits for it in a task.
@@ -93,11 +112,7 @@ const WAIT_MS_MAX: u64 = 30_000;
 
 #[inline]
 fn answer(request: &Request<'_>, response: &mut Response) {
-    // Most prefixes end with the port, and then the path needs no cutting.
-    let path = match &*request.prefix().path {
-        "/" => request.document(),
-        _ => request.base_and_rest().1,
-    };
+    let path = path(request);
     for route in &ROUTES {
         let rest = match route.answer {
             Answer::Whole(_) if path == route.path => "",
@@ -123,6 +138,16 @@ fn answer(request: &Request<'_>, response: &mut Response) {
     response.text(format!(
         "There is nothing here. See {home} for what this site has.\n"
     ));
+}
+
+/// The path under the site's prefix.
+#[inline]
+fn path<'a>(request: &'a Request<'_>) -> &'a str {
+    // Most prefixes end with the port, and then the path needs no cutting.
+    match &*request.prefix().path {
+        "/" => request.document(),
+        _ => request.base_and_rest().1,
+    }
 }
 
 #[inline]

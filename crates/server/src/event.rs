@@ -253,11 +253,7 @@ impl MessageResult for Result<(), HandlerError> {
 impl MessageResult for Result<(), WriteError> {
     #[inline]
     fn into_result(self) -> Result<(), HandlerError> {
-        match self {
-            // The peer has gone meanwhile, which on_disconnect tells.
-            Ok(()) | Err(WriteError::Closed) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.map_err(HandlerError::from)
     }
 }
 

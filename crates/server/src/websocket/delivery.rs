@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tidegate_proto::websocket::{Opcode, close_code};
 
 use super::connection::{Connection, Disconnect};
+use super::message::WriteError;
 use super::post::Command;
 use super::protocol::Taken;
 use crate::component::Shared;
@@ -281,6 +282,8 @@ impl Connection {
         let events = self.events();
         match catch_unwind(AssertUnwindSafe(|| handler(events))) {
             Ok(Ok(())) => {}
+            // The peer has gone meanwhile, which on_disconnect tells.
+            Ok(Err(error)) if error.cause().downcast_ref() == Some(&WriteError::Closed) => {}
             Ok(Err(error)) => self.failed(ExceptionCause::Handler(error)),
             Err(payload) => {
                 let message = crate::event::panic_message(&*payload);
