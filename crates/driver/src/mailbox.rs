@@ -6,6 +6,8 @@
 //! The list has no bound of its own because every post is bounded elsewhere: a request is answered
 //! once and there are only as many as the queue and the application may hold, an interim response is
 //! posted by whoever then waits to answer, a stream or a reader has at most one wake-up outstanding.
+//!
+//! A post or wake by the worker itself costs no system call, since its loop is awake then.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};

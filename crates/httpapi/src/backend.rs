@@ -184,6 +184,10 @@ pub trait Backend: Send + Sync {
 
     /// Closes a queue: what waits in it gets 503 `AppShutdown`, groups bound to it become unbound.
     ///
+    /// Its application's lanes are told to stop and dropped; their connections have a few seconds, after
+    /// which they are reset. Returns when that is over, unless it is called by the application on one of
+    /// the backend's own threads, which it cannot wait for.
+    ///
     /// # Errors
     ///
     /// There is no such queue.

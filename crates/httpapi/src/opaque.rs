@@ -124,6 +124,9 @@ pub trait OpaqueConnection {
 
     /// Ends it when all output has been sent: our side first, then, after a short while for the peer's,
     /// wholly. Nothing more is handed over but `closed`.
+    ///
+    /// What is still unsent may take as long as the last response of a connection: the backend's own
+    /// timers look after it again.
     fn end(&mut self);
 
     /// Ends it at once, with a reset. Unsent output is dropped.
@@ -135,7 +138,8 @@ pub trait OpaqueConnection {
 /// What is put into outputs goes out when the call has returned, so that what several messages have
 /// for one connection is sent together.
 pub trait OpaqueConnections {
-    /// Does something with a connection. False, without doing it, if that has ended.
+    /// Does something with a connection. False, without doing it, if that has ended, or if it was told
+    /// to [end](OpaqueConnection::end).
     fn with(&mut self, key: OpaqueKey, act: &mut dyn FnMut(&mut dyn OpaqueConnection)) -> bool;
 }
 

@@ -161,11 +161,14 @@ fn big_send_to_a_slow_reader_goes_on_and_shows_progress<L: EventLoop>() {
     assert!(rig.operations().send(key, pattern(BIG).into()).is_none());
     rig.until("progress", |rig| rig.operations().bytes_sent(key) > 0);
     rig.settle();
-    assert!(rig.operations().bytes_sent(key) < BIG as u64);
+    let given = rig.operations().bytes_sent(key);
+    assert!(given < BIG as u64);
+    assert_eq!(rig.operations().unsent(key) as u64, BIG as u64 - given);
     assert_eq!(rig.sent(key), 0);
     let reader = read_to_end(client);
     rig.until("the whole", |rig| rig.sent(key) == 1);
     assert_eq!(rig.operations().bytes_sent(key), BIG as u64);
+    assert_eq!(rig.operations().unsent(key), 0);
     rig.operations().close(key);
     rig.settle();
     assert!(reader.join().unwrap().unwrap() == pattern(BIG));

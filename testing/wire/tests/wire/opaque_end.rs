@@ -25,6 +25,7 @@ on_both_loops!(
     ending_sends_what_is_there_and_waits_for_the_peer,
     ending_resets_nothing_that_the_peer_has_not_read,
     ending_waits_for_a_slow_peer,
+    ending_does_not_wait_for_ever,
     after_its_end_a_lane_is_told_nothing_but_closed,
     resetting_drops_what_is_unsent,
     a_panic_while_the_lane_does_something_by_itself_costs_one_connection,
@@ -191,6 +192,29 @@ fn ending_waits_for_a_slow_peer(io: Io) {
     client.expect_orderly_close();
     drop(client);
     assert_eq!(lanes.next(), Told::Closed(key, OpaqueEnd::Ended));
+}
+
+fn ending_does_not_wait_for_ever(io: Io) {
+    let server = Server::start(io);
+    let (application, lanes) = upgrading(Upgrade::AtOnce, |told, connection| {
+        if matches!(told, Told::Received(..)) {
+            connection.append(vec![b'x'; 8 << 20].into());
+            connection.end();
+        }
+    });
+    let place = server.serve("localhost/", application);
+    server.set_group(&place, |group| {
+        group.timeouts.min_send_rate = Some(Some(u32::MAX));
+    });
+    let mut client = Client::connect_narrow(server.port);
+    assert_eq!(client.ask(UPGRADE).status, 101);
+    let key = lanes.opened();
+    client.send("go");
+    assert!(matches!(lanes.next(), Told::Received(..)));
+    // It reads nothing.
+    assert_eq!(lanes.next(), Told::Closed(key, OpaqueEnd::Ended));
+    let line = server.errors.of_client(client.port());
+    assert_eq!(line.reason, "Timer_MinBytesPerSecond");
 }
 
 fn after_its_end_a_lane_is_told_nothing_but_closed(io: Io) {
