@@ -1,0 +1,199 @@
+//! What a worker does with the messages in its mailbox.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use tidegate_engine::PortKey;
+use tidegate_httpapi::{FieldBlock, Version};
+use tidegate_os::Operations;
+
+use super::{ListenerInfo, Worker};
+use crate::connection::respond::Seen;
+use crate::connection::{Connection, Receive, Respond};
+use crate::core::Core;
+use crate::mailbox::{ListenerId, Message, RequestKey};
+use crate::pending::OwnedExchange;
+use crate::view::View;
+
+impl Worker {
+    /// As [`with`](Self::with), for a request that may have ended meanwhile.
+    fn with_request<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        request: RequestKey,
+        act: impl FnOnce(&mut Core, &mut View, &mut O, &mut Connection),
+    ) {
+        self.with(
+            operations,
+            request.connection,
+            |core, view, operations, conn| {
+                if conn.request == request.request {
+                    act(core, view, operations, conn);
+                }
+            },
+        );
+    }
+
+    pub(super) fn take_messages<O: Operations>(&mut self, operations: &mut O) {
+        let mut messages = std::mem::take(&mut self.messages);
+        self.core.mailbox.take(&mut messages);
+        for message in messages.drain(..) {
+            self.take_message(operations, message);
+        }
+        self.messages = messages;
+    }
+
+    fn take_message<O: Operations>(&mut self, operations: &mut O, message: Message) {
+        match message {
+            Message::Respond(request, head, body) => {
+                self.with_application(operations, request, |core, view, operations, conn| {
+                    core.answer(conn, head, body);
+                    core.go_on(view, operations, conn);
+                });
+            }
+            Message::Abandon(request) => {
+                self.with_application(operations, request, |core, view, operations, conn| {
+                    core.abandon(conn);
+                    core.go_on(view, operations, conn);
+                });
+            }
+            Message::Refuse(request, cause) => {
+                self.with_application(operations, request, |core, view, operations, conn| {
+                    core.unavailable(operations, conn, cause, Seen::Nothing);
+                    if !conn.gone {
+                        core.go_on(view, operations, conn);
+                    }
+                });
+            }
+            Message::Upgrade(request, head, opening) => {
+                self.with_application(operations, request, |core, view, operations, conn| {
+                    core.upgrade_later(operations, conn, head, opening);
+                    if !conn.gone {
+                        core.go_on(view, operations, conn);
+                    }
+                });
+            }
+            Message::Inform(request, status, fields) => {
+                self.with_application(operations, request, |core, _, operations, conn| {
+                    core.inform(conn, status, &fields);
+                    core.drive(operations, conn);
+                });
+            }
+            Message::ContentWanted(request) => {
+                self.with_request(operations, request, |core, view, operations, conn| {
+                    core.content_wanted(operations, conn);
+                    core.go_on(view, operations, conn);
+                });
+            }
+            Message::ContentUnwanted(request) => {
+                self.with_request(operations, request, |core, view, operations, conn| {
+                    if let Receive::Content(content) = &mut conn.receive {
+                        content.channel = None;
+                        content.paused = false;
+                        core.resume(operations, conn);
+                        core.go_on(view, operations, conn);
+                    }
+                });
+            }
+            Message::StreamReady(request) => {
+                self.with_request(operations, request, |core, view, operations, conn| {
+                    core.go_on(view, operations, conn);
+                });
+            }
+            Message::Dispatch(exchange) => self.dispatch(exchange),
+            Message::Listen {
+                id,
+                port,
+                local,
+                listener,
+            } => self.listen(operations, id, port, local, listener),
+            Message::StopListening(id) => {
+                let stopped = self.listeners.iter().find(|(_, info)| info.id == id);
+                if let Some((&key, _)) = stopped {
+                    operations.stop_listening(key);
+                }
+            }
+            Message::Snapshot(snapshot, order) => {
+                self.view.snapshot = snapshot;
+                self.receive_order = order;
+            }
+            Message::Filter(filter) => self.core.filter = filter,
+            Message::Count(asker) => {
+                // Whoever asked may have given up waiting.
+                let _ = asker.send(self.core.counters.clone());
+            }
+            Message::CloseLane(queue, done) => self.close_lane(operations, &queue, done),
+            Message::Stop(deadline) => self.stop(operations, deadline),
+        }
+    }
+
+    /// As [`with_request`](Self::with_request), if it has not been answered.
+    fn with_application<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        request: RequestKey,
+        act: impl FnOnce(&mut Core, &mut View, &mut O, &mut Connection),
+    ) {
+        self.with_request(operations, request, |core, view, operations, conn| {
+            if matches!(conn.respond, Respond::Application(_)) {
+                conn.queued = false;
+                act(core, view, operations, conn);
+            }
+        });
+    }
+
+    /// Calls the application with a request that waited in the queue (HighPerf).
+    fn dispatch(&mut self, mut exchange: Box<OwnedExchange>) {
+        let waits = exchange.request().and_then(|request| {
+            let conn = self.connections.find(request.connection)?;
+            (conn.request == request.request).then_some(conn)
+        });
+        match waits {
+            Some(conn) => {
+                conn.queued = false;
+                let queue = Arc::clone(exchange.queue());
+                queue.call(&mut exchange);
+            }
+            None => exchange.discard(),
+        }
+    }
+
+    fn listen<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        id: ListenerId,
+        port: PortKey,
+        local: Option<IpAddr>,
+        listener: tidegate_os::Listener,
+    ) {
+        let endpoint = listener.local_address().clone();
+        match operations.listen(listener) {
+            Ok(key) => {
+                let local = local.and_then(|address| self.core.intern_local(address));
+                self.listeners.insert(key, ListenerInfo { id, port, local });
+            }
+            Err(error) => tracing::error!(%endpoint, %error, "a worker cannot listen"),
+        }
+    }
+}
+
+impl Core {
+    /// The application reads content: it may come, and the peer that waits for it is told so.
+    fn content_wanted<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        let Receive::Content(content) = &mut conn.receive else {
+            return;
+        };
+        content.paused = false;
+        // Who reads it has taken it out of the queue.
+        conn.queued = false;
+        let unanswered = matches!(conn.respond, Respond::Application(_));
+        if conn.asked.awaits_continue && unanswered {
+            conn.asked.awaits_continue = false;
+            // RFC 9110 §10.1.1.
+            if conn.asked.version >= Version::Http11 {
+                self.inform(conn, 100, &FieldBlock::new());
+            }
+        }
+        self.resume(operations, conn);
+    }
+}
