@@ -81,15 +81,6 @@ impl<T: Clone> Registry<T> {
         all
     }
 
-    /// Calls `act` with each connection, in no order and with no lock held.
-    pub(crate) fn for_each(&self, mut act: impl FnMut(T)) {
-        let mut some = Vec::new();
-        for part in self.parts.iter() {
-            part.append_to(&mut some);
-            some.drain(..).for_each(&mut act);
-        }
-    }
-
     fn part(&self, id: u64) -> &Part<T> {
         // Numbers are taken by each of the driver's threads in runs; this spreads them, and leaves to
         // the tables bits that are independent of it.
