@@ -57,15 +57,15 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         server = server
             .websocket(settings)
             .on_connect(|connection| {
-                if connection.url() == BROADCAST {
+                if connection.target() == BROADCAST {
                     connection.subscribe(CHANNEL);
                 }
             })
-            .on_message(|connection, text| match connection.url() {
+            .on_message(|connection, text| match connection.target() {
                 BROADCAST => pass_on(connection, Message::text(text)),
                 _ => connection.send_text(text),
             })
-            .on_binary(|connection, data| match connection.url() {
+            .on_binary(|connection, data| match connection.target() {
                 BROADCAST => pass_on(connection, data.into()),
                 _ => connection.send_binary(data),
             });
@@ -104,7 +104,7 @@ fn pass_on(from: &Connection, message: Message) -> Result<(), WriteError> {
     from.connections().broadcast(message, &others)
 }
 
-const BROADCAST: &str = "/broadcast";
+const BROADCAST: &[u8] = b"/broadcast";
 const CHANNEL: &str = "all";
 
 /// What the command line says.

@@ -1,6 +1,5 @@
 //! One message for many connections: framed once, compressed at most once for each window.
 
-use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -18,8 +17,8 @@ pub(super) struct Broadcast {
     pub(super) key: Option<Arc<str>>,
     /// Only for who speaks this sub-protocol.
     protocol: Option<Arc<str>>,
-    /// Not for these.
-    exclude: HashSet<u64>,
+    /// Not for these, in order.
+    exclude: Box<[u64]>,
     /// The message as one or more frames, uncompressed.
     frames: Bytes,
     /// The same in one compressed frame, by window bits; `None` where compressing does not pay.
@@ -47,10 +46,12 @@ impl Broadcast {
             &message.data,
             message.fragment_bytes,
         );
+        let mut exclude: Box<[u64]> = exclude.iter().filter_map(|guid| guid.id()).collect();
+        exclude.sort_unstable();
         Self {
             key: message.key,
             protocol,
-            exclude: exclude.iter().filter_map(|guid| guid.id()).collect(),
+            exclude,
             frames: frames.into(),
             content: Content::Message(message.kind, message.data),
             compressed: Default::default(),
@@ -72,7 +73,7 @@ impl Broadcast {
             content,
             key: None,
             protocol: None,
-            exclude: HashSet::new(),
+            exclude: Box::default(),
             frames: frame.into(),
             compressed: Default::default(),
         }
@@ -96,7 +97,15 @@ impl Broadcast {
             .protocol
             .as_deref()
             .is_none_or(|wanted| protocol == Some(wanted));
-        speaks && (self.exclude.is_empty() || !self.exclude.contains(&id))
+        speaks && !self.excludes(id)
+    }
+
+    #[inline]
+    fn excludes(&self, id: u64) -> bool {
+        match &*self.exclude {
+            few @ ([] | [_] | [_, _]) => few.contains(&id),
+            many => many.binary_search(&id).is_ok(),
+        }
     }
 
     /// The frames, uncompressed.

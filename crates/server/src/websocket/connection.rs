@@ -165,9 +165,16 @@ impl Connection {
         &self.0.local
     }
 
+    /// The target that the handshake asked for, path and query, as the bytes received.
+    #[inline]
+    pub fn target(&self) -> &[u8] {
+        self.0.accepted.target()
+    }
+
     /// The target that the handshake asked for, path and query as received.
     pub fn url(&self) -> &str {
-        self.0.accepted.target()
+        // The parser has found it to be ASCII.
+        std::str::from_utf8(self.target()).unwrap_or_default()
     }
 
     /// The sub-protocol agreed upon.

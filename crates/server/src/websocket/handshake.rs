@@ -64,9 +64,9 @@ impl Accepted {
         self.agreed()?.deflate.as_ref()
     }
 
-    pub(super) fn target(&self) -> &str {
-        // The parser has found it to be ASCII.
-        std::str::from_utf8(self.target.of(&self.head)).unwrap_or_default()
+    #[inline]
+    pub(super) fn target(&self) -> &[u8] {
+        self.target.of(&self.head)
     }
 }
 

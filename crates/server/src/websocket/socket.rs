@@ -459,7 +459,9 @@ impl Socket {
                 head.encode(io.output());
                 io.append(data);
             }
-            Outgoing::Broadcast(broadcast) => self.write_broadcast(io, &broadcast, tools),
+            Outgoing::Broadcast(broadcast) => {
+                self.write_broadcast(io, &broadcast, tools);
+            }
             Outgoing::Ping(frame) => {
                 self.note_ping(io);
                 io.append(frame);
@@ -499,12 +501,13 @@ impl Socket {
         io.append(data);
     }
 
+    /// Says how many bytes it is.
     fn write_broadcast(
         &mut self,
         io: &mut dyn OpaqueConnection,
         broadcast: &Broadcast,
         tools: &mut Tools,
-    ) {
+    ) -> usize {
         let frames: &Bytes = match (&mut self.deflater, self.connection.0.accepted.deflate()) {
             (Some(deflater), Some(agreement)) => {
                 let bits = agreement.server_max_window_bits;
@@ -519,7 +522,8 @@ impl Socket {
             }
             _ => broadcast.frames(),
         };
-        if frames.len() < COPIED_MAX {
+        let frames_len = frames.len();
+        if frames_len < COPIED_MAX {
             io.output().extend_from_slice(frames);
         } else {
             io.append(frames.clone());
@@ -527,6 +531,7 @@ impl Socket {
         if matches!(broadcast.content, Content::Ping) {
             self.note_ping(io);
         }
+        frames_len
     }
 
     /// A broadcast is for this connection.
@@ -547,9 +552,7 @@ impl Socket {
             return Ok(());
         }
         if !self.has_backlog() && io.unsent() < WINDOW {
-            let before = io.unsent();
-            self.write_broadcast(io, broadcast, tools);
-            let written = io.unsent() - before;
+            let written = self.write_broadcast(io, broadcast, tools);
             add(&traffic_of(&self.connection).sent_bytes, written as u64);
             if self.write_check == 0 {
                 let now = self.connection.0.post.milliseconds(io.now());
@@ -938,7 +941,7 @@ fn is_due(time: u32, now: u64) -> bool {
 }
 
 /// Bytes on their way to the system above which more is not added but waits in the queue.
-const WINDOW: usize = 64 * 1024;
+const WINDOW: usize = 256 * 1024;
 /// Longer data is not copied into the output.
 const COPIED_MAX: usize = 16 * 1024;
 /// Larger memory for compressed messages is not kept.
