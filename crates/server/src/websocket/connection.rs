@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,7 +41,7 @@ pub(super) struct Inner {
     pub(super) key: OpaqueKey,
     pub(super) post: Arc<Post>,
     pub(super) accepted: Accepted,
-    peer: PeerAddress,
+    peer: ShortAddress,
     local: Arc<PeerAddress>,
     state: AtomicU8,
     /// There is something in the outbox. Written under its lock; read without by the lane, which then
@@ -66,6 +67,21 @@ pub(super) struct Traffic {
     pub(super) first_ping: AtomicU32,
     pub(super) last_ping: AtomicU32,
     pub(super) last_pong: AtomicU32,
+}
+
+/// An address, in half the room where it is of the shortest kind.
+enum ShortAddress {
+    V4(SocketAddrV4),
+    Other(Box<PeerAddress>),
+}
+
+impl ShortAddress {
+    fn new(address: PeerAddress) -> Self {
+        match address {
+            PeerAddress::Tcp(SocketAddr::V4(address)) => Self::V4(address),
+            other => Self::Other(Box::new(other)),
+        }
+    }
 }
 
 /// What few connections have.
@@ -134,7 +150,7 @@ impl Connection {
             key,
             post,
             accepted,
-            peer,
+            peer: ShortAddress::new(peer),
             local,
             state: AtomicU8::new(OPEN),
             backlog: AtomicBool::new(false),
@@ -156,8 +172,11 @@ impl Connection {
     }
 
     /// The peer's address.
-    pub fn peer(&self) -> &PeerAddress {
-        &self.0.peer
+    pub fn peer(&self) -> PeerAddress {
+        match &self.0.peer {
+            ShortAddress::V4(address) => PeerAddress::Tcp(SocketAddr::V4(*address)),
+            ShortAddress::Other(address) => PeerAddress::clone(address),
+        }
     }
 
     /// The local address.
@@ -629,7 +648,7 @@ impl fmt::Debug for Connection {
         formatter
             .debug_struct("Connection")
             .field("id", &self.0.id)
-            .field("peer", &self.0.peer)
+            .field("peer", &self.peer())
             .field("state", &self.state())
             .finish_non_exhaustive()
     }

@@ -10,7 +10,7 @@ use tidegate_httpapi::{
     LaneHost, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey, OpaqueLane, Opening,
     PeerAddress,
 };
-use tidegate_proto::websocket::{DeflateWorkspace, close_code};
+use tidegate_proto::websocket::{Decoder, DeflateWorkspace, Role, close_code};
 
 use super::broadcast::Broadcast;
 use super::connection::{Connection, EndedBy};
@@ -72,6 +72,7 @@ impl Lane {
                 workspace: DeflateWorkspace::new(),
                 deflate: settings.per_message_deflate.to_proto(),
                 budget: hub.budget(),
+                decoder: Decoder::new(Role::Server),
                 scratch: Vec::new(),
                 watches_heartbeats: shared.events().watches_heartbeats(),
                 calls_inline: post.calls_inline,

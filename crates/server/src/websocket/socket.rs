@@ -31,6 +31,8 @@ pub(super) struct Tools {
     pub(super) workspace: DeflateWorkspace,
     pub(super) deflate: DeflateSettings,
     pub(super) budget: Arc<dyn Budget>,
+    /// For connections that are in the middle of nothing.
+    pub(super) decoder: Decoder,
     /// Memory for compressed messages.
     pub(super) scratch: Vec<u8>,
     pub(super) watches_heartbeats: bool,
@@ -42,7 +44,8 @@ pub(super) struct Tools {
 pub(super) struct Socket {
     pub(super) connection: Connection,
     options: Arc<WebSocketSettings>,
-    decoder: Decoder,
+    /// What it is in the middle of receiving; without compression, nothing mostly.
+    decoder: Option<Box<Decoder>>,
     deflater: Option<Box<Deflater>>,
     heartbeat: Heartbeat,
     /// When the driver will call; 0: not.
@@ -85,11 +88,11 @@ impl Socket {
                 let deflate = options.per_message_deflate.to_proto();
                 let (inflater, deflater) = agreement.server(&deflate);
                 (
-                    Decoder::with_inflater(Role::Server, inflater),
+                    Some(Box::new(Decoder::with_inflater(Role::Server, inflater))),
                     Some(Box::new(deflater)),
                 )
             }
-            None => (Decoder::new(Role::Server), None),
+            None => (None, None),
         };
         let _ = tools;
         Self {
@@ -136,6 +139,7 @@ impl Socket {
             inline::begin(self.connection.0.id.0, io.output(), room);
         }
         let taken = self.take(io, bytes, tools);
+        self.put_decoder_by(tools);
         if calls_inline {
             inline::end(io.output());
         }
@@ -173,6 +177,20 @@ impl Socket {
         Ok(())
     }
 
+    /// Keeps a decoder that is in the middle of something, and no other.
+    #[inline]
+    fn put_decoder_by(&mut self, tools: &mut Tools) {
+        match &self.decoder {
+            None if tools.decoder.is_idle() => {}
+            None => {
+                let unfinished = mem::replace(&mut tools.decoder, Decoder::new(Role::Server));
+                self.decoder = Some(Box::new(unfinished));
+            }
+            Some(decoder) if decoder.is_idle() && self.deflater.is_none() => self.decoder = None,
+            Some(_) => {}
+        }
+    }
+
     /// Takes all of `bytes`.
     #[inline]
     fn take(
@@ -191,8 +209,12 @@ impl Socket {
             deflate: Some(&mut tools.workspace),
         };
         let connection = &self.connection;
+        let decoder = match &mut self.decoder {
+            Some(decoder) => &mut **decoder,
+            None => &mut tools.decoder,
+        };
         loop {
-            match self.decoder.next(&mut piece, &mut context) {
+            match decoder.next(&mut piece, &mut context) {
                 Ok(None) => return taken,
                 Ok(Some(Received::Text(text))) => {
                     taken.messages += 1;
@@ -949,6 +971,6 @@ const SCRATCH_MAX: usize = 1024 * 1024;
 
 // There may be a hundred thousand of each.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Socket>() <= 128);
+const _: () = assert!(size_of::<Socket>() <= 80);
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<super::connection::Inner>() <= 184);
+const _: () = assert!(size_of::<super::connection::Inner>() <= 168);
