@@ -1,4 +1,4 @@
-//! Bytes of HTTP, sans-I/O: what a peer sent becomes values, values become what a peer gets.
+//! Bytes of HTTP and WebSocket, sans-I/O: what a peer sent becomes values, values become what a peer gets.
 //!
 //! No sockets, no clock, no threads. Functions take bytes and limits and give back values, so that
 //! every rule can be tested, and fuzzed, without a connection.
