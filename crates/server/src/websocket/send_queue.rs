@@ -9,7 +9,6 @@ mod policy;
 
 use std::collections::HashMap;
 use std::mem;
-use std::ops::Range;
 use std::sync::Arc;
 
 use fifo::{Content, Fifo, Fragment, Fragments, Load, is_open};
@@ -68,8 +67,8 @@ pub(crate) enum Pushed<T> {
 /// Adding and taking cost the same however much waits. Only dropping a streamed message costs more: as
 /// many steps as it has parts, and with [`Overflow::DropNewest`] as many as were added since it began.
 pub(crate) struct SendQueue<T> {
-    /// By level, then by class.
-    fifos: [[Fifo<T>; CLASSES.len()]; LEVELS],
+    /// By level, then by class; no more levels than were ever used, which mostly is one.
+    fifos: Vec<[Fifo<T>; CLASSES.len()]>,
     /// Where the waiting message of a key is. The standard hasher, since keys may come from peers.
     keys: HashMap<Arc<str>, Place>,
     /// Messages that have not begun to be sent, those with a key among them.
@@ -118,7 +117,7 @@ enum Open {
 impl<T> Default for SendQueue<T> {
     fn default() -> Self {
         Self {
-            fifos: Default::default(),
+            fifos: Vec::new(),
             keys: HashMap::new(),
             waiting: Load::default(),
             keyed: Load::default(),
@@ -386,7 +385,7 @@ impl<T> SendQueue<T> {
     }
 
     fn drop_oldest(&mut self, classes: &[Class], dropped: &mut Vec<T>) {
-        if let Some((level, class)) = self.oldest(0..LEVELS, classes)
+        if let Some((level, class)) = self.oldest(classes)
             && let Some(content) = self.take(level, class)
         {
             if content.is_open() {
@@ -398,23 +397,30 @@ impl<T> SendQueue<T> {
 
     /// Where the next item is; `None` where that is the next part of a streamed message.
     fn next(&self) -> Option<(usize, Class)> {
-        let first = self.oldest(0..1, &[Class::Control]);
-        let classes = match self.in_stream {
-            true => &[Class::Control],
-            false => CLASSES.as_slice(),
+        // Mostly there are no others than plain messages, and nothing else is looked for.
+        let has_controls = self.controls.items > 0;
+        let classes: &[Class] = match (self.in_stream, has_controls, self.keyed.items > 0) {
+            (true, false, _) => return None,
+            (true, true, _) => &[Class::Control],
+            (false, false, false) => &[Class::Plain],
+            (false, ..) => &CLASSES,
         };
-        first.or_else(|| (0..LEVELS).find_map(|level| self.oldest(level..level + 1, classes)))
+        if has_controls
+            && self.fifos.first()?[Class::Control as usize]
+                .front_age()
+                .is_some()
+        {
+            return Some((0, Class::Control));
+        }
+        let mut levels = self.fifos.iter().enumerate();
+        levels.find_map(|(level, fifos)| Some((level, oldest_of(fifos, classes)?.1)))
     }
 
-    /// Where in these levels and classes the oldest of all is.
-    fn oldest(&self, levels: Range<usize>, classes: &[Class]) -> Option<(usize, Class)> {
-        let fifos = levels.flat_map(|level| classes.iter().map(move |&class| (level, class)));
-        let (_, level, class) = fifos
-            .filter_map(|(level, class)| {
-                let age = self.fifos[level][class as usize].front_age()?;
-                Some((age, level, class))
-            })
-            .min_by_key(|(age, ..)| *age)?;
+    /// Where in these classes the oldest of all levels is.
+    fn oldest(&self, classes: &[Class]) -> Option<(usize, Class)> {
+        let levels = self.fifos.iter().enumerate();
+        let oldest = levels.filter_map(|(level, fifos)| Some((level, oldest_of(fifos, classes)?)));
+        let (level, (_, class)) = oldest.min_by_key(|(_, (age, _))| *age)?;
         Some((level, class))
     }
 
@@ -431,6 +437,10 @@ impl<T> SendQueue<T> {
         let age = self.next_age;
         self.next_age += 1;
         let level = level as usize;
+        if level >= self.fifos.len() {
+            self.fifos.reserve_exact(level + 1 - self.fifos.len());
+            self.fifos.resize_with(level + 1, Default::default);
+        }
         let position = self.fifos[level][class as usize].push(age, content);
         Place { level, position }
     }
@@ -458,6 +468,15 @@ impl<T> SendQueue<T> {
     }
 }
 
+/// The class whose first message is the oldest of these, with its age.
+fn oldest_of<T>(fifos: &[Fifo<T>; CLASSES.len()], classes: &[Class]) -> Option<(u64, Class)> {
+    let ages = classes.iter().filter_map(|&class| {
+        let age = fifos[class as usize].front_age()?;
+        Some((age, class))
+    });
+    ages.min_by_key(|(age, _)| *age)
+}
+
 fn queued<T>(dropped: Vec<T>) -> Pushed<T> {
     match dropped.is_empty() {
         true => Pushed::Queued,
@@ -476,7 +495,6 @@ fn refused<T>(item: T, overflow: Overflow) -> Pushed<T> {
     }
 }
 
-const LEVELS: usize = 4;
 const CLASSES: [Class; 3] = [Class::Control, Class::Plain, Class::Keyed];
 
 #[cfg(test)]
