@@ -59,8 +59,8 @@ pub use server::Server;
 pub use settings::{ErrorLog, FineTune, Io, LogRollover, Settings, Timeouts};
 pub use tower::{BoxError, RequestContext};
 pub use websocket::{
-    Acknowledgment, CallError, ChannelProtocol, ChannelProtocolBuilder, ChannelSettings,
-    Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy,
+    Acknowledgment, CallError, ChannelClient, ChannelProtocol, ChannelProtocolBuilder,
+    ChannelSettings, Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy,
     FragmentedMessages, Groups, Guid, GuidError, Handshake, HandshakeError, HandshakeResponse,
     HeartbeatKind, HeartbeatSettings, Level, Message, MessageKind, NoSuchLevel, Opcode,
     OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError, QueueOptions,

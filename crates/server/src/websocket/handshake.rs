@@ -160,6 +160,12 @@ impl HandshakeResponse {
         self
     }
 
+    /// Agrees to no sub-protocol, whichever are registered.
+    pub fn no_protocol(&mut self) -> &mut Self {
+        self.protocol = None;
+        self
+    }
+
     /// Changes options of this connection alone, compression included.
     pub fn configure(&mut self, change: impl FnOnce(&mut WebSocketSettings)) -> &mut Self {
         let settings = &self.settings;

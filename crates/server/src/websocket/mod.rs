@@ -35,8 +35,9 @@ pub use headers::RequestHeaders;
 pub use heartbeat::{HeartbeatKind, HeartbeatSettings};
 pub use message::{Message, MessageKind, Recipients, Streaming, WriteError};
 pub use protocol::{
-    Acknowledgment, CallError, ChannelProtocol, ChannelProtocolBuilder, ChannelSettings,
-    DeliveryLevel, NoSuchLevel, Publication, PublishError, Retention, RpcError, SubProtocol, Taken,
+    Acknowledgment, CallError, ChannelClient, ChannelProtocol, ChannelProtocolBuilder,
+    ChannelSettings, DeliveryLevel, NoSuchLevel, Publication, PublishError, Retention, RpcError,
+    SubProtocol, Taken,
 };
 pub use registry::{Guid, GuidError};
 pub use send_queue::{Level, Overflow};

@@ -9,8 +9,8 @@ use crate::event::HandlerError;
 use super::connection::{Connection, Disconnect};
 
 pub use channels::{
-    Acknowledgment, CallError, ChannelProtocol, ChannelProtocolBuilder, ChannelSettings,
-    DeliveryLevel, NoSuchLevel, Publication, PublishError, Retention, RpcError,
+    Acknowledgment, CallError, ChannelClient, ChannelProtocol, ChannelProtocolBuilder,
+    ChannelSettings, DeliveryLevel, NoSuchLevel, Publication, PublishError, Retention, RpcError,
 };
 
 /// A sub-protocol, registered under its name by

@@ -36,7 +36,7 @@ use crate::websocket::connection::{Connection, Disconnect};
 use crate::websocket::message::{Recipients, WriteError};
 
 pub use self::builder::ChannelProtocolBuilder;
-pub use self::hooks::{Acknowledgment, Publication};
+pub use self::hooks::{Acknowledgment, ChannelClient, Publication};
 pub use self::json_rpc::RpcError;
 pub use self::session::CallError;
 pub use self::settings::{ChannelSettings, DeliveryLevel, NoSuchLevel, Retention};
@@ -217,7 +217,8 @@ impl SubProtocol for ChannelProtocol {
 
     fn on_message(&self, connection: &Connection, text: &str) -> Result<Taken, HandlerError> {
         let hook = self.hooks.raw_message.as_ref();
-        if hook.is_none_or(|hook| hook(connection, text) == Taken::Passed) {
+        let client = self.client(connection);
+        if hook.is_none_or(|hook| hook(&client, text) == Taken::Passed) {
             self.take(connection, text);
         }
         Ok(Taken::Handled)
@@ -229,7 +230,11 @@ impl SubProtocol for ChannelProtocol {
             tell_result(on_result, Err(CallError::Closed));
         }
         for channel in channels {
-            Hooks::tell(&self.hooks.unsubscription, connection, &channel);
+            Hooks::tell(
+                &self.hooks.unsubscription,
+                &self.client(connection),
+                &channel,
+            );
         }
     }
 

@@ -8,11 +8,10 @@ use serde_json::Value;
 
 use super::ChannelProtocol;
 use super::broker::Broker;
-use super::hooks::{Acknowledgment, Hooks, Publication};
+use super::hooks::{Acknowledgment, ChannelClient, Hooks, Publication};
 use super::json_rpc::RpcError;
 use super::requests::OWN_METHODS;
 use super::settings::{ChannelSettings, Retention};
-use crate::websocket::connection::Connection;
 use crate::websocket::protocol::Taken;
 
 /// Sets a [`ChannelProtocol`] up.
@@ -55,7 +54,7 @@ impl ChannelProtocolBuilder {
     /// Asked before a client subscribes to a channel or mask: may it?
     pub fn before_subscription(
         mut self,
-        hook: impl Fn(&Connection, &str) -> bool + Send + Sync + 'static,
+        hook: impl Fn(&ChannelClient<'_>, &str) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.hooks.before_subscription = Some(Box::new(hook));
         self
@@ -64,7 +63,7 @@ impl ChannelProtocolBuilder {
     /// Told when a client has subscribed to a channel or mask.
     pub fn on_subscription(
         mut self,
-        hook: impl Fn(&Connection, &str) + Send + Sync + 'static,
+        hook: impl Fn(&ChannelClient<'_>, &str) + Send + Sync + 'static,
     ) -> Self {
         self.hooks.subscription = Some(Box::new(hook));
         self
@@ -74,7 +73,7 @@ impl ChannelProtocolBuilder {
     /// had subscribed to.
     pub fn on_unsubscription(
         mut self,
-        hook: impl Fn(&Connection, &str) + Send + Sync + 'static,
+        hook: impl Fn(&ChannelClient<'_>, &str) + Send + Sync + 'static,
     ) -> Self {
         self.hooks.unsubscription = Some(Box::new(hook));
         self
@@ -83,7 +82,7 @@ impl ChannelProtocolBuilder {
     /// Asked before a client's message is published: may it be? The message may be changed.
     pub fn before_publish(
         mut self,
-        hook: impl Fn(&Connection, &mut Publication<'_>) -> bool + Send + Sync + 'static,
+        hook: impl Fn(&ChannelClient<'_>, &mut Publication<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
         self.hooks.before_publish = Some(Box::new(hook));
         self
@@ -92,7 +91,7 @@ impl ChannelProtocolBuilder {
     /// Told when a client has acknowledged a message.
     pub fn on_acknowledgment(
         mut self,
-        hook: impl Fn(&Connection, &Acknowledgment) + Send + Sync + 'static,
+        hook: impl Fn(&ChannelClient<'_>, &Acknowledgment) + Send + Sync + 'static,
     ) -> Self {
         self.hooks.acknowledgment = Some(Box::new(hook));
         self
@@ -101,7 +100,7 @@ impl ChannelProtocolBuilder {
     /// Shown each text message before anything is made of it; what it has handled goes no further.
     pub fn on_raw_message(
         mut self,
-        hook: impl Fn(&Connection, &str) -> Taken + Send + Sync + 'static,
+        hook: impl Fn(&ChannelClient<'_>, &str) -> Taken + Send + Sync + 'static,
     ) -> Self {
         self.hooks.raw_message = Some(Box::new(hook));
         self
@@ -127,7 +126,7 @@ impl ChannelProtocolBuilder {
     pub fn on_rpc(
         mut self,
         method: impl Into<String>,
-        handler: impl Fn(&Connection, Value) -> Result<Value, RpcError> + Send + Sync + 'static,
+        handler: impl Fn(&ChannelClient<'_>, Value) -> Result<Value, RpcError> + Send + Sync + 'static,
     ) -> Self {
         let method = method.into();
         assert!(

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::ChannelProtocol;
 use super::json_rpc::RpcError;
 use super::session::{CallError, OnResult};
 use super::settings::DeliveryLevel;
@@ -16,13 +18,41 @@ use crate::event::{ExceptionCause, panic_message};
 use crate::websocket::connection::Connection;
 use crate::websocket::protocol::Taken;
 
-type ChannelHook<R> = Option<Box<dyn Fn(&Connection, &str) -> R + Send + Sync>>;
+type ChannelHook<R> = Option<Box<dyn Fn(&ChannelClient<'_>, &str) -> R + Send + Sync>>;
 
-type PublishHook = Box<dyn Fn(&Connection, &mut Publication<'_>) -> bool + Send + Sync>;
+type PublishHook = Box<dyn Fn(&ChannelClient<'_>, &mut Publication<'_>) -> bool + Send + Sync>;
 
-type AcknowledgmentHook = Box<dyn Fn(&Connection, &Acknowledgment) + Send + Sync>;
+type AcknowledgmentHook = Box<dyn Fn(&ChannelClient<'_>, &Acknowledgment) + Send + Sync>;
 
-type Method = Box<dyn Fn(&Connection, Value) -> Result<Value, RpcError> + Send + Sync>;
+type Method = Box<dyn Fn(&ChannelClient<'_>, Value) -> Result<Value, RpcError> + Send + Sync>;
+
+/// A client of the channel protocol, as hooks and methods see it: its [`Connection`], and the protocol to
+/// publish with.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelClient<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) protocol: &'a ChannelProtocol,
+}
+
+impl<'a> ChannelClient<'a> {
+    /// The connection.
+    pub fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
+    /// The protocol.
+    pub fn protocol(&self) -> &'a ChannelProtocol {
+        self.protocol
+    }
+}
+
+impl Deref for ChannelClient<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
 
 /// The application's hooks and methods. Called without any lock.
 #[derive(Default)]
@@ -37,16 +67,16 @@ pub(super) struct Hooks {
 }
 
 impl Hooks {
-    pub(super) fn tell(hook: &ChannelHook<()>, connection: &Connection, channel: &str) {
+    pub(super) fn tell(hook: &ChannelHook<()>, client: &ChannelClient<'_>, channel: &str) {
         if let Some(hook) = hook {
-            hook(connection, channel);
+            hook(client, channel);
         }
     }
 
     /// Calls a method of the application's. One that panics fails for its caller alone.
     pub(super) fn call(
         &self,
-        connection: &Connection,
+        client: &ChannelClient<'_>,
         method: &str,
         params: Option<&RawValue>,
     ) -> Result<Value, RpcError> {
@@ -61,10 +91,10 @@ impl Hooks {
                 .map_err(|error| RpcError::invalid_params(error.to_string()))?,
             None => Value::Null,
         };
-        catch_unwind(AssertUnwindSafe(|| method(connection, params))).unwrap_or_else(|payload| {
+        catch_unwind(AssertUnwindSafe(|| method(client, params))).unwrap_or_else(|payload| {
             let cause = ExceptionCause::Panic(panic_message(&*payload));
-            let events = connection.shared().events();
-            events.connection_exception(connection.id(), cause);
+            let events = client.shared().events();
+            events.connection_exception(client.id(), cause);
             Err(RpcError::internal_error())
         })
     }

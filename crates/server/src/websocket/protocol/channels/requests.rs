@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::ChannelProtocol;
 use super::broker::{NamedPublish, Settled};
-use super::hooks::{Acknowledgment, Hooks, Publication, tell_result};
+use super::hooks::{Acknowledgment, ChannelClient, Hooks, Publication, tell_result};
 use super::json_rpc::{self, Incoming, Item, Request, Response, RpcError, answer};
 use super::message::Unnumbered;
 use super::session::CallError;
@@ -63,6 +63,13 @@ const TRUE: Done = Done::Result(Cow::Borrowed("true"));
 const FALSE: Done = Done::Result(Cow::Borrowed("false"));
 
 impl ChannelProtocol {
+    pub(super) fn client<'a>(&'a self, connection: &'a Connection) -> ChannelClient<'a> {
+        ChannelClient {
+            connection,
+            protocol: self,
+        }
+    }
+
     /// Takes a text message.
     pub(super) fn take(&self, connection: &Connection, text: &str) {
         let reply = match json_rpc::parse(text, self.broker.settings.batch_requests) {
@@ -121,17 +128,18 @@ impl ChannelProtocol {
             Company::InBatch => FALSE,
         };
         let params = request.params;
+        let client = self.client(connection);
         match &*request.method {
             "subscribe" => {
                 let ChannelParams { channel } = read(params)?;
                 self.broker.check_name(&channel)?;
                 let may = self.hooks.before_subscription.as_ref();
-                if may.is_some_and(|may| !may(connection, &channel)) {
+                if may.is_some_and(|may| !may(&client, &channel)) {
                     return Err(RpcError::refused("the subscription is refused"));
                 }
                 let is_new = self.broker.subscribe(connection, &channel, own_answer)?;
                 if is_new {
-                    Hooks::tell(&self.hooks.subscription, connection, &channel);
+                    Hooks::tell(&self.hooks.subscription, &client, &channel);
                 }
                 Ok(done(is_new))
             }
@@ -139,7 +147,7 @@ impl ChannelProtocol {
                 let ChannelParams { channel } = read(params)?;
                 let was = self.broker.unsubscribe(connection, &channel, own_answer)?;
                 if was {
-                    Hooks::tell(&self.hooks.unsubscription, connection, &channel);
+                    Hooks::tell(&self.hooks.unsubscription, &client, &channel);
                 }
                 Ok(done(was))
             }
@@ -150,7 +158,7 @@ impl ChannelProtocol {
                 Ok(TRUE)
             }
             method => {
-                let result = self.hooks.call(connection, method, params)?;
+                let result = self.hooks.call(&client, method, params)?;
                 Ok(Done::Result(json_rpc::json(&result).into()))
             }
         }
@@ -184,7 +192,7 @@ impl ChannelProtocol {
         }
         let mut publication = Publication::new(channel, level, params.message);
         if let Some(may) = &self.hooks.before_publish
-            && !may(connection, &mut publication)
+            && !may(&self.client(connection), &mut publication)
         {
             return Err(RpcError::refused("the message is refused"));
         }
@@ -206,7 +214,7 @@ impl ChannelProtocol {
                         channel: delivery.channel,
                         level: delivery.level,
                     };
-                    hook(connection, &acknowledgment);
+                    hook(&self.client(connection), &acknowledgment);
                 }
             }
             Some(Settled::Called(on_result)) => {
