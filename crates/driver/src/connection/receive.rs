@@ -22,6 +22,14 @@ impl Core {
         bytes: &mut [u8],
         position: u32,
     ) {
+        if conn.input.is_empty() && conn.lane().is_some() {
+            self.hand_over(operations, conn, bytes);
+            if !conn.gone {
+                // Sent at the end of the turn, with what further bytes of this turn lead to.
+                self.list_if_needed(conn);
+            }
+            return;
+        }
         if conn.input.is_empty() {
             let consumed = self.take(view, operations, conn, bytes, position);
             if consumed < bytes.len() && !conn.gone {
