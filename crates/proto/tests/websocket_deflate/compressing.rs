@@ -190,7 +190,7 @@ fn a_connection_holds_no_more_than_its_settings_say() {
                 pair.check(&random.message(length));
             }
             let window = 1 << window_bits;
-            let table = (1024 << mem_level.min(6)).min(4 * window);
+            let table = (4096 << mem_level.div_ceil(2)).min(4 * window);
             let deflater_max = window + (window / 2).max(1024) + table;
             let (deflater, inflater) = (pair.deflater.heap_bytes(), pair.inflater.heap_bytes());
             if takeover {

@@ -153,10 +153,6 @@ impl<const BITS: u32> DecodeTable<BITS> {
         if taken > 1 << 15 || (taken < 1 << 15 && !may_be_incomplete) {
             return Err(InflateError::Malformed);
         }
-        let invalid = Entry::INVALID.with_bits(1);
-        self.entries.clear();
-        self.entries.resize(1 << BITS, invalid);
-
         // Symbols in the order of their codes: by length, then by number.
         let mut starts = [0u16; 16];
         for length in 1..16 {
@@ -170,13 +166,24 @@ impl<const BITS: u32> DecodeTable<BITS> {
                 *start += 1;
             }
         }
-        let mut code = 0u32;
         let mut sorted = sorted.iter();
-        for length in 1..=longest {
+        let mut code = 0u32;
+        self.entries.clear();
+        self.entries.push(Entry::INVALID.with_bits(1));
+        for length in 1..=longest.max(BITS) {
+            if length <= BITS {
+                // One bit more tells apart what this length's codes, and none before, tell apart.
+                self.entries.extend_from_within(..);
+            }
             for &symbol in sorted.by_ref().take(of_length[length as usize].into()) {
                 // Codes come from their highest bit.
                 let reversed = code.reverse_bits() >> (32 - length);
-                self.put(reversed, length, longest, entries[usize::from(symbol)]);
+                let entry = entries[usize::from(symbol)].with_bits(length);
+                if length <= BITS {
+                    self.entries[reversed as usize] = entry;
+                } else {
+                    self.put_long(reversed, length, longest, entry);
+                }
                 code += 1;
             }
             code <<= 1;
@@ -184,16 +191,8 @@ impl<const BITS: u32> DecodeTable<BITS> {
         Ok(())
     }
 
-    /// Fills all places whose lowest bits are this code.
-    fn put(&mut self, code: u32, length: u32, longest: u32, entry: Entry) {
-        let entry = entry.with_bits(length);
-        if length <= BITS {
-            let places = self.entries[..1 << BITS].iter_mut().skip(code as usize);
-            for place in places.step_by(1 << length) {
-                *place = entry;
-            }
-            return;
-        }
+    /// Fills, in a second table, all places whose lowest bits are the rest of this code.
+    fn put_long(&mut self, code: u32, length: u32, longest: u32, entry: Entry) {
         let first = (code & ((1 << BITS) - 1)) as usize;
         let more_bits = longest - BITS;
         if !self.entries[first].is_second() {
@@ -204,11 +203,9 @@ impl<const BITS: u32> DecodeTable<BITS> {
             self.entries.resize(start + (1 << more_bits), invalid);
         }
         let start = self.entries[first].value() as usize;
-        let places = self.entries[start..][..1 << more_bits].iter_mut();
-        for place in places
-            .skip((code >> BITS) as usize)
-            .step_by(1 << (length - BITS))
-        {
+        let places = &mut self.entries[start..][..1 << more_bits];
+        let places = places.iter_mut().skip((code >> BITS) as usize);
+        for place in places.step_by(1 << (length - BITS)) {
             *place = entry;
         }
     }

@@ -54,11 +54,10 @@ impl Deflater {
 
     /// A compressor for messages that go to many connections: each forgets what was before it.
     ///
-    /// What it makes may go to any connection whose own compressor may use as large a window
-    /// ([`window_bits`](Self::window_bits)) or a larger one, in the same settings' name or another's.
-    /// A message that this connection's own compressor then makes must not refer to what was before:
-    /// the peer's window has moved on, by what our compressor has not seen. So call
-    /// [`forget`](Self::forget) on it.
+    /// A payload of it may go to any connection whose server (or client, whichever this is) may use a
+    /// window as large as [`window_bits`](Self::window_bits). Then call [`forget`](Self::forget) on
+    /// that connection's own compressor: the payload has gone into the peer's window, which is no
+    /// longer what our compressor takes it for.
     pub fn shared(window_bits: u8, settings: &DeflateSettings) -> Self {
         Self::new(window_bits.clamp(8, 15), false, settings)
     }

@@ -26,6 +26,9 @@ pub(super) struct Output<'a> {
 
 /// The part of the output that is at hand.
 pub(super) struct Room<'a> {
+    /// The window, in its two pieces.
+    older: &'a [u8],
+    newer: &'a [u8],
     /// What was written into this output, then what can be written over.
     bytes: &'a mut [u8],
     written: usize,
@@ -94,7 +97,10 @@ impl<'a> Output<'a> {
 
     /// The room that there is now.
     pub(super) fn room(&mut self) -> Room<'_> {
+        let (older, newer) = self.window.bytes.as_slices();
         Room {
+            older,
+            newer,
             written: self.end - self.start,
             bytes: &mut self.out[self.start..],
             window_bytes: self.window_bytes,
@@ -169,7 +175,7 @@ impl<'a> Output<'a> {
     }
 }
 
-impl Room<'_> {
+impl<'a> Room<'a> {
     /// Whether there is room for a repetition, or some literals, in any case.
     #[inline]
     pub(super) fn is_ample(&self) -> bool {
@@ -189,11 +195,19 @@ impl Room<'_> {
         self.written += 1;
     }
 
-    /// Repeats so many bytes, or says no if they are not all here. Only while the room is ample.
+    /// Repeats so many bytes, or says no if they are not in one piece. Only while the room is ample.
     #[inline]
     pub(super) fn repetition(&mut self, length: usize, distance: usize) -> bool {
-        if distance > self.written.min(self.window_bytes) {
+        if distance > self.window_bytes {
             return false;
+        }
+        if distance > self.written {
+            let Some(piece) = self.window_piece(length, distance - self.written) else {
+                return false;
+            };
+            self.bytes[self.written..][..length].copy_from_slice(piece);
+            self.written += length;
+            return true;
         }
         let bytes = &mut self.bytes[self.written - distance..];
         if distance >= COPY_BYTES {
@@ -211,6 +225,18 @@ impl Room<'_> {
         }
         self.written += length;
         true
+    }
+
+    /// So many bytes of so far back in the window.
+    #[inline]
+    fn window_piece(&self, length: usize, back: usize) -> Option<&'a [u8]> {
+        match self.newer.len().checked_sub(back) {
+            Some(at) => self.newer.get(at..at + length),
+            None => {
+                let at = (self.older.len() + self.newer.len()).checked_sub(back)?;
+                self.older.get(at..at + length)
+            }
+        }
     }
 }
 

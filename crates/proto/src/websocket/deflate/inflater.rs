@@ -13,7 +13,8 @@ use super::workspace::DeflateWorkspace;
 ///
 /// Between messages it holds, with context takeover, what was received last, at most a window of it;
 /// without, nothing. That cannot be given back, for the peer may refer to it. While a message comes
-/// in pieces it holds a window in any case, and the codes of the block it is in, at most 30 KiB.
+/// in pieces it holds a window in any case, and the codes of the block it is in: 7 KiB as a rule, at
+/// most 50 KiB.
 #[derive(Debug)]
 pub struct Inflater {
     window_bits: u8,

@@ -29,7 +29,7 @@ pub(super) struct Matcher {
 
 impl Matcher {
     pub(super) fn new(window_bits: u8, mem_level: u8) -> Self {
-        let table_bits = (mem_level + 9).min(window_bits + 1).min(15);
+        let table_bits = (11 + mem_level.div_ceil(2)).min(window_bits + 1);
         Self {
             window_bits,
             mem_level,

@@ -32,8 +32,8 @@ pub struct DeflateSettings {
     pub client_no_context_takeover: bool,
     /// Memory for finding repetitions. Default 1, range 1 to 9.
     ///
-    /// The search table takes 2 KiB at level 1, and doubles with each level to 64 KiB at level 6;
-    /// it is never larger than twice the window.
+    /// The search table takes 8 KiB at levels 1 and 2, and doubles with every second level, to 128 KiB
+    /// at level 9; it is never larger than four times the window. Level 1 finds nearly as much.
     pub mem_level: u8,
     /// Shortest message that is compressed, in bytes; shorter ones are sent as they are. Default 16:
     /// shorter ones hardly ever get smaller.
