@@ -136,6 +136,8 @@ pub enum ConnectionState {
 const OPEN: u8 = 0;
 const CLOSING: u8 = 1;
 const CLOSED: u8 = 2;
+/// Ended after this side had begun to close it.
+const SHUT: u8 = 3;
 
 impl Connection {
     pub(super) fn new(
@@ -236,6 +238,11 @@ impl Connection {
     /// Whether it can be sent on.
     pub fn is_open(&self) -> bool {
         self.state() == ConnectionState::Open
+    }
+
+    /// Whether this side has begun to close it: its handlers get no more messages then.
+    pub(super) fn is_muted(&self) -> bool {
+        matches!(self.0.state.load(Ordering::Acquire), CLOSING | SHUT)
     }
 
     /// How it ended; `None` while it lives.
@@ -619,8 +626,15 @@ impl Connection {
             rare.end = Some(end.clone());
             rare.replies.clear();
             rare.subscriptions = Vec::new();
+            let ended = |state| match state {
+                CLOSING => Some(SHUT),
+                _ => Some(CLOSED),
+            };
             // Release: who sees it closed sees how it ended.
-            self.0.state.store(CLOSED, Ordering::Release);
+            let _ = self
+                .0
+                .state
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, ended);
             slot.take()
         };
         if let Some(outbox) = outbox {

@@ -166,6 +166,9 @@ impl Connection {
 
     fn deliver(&self, event: Event) {
         match event {
+            // Received before this side began to close, and not heard any more.
+            Event::Text(_) | Event::Binary(_) | Event::Fragment { .. } | Event::BeforeHeartbeat
+                if self.is_muted() => {}
             Event::Connect => self.tell_connect(),
             Event::Text(text) => self.tell_text(&text),
             Event::Binary(data) => self.tell_binary(&data),

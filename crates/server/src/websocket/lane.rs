@@ -136,7 +136,7 @@ impl Lane {
                 Err(socket.disconnect(io, code))
             }),
             Command::Resume(key) => self.with(connections, key, |socket, io, _| {
-                socket.resume(io);
+                socket.resume_for_handlers(io);
                 Ok(())
             }),
             Command::CaughtUp(key) => self.with(connections, key, Socket::caught_up),
@@ -225,8 +225,9 @@ impl OpaqueLane for Lane {
 
     fn peer_ended(&mut self, io: &mut dyn OpaqueConnection) {
         let key = io.key();
-        if let Some(socket) = self.sockets.find(key) {
-            let end = socket.peer_ended(io);
+        if let Some(socket) = self.sockets.find(key)
+            && let Err(end) = socket.peer_ended(io, &mut self.tools)
+        {
             self.ended(key, end);
         }
     }
@@ -247,11 +248,14 @@ impl OpaqueLane for Lane {
     }
 
     fn closed(&mut self, key: OpaqueKey, end: OpaqueEnd) {
-        let mut told = lost();
-        if end != OpaqueEnd::Failed {
-            told.by = EndedBy::Server;
+        let by = match end {
+            OpaqueEnd::Failed => EndedBy::Network,
+            _ => EndedBy::Server,
+        };
+        if let Some(socket) = self.sockets.find(key) {
+            let end = socket.cut_off(by);
+            self.ended(key, end);
         }
-        self.ended(key, told);
     }
 
     fn woken(&mut self, connections: &mut dyn OpaqueConnections) {

@@ -91,15 +91,17 @@ impl Connection {
     pub(super) fn enqueue(&self, mut outgoing: Outgoing) -> Result<(), WriteError> {
         let options = self.options();
         let in_own_handler = inline::is_in_handler_of(self.0.id.0);
+        let mut slot = self.outbox();
+        let is_part = matches!(outgoing, Outgoing::Part(..));
+        let waits_for_part = !is_part && slot.as_ref().is_some_and(|outbox| outbox.streaming);
         let limits = match options.queue.overflow {
             // Its handler must not wait, so its peer does: nothing is received until this is sent.
-            Overflow::Wait if in_own_handler => QueueLimits {
+            Overflow::Wait if in_own_handler && !waits_for_part => QueueLimits {
                 messages: usize::MAX,
                 bytes: usize::MAX,
             },
             _ => options.queue.limits(),
         };
-        let mut slot = self.outbox();
         loop {
             if !self.is_open() {
                 return Err(WriteError::Closed);
@@ -201,6 +203,12 @@ impl Outbox {
                 Pushed::Overflowed(_) => Put::Overflowed,
             },
         )
+    }
+
+    /// Drops what has not begun to be sent: nothing is sent any more.
+    pub(super) fn give_up(&mut self) {
+        self.queue.clear();
+        self.streaming = false;
     }
 
     /// Whether it may be done away with.

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use tidegate_httpapi::OpaqueConnection;
 use tidegate_proto::websocket::{
     Budget, CloseFrame, DecodeContext, Decoder, DeflateSettings, DeflateWorkspace, Deflated,
-    Deflater, FrameHead, Opcode, Received, Role, Violation, close_code, may_be_sent,
+    Deflater, FragmentedMessages, FrameHead, Opcode, Received, Role, Violation, close_code,
+    may_be_sent,
 };
 
 use super::broadcast::{Broadcast, Content, encode_message, opcode};
@@ -60,6 +61,8 @@ pub(super) struct Socket {
     close_deadline: u32,
     /// Nothing is received because of what this connection's own handlers have sent.
     pauses_for_output: bool,
+    /// Nothing is received because handler threads have enough to do.
+    pauses_for_handlers: bool,
     late: Option<Box<Late>>,
 }
 
@@ -107,6 +110,7 @@ impl Socket {
             write_mark: 0,
             close_deadline: 0,
             pauses_for_output: false,
+            pauses_for_handlers: false,
             late: None,
         }
     }
@@ -160,6 +164,7 @@ impl Socket {
             self.watch_writing(io, now);
         }
         if taken.is_full {
+            self.pauses_for_handlers = true;
             io.pause_receive();
         }
         if let Some(ending) = taken.end {
@@ -167,7 +172,7 @@ impl Socket {
         }
         if self.has_backlog() {
             self.pump(io, tools);
-            if calls_inline && self.has_backlog() && !self.pauses_for_output {
+            if calls_inline && self.has_backlog() && io.unsent() >= WINDOW {
                 // What its own messages have led to waits: the peer has to wait as well.
                 self.pauses_for_output = true;
                 io.pause_receive();
@@ -248,6 +253,9 @@ impl Socket {
                     payload,
                     fin,
                 })) => {
+                    // In the other mode, the whole message comes next.
+                    let is_all = self.options.fragmented_messages == FragmentedMessages::Fragments;
+                    taken.messages += u64::from(fin && is_all);
                     if !connection.is_open() {
                         continue;
                     }
@@ -286,14 +294,20 @@ impl Socket {
     /// before is said first.
     #[cold]
     fn meet(&mut self, io: &mut dyn OpaqueConnection, ending: Ending, tools: &mut Tools) -> Flow {
-        if tools.calls_inline || !self.connection.has_deliveries() {
+        if let Ending::Violation(violation) = &ending {
+            self.tell_error(io, PeerFault::WebSocket(*violation));
+        }
+        let has_caught_up = tools.calls_inline || !self.connection.has_deliveries();
+        if has_caught_up || self.has_sent_close() {
             return Err(self.finish(io, ending, tools));
         }
         self.late.get_or_insert_default().ending = Some(ending);
         self.connection.deliver_later(Event::CaughtUp);
-        let now = self.connection.0.post.milliseconds(io.now());
-        self.close_deadline = after(now, self.options.close_timeout);
-        self.rearms = true;
+        if self.close_deadline == 0 {
+            let now = self.connection.0.post.milliseconds(io.now());
+            self.close_deadline = after(now, self.options.close_timeout);
+            self.rearms = true;
+        }
         self.arm(io);
         Ok(())
     }
@@ -322,53 +336,71 @@ impl Socket {
     /// What the peer has done to end the connection, done on our side as well.
     fn finish(&mut self, io: &mut dyn OpaqueConnection, ending: Ending, tools: &mut Tools) -> End {
         self.flush(io, tools);
-        match ending {
-            Ending::PeerCloses(code, reason) => {
-                let end = match self.take_close_sent() {
-                    // It answers ours.
-                    Some(ours) => End {
-                        code: code.unwrap_or(close_code::NO_STATUS),
-                        reason: if reason.is_empty() { ours.1 } else { reason },
-                        by: EndedBy::Server,
-                    },
-                    None => {
-                        // RFC 6455 §5.5.1: with the code that came, mostly.
-                        self.send_close(io, code, "");
-                        End {
-                            code: code.unwrap_or(close_code::NO_STATUS),
-                            reason,
-                            by: EndedBy::Peer,
-                        }
-                    }
-                };
-                io.end();
-                end
+        if !self.has_sent_close() {
+            match &ending {
+                // RFC 6455 §5.5.1: with the code that came, mostly.
+                Ending::PeerCloses(code, _) => self.send_close(io, *code, ""),
+                Ending::Violation(violation) => {
+                    self.send_close(io, Some(violation.close_code()), "");
+                }
+                Ending::PeerEnds => {}
             }
-            Ending::Violation(violation) => {
-                let code = violation.close_code();
-                if tools_inline(&self.connection) {
-                    self.call_inline(io, |connection| {
-                        connection.tell_error(PeerFault::WebSocket(violation));
-                    });
-                } else {
-                    self.connection
-                        .deliver_later(Event::Error(PeerFault::WebSocket(violation)));
-                }
-                if !self.has_sent_close() {
-                    self.send_close(io, Some(code), "");
-                }
-                io.end();
-                End {
-                    code,
-                    reason: violation.to_string().into(),
-                    by: EndedBy::Server,
-                }
-            }
+        }
+        io.end();
+        match (ending, self.take_close_sent()) {
+            // It answers ours, whatever it says to it.
+            (Ending::PeerCloses(..), Some((code, reason))) => End {
+                code,
+                reason,
+                by: EndedBy::Server,
+            },
+            (ending, ours) => self.told(ending, ours),
         }
     }
 
+    /// How the connection ends without the end of a close handshake.
+    pub(super) fn cut_off(&mut self, by: EndedBy) -> End {
+        let ours = self.take_close_sent();
+        match self.take_ending() {
+            Some(ending) => self.told(ending, ours),
+            None => self.abnormal(by, ours),
+        }
+    }
+
+    fn told(&self, ending: Ending, ours: Option<(u16, Box<str>)>) -> End {
+        match ending {
+            Ending::PeerCloses(code, reason) => End {
+                code: code.unwrap_or(close_code::NO_STATUS),
+                reason,
+                by: EndedBy::Peer,
+            },
+            Ending::Violation(violation) => End {
+                code: violation.close_code(),
+                reason: violation.to_string().into(),
+                by: EndedBy::Server,
+            },
+            Ending::PeerEnds => self.abnormal(EndedBy::Network, ours),
+        }
+    }
+
+    /// Without a close frame of the peer. Where this side had begun to close, it says why.
+    fn abnormal(&self, by: EndedBy, ours: Option<(u16, Box<str>)>) -> End {
+        let mut end = End { by, ..lost() };
+        if !self.connection.is_open() {
+            let unsent = || Some(self.connection.outbox().as_mut()?.close.take()?.reason);
+            let reason = ours.map(|(_, reason)| reason).or_else(unsent);
+            end.reason = reason.unwrap_or_default();
+            end.by = EndedBy::Server;
+        }
+        end
+    }
+
     fn send_close(&mut self, io: &mut dyn OpaqueConnection, code: Option<u16>, reason: &str) {
-        CloseFrame { code, reason }.encode(io.output(), None);
+        let output = io.output();
+        let before = output.len();
+        CloseFrame { code, reason }.encode(output, None);
+        let sent = output.len() - before;
+        self.count_sent(sent);
     }
 
     /// How much the connection's handlers may put into its output themselves.
@@ -390,6 +422,7 @@ impl Socket {
     /// Moves all that waits into the output, for it is the last: there is no more than may wait.
     fn flush(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
         let connection = self.connection.clone();
+        let before = io.unsent();
         if let Some(outbox) = connection.outbox().as_mut()
             && !self.has_sent_close()
         {
@@ -397,6 +430,11 @@ impl Socket {
                 self.write(io, outgoing, tools);
             }
         }
+        self.count_sent(io.unsent().saturating_sub(before));
+    }
+
+    fn count_sent(&self, bytes: usize) {
+        add(&traffic_of(&self.connection).sent_bytes, bytes as u64);
     }
 
     /// Moves what waits into the output, as far as there is room.
@@ -411,36 +449,43 @@ impl Socket {
         };
         outbox.notified = false;
         let before = io.unsent();
-        if let Some(pong) = outbox.pong.take() {
+        if before < WINDOW
+            && let Some(pong) = outbox.pong.take()
+            && !self.has_sent_close()
+        {
             io.append(pong);
         }
-        let mut is_moved = false;
-        while io.unsent() < WINDOW {
-            let Some((outgoing, _)) = outbox.queue.pop() else {
-                break;
-            };
-            is_moved = true;
-            self.write(io, outgoing, tools);
+        let (mut is_moved, mut is_exhausted) = (false, false);
+        while io.unsent() < WINDOW && !is_exhausted {
+            match outbox.queue.pop() {
+                Some((outgoing, _)) => {
+                    is_moved = true;
+                    self.write(io, outgoing, tools);
+                }
+                None => is_exhausted = true,
+            }
         }
-        if outbox.queue.is_empty()
+        let written = io.unsent().saturating_sub(before);
+        self.count_sent(written);
+        if is_exhausted
             && !self.has_sent_close()
             && let Some(close) = outbox.close.take()
         {
+            // What waits behind a message that lacks its last part is not to be sent any more.
+            outbox.give_up();
             self.send_close(io, Some(close.code), &close.reason);
             self.late.get_or_insert_default().close_sent = Some((close.code, close.reason));
         }
         if outbox.waiting > 0 && is_moved {
             outbox.room.notify_all();
         }
-        if !outbox.queue.is_empty() {
-            io.notify_sent();
-        } else if outbox.is_idle() {
+        if outbox.is_idle() {
             connection.0.set_backlog(false);
             *slot = None;
+        } else if !is_exhausted {
+            io.notify_sent();
         }
         drop(slot);
-        let written = io.unsent().saturating_sub(before);
-        add(&traffic_of(&connection).sent_bytes, written as u64);
         let now = connection.0.post.milliseconds(io.now());
         if written > 0 {
             self.watch_writing(io, now);
@@ -449,9 +494,9 @@ impl Socket {
             self.close_deadline = after(now, self.options.close_timeout);
             self.rearms = true;
         }
-        if self.pauses_for_output && !self.has_backlog() {
+        if self.pauses_for_output && is_exhausted {
             self.pauses_for_output = false;
-            io.resume_receive();
+            self.resume(io);
         }
     }
 
@@ -663,11 +708,24 @@ impl Socket {
         }
     }
 
-    /// A handler thread has caught up with what was received.
-    pub(super) fn resume(&mut self, io: &mut dyn OpaqueConnection) {
-        if !self.pauses_for_output {
+    /// Handler threads have caught up with what was received.
+    pub(super) fn resume_for_handlers(&mut self, io: &mut dyn OpaqueConnection) {
+        self.pauses_for_handlers = false;
+        self.resume(io);
+    }
+
+    fn resume(&mut self, io: &mut dyn OpaqueConnection) {
+        if !self.pauses() {
+            // Nothing that came meanwhile has been read.
+            self.heartbeat.stop_waiting();
+            self.rearms = true;
             io.resume_receive();
         }
+    }
+
+    /// Whether nothing is received for now.
+    fn pauses(&self) -> bool {
+        self.pauses_for_output || self.pauses_for_handlers
     }
 
     pub(super) fn configured(&mut self, io: &mut dyn OpaqueConnection) {
@@ -676,6 +734,7 @@ impl Socket {
             let now = self.connection.0.post.milliseconds(io.now());
             self.heartbeat =
                 Heartbeat::first(self.connection.0.id.0, now as u32, &options.heartbeat);
+            self.rearms = true;
         }
         self.options = options;
         self.arm(io);
@@ -698,9 +757,12 @@ impl Socket {
     }
 
     /// The peer has ended its side.
-    pub(super) fn peer_ended(&mut self, io: &mut dyn OpaqueConnection) -> End {
-        io.end();
-        lost()
+    pub(super) fn peer_ended(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) -> Flow {
+        let late = self.late.as_ref();
+        match late.is_some_and(|late| late.ending.is_some()) {
+            true => Ok(()),
+            false => self.meet(io, Ending::PeerEnds, tools),
+        }
     }
 
     /// A time set by [`arm`](Self::arm) has come.
@@ -713,17 +775,7 @@ impl Socket {
                 return Err(self.finish(io, ending, tools));
             }
             io.reset();
-            return Err(match self.take_close_sent() {
-                Some(ours) => End {
-                    code: close_code::ABNORMAL,
-                    reason: ours.1,
-                    by: EndedBy::Server,
-                },
-                None => End {
-                    by: EndedBy::Server,
-                    ..lost()
-                },
-            });
+            return Err(self.cut_off(EndedBy::Server));
         }
         if is_due(self.write_check, now) {
             self.write_check = 0;
@@ -745,7 +797,7 @@ impl Socket {
             Beat::Nothing => {}
             Beat::Ping => self.beat(io, tools),
             // What it may have sent is not being read.
-            Beat::Dead if self.pauses_for_output => self.heartbeat.stop_waiting(),
+            Beat::Dead if self.pauses() => self.heartbeat.stop_waiting(),
             Beat::Dead => {
                 self.tell_error(io, PeerFault::NoPong);
                 io.reset();
@@ -833,9 +885,16 @@ impl Socket {
     /// Calls a handler on this thread, which may send on its connection.
     fn call_inline(&mut self, io: &mut dyn OpaqueConnection, call: impl FnOnce(&Connection)) {
         let room = self.direct_room(io);
+        let before = io.output().len();
         inline::begin(self.connection.0.id.0, io.output(), room);
         call(&self.connection);
         inline::end(io.output());
+        let sent = io.output().len().saturating_sub(before);
+        if sent > 0 {
+            self.count_sent(sent);
+            let now = self.connection.0.post.milliseconds(io.now());
+            self.watch_writing(io, now);
+        }
     }
 
     /// Tells the application that the connection has ended, after all else.
@@ -870,7 +929,10 @@ struct TakenIn {
 }
 
 enum Ending {
+    /// By a close frame.
     PeerCloses(Option<u16>, Box<str>),
+    /// The peer's side of the transport has ended without one.
+    PeerEnds,
     Violation(Violation),
 }
 
