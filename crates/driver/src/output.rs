@@ -118,14 +118,21 @@ impl Rest {
 
 /// Memory for building output, shared by all connections of a worker while they have something to say.
 #[derive(Default)]
-pub(crate) struct Pool(Vec<Vec<u8>>);
+pub(crate) struct Pool {
+    free: Vec<Vec<u8>>,
+    /// Their capacities.
+    bytes: usize,
+}
 
 impl Pool {
     /// An empty vector, with memory if there is some.
     #[inline]
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        match self.0.pop() {
-            Some(memory) => memory,
+        match self.free.pop() {
+            Some(memory) => {
+                self.bytes -= memory.capacity();
+                memory
+            }
             None => Vec::with_capacity(NEW_BYTES),
         }
     }
@@ -133,9 +140,14 @@ impl Pool {
     /// Takes memory back, unless there is enough or it has grown large.
     #[inline]
     pub(crate) fn put(&mut self, mut memory: Vec<u8>) {
-        if self.0.len() < KEPT_MAX && (1..=KEPT_BYTES_MAX).contains(&memory.capacity()) {
+        let bytes = memory.capacity();
+        if (1..=KEPT_BYTES_MAX).contains(&bytes)
+            && self.free.len() < KEPT_MAX
+            && self.bytes + bytes <= KEPT_TOTAL_MAX
+        {
             memory.clear();
-            self.0.push(memory);
+            self.bytes += bytes;
+            self.free.push(memory);
         }
     }
 }
@@ -147,8 +159,11 @@ pub(crate) const COPIED_MAX: usize = 16 * 1024;
 const NEW_BYTES: usize = 1024;
 /// Vectors kept.
 const KEPT_MAX: usize = 512;
-/// Largest vector kept.
-const KEPT_BYTES_MAX: usize = 64 * 1024;
+/// Largest vector kept. A connection's pipelined answers or messages of one turn should fit: giving memory
+/// of that size back to the system and growing it anew costs more than sending it.
+const KEPT_BYTES_MAX: usize = 256 * 1024;
+/// Most bytes kept.
+const KEPT_TOTAL_MAX: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +198,7 @@ mod tests {
         assert_eq!(output.open_end(&mut pool).len(), 0);
         output.tidy(&mut pool);
         assert_eq!(output.head.capacity(), 0);
-        assert_eq!(pool.0.len(), 1);
+        assert_eq!(pool.free.len(), 1);
         output.open_end(&mut pool).push(b'a');
         output.tidy(&mut pool);
         assert_eq!(output.len(), 1);
