@@ -462,9 +462,11 @@ impl Socket {
                     is_moved = true;
                     self.write(io, outgoing, tools);
                 }
+                // What may still wait, waits for the application.
                 None => is_exhausted = true,
             }
         }
+        is_exhausted |= outbox.queue.is_empty();
         let written = io.unsent().saturating_sub(before);
         self.count_sent(written);
         if is_exhausted
@@ -479,10 +481,11 @@ impl Socket {
         if outbox.waiting > 0 && is_moved {
             outbox.room.notify_all();
         }
+        let waits_for_peer = !is_exhausted || outbox.pong.is_some();
         if outbox.is_idle() {
             connection.0.set_backlog(false);
             *slot = None;
-        } else if !is_exhausted {
+        } else if waits_for_peer {
             io.notify_sent();
         }
         drop(slot);
@@ -494,7 +497,7 @@ impl Socket {
             self.close_deadline = after(now, self.options.close_timeout);
             self.rearms = true;
         }
-        if self.pauses_for_output && is_exhausted {
+        if self.pauses_for_output && !waits_for_peer {
             self.pauses_for_output = false;
             self.resume(io);
         }
