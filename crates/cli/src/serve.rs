@@ -19,7 +19,7 @@ pub(crate) use self::options::{Options, show_defaults};
 use crate::console::say;
 use crate::settings_file;
 use crate::signals::{Signal, Signals};
-use crate::site::Site;
+use crate::site::{self, Site};
 
 /// Does what the command line asks for.
 pub(crate) fn run(options: &Options) -> ExitCode {
@@ -108,7 +108,12 @@ fn serve(settings: Settings) -> ExitCode {
         Err(error) => return fail(format!("cannot wait for signals: {error}")),
     };
     drop(entered);
-    let server = match Server::builder().settings(settings).events(Site).build() {
+    let server = Server::builder()
+        .settings(settings)
+        .events(Site)
+        .register_protocol(site::chat_protocol())
+        .build();
+    let server = match server {
         Ok(server) => server,
         Err(error) => return fail(format!("{error:?}")),
     };

@@ -4,6 +4,7 @@
 //! whatever prefix the site is served at. Each answers in either operating mode without holding a
 //! worker up. The content of `/bytes`, `/file` and `/stream` is in `content`.
 
+mod chat;
 mod content;
 mod echo;
 mod inspect;
@@ -12,6 +13,8 @@ mod websocket;
 use std::time::Duration;
 
 use tidegate::{Connection, Events, HandlerError, Handshake, HandshakeResponse, Request, Response};
+
+pub(crate) use self::chat::protocol as chat_protocol;
 
 /// The site.
 #[derive(Debug)]
@@ -32,7 +35,8 @@ impl Events for Site {
         false
     }
 
-    fn watches_heartbeats(&self) -> bool {
+    /// `/echo` alone reads content, and waits for it in a task.
+    fn waits_for_content(&self) -> bool {
         false
     }
 
@@ -42,16 +46,21 @@ impl Events for Site {
 
     #[inline]
     fn on_message(&self, connection: &Connection, text: &str) -> Result<(), HandlerError> {
-        Ok(connection.send_text(text)?)
+        if websocket::is_echo(connection) {
+            websocket::echoed(connection.send_text(text))?;
+        }
+        Ok(())
     }
 
     #[inline]
     fn on_binary(&self, connection: &Connection, data: &[u8]) -> Result<(), HandlerError> {
-        Ok(connection.send_binary(data)?)
+        if websocket::is_echo(connection) {
+            websocket::echoed(connection.send_binary(data))?;
+        }
+        Ok(())
     }
 
-    /// `/echo` alone reads content, and waits for it in a task.
-    fn waits_for_content(&self) -> bool {
+    fn watches_heartbeats(&self) -> bool {
         false
     }
 }
@@ -79,7 +88,7 @@ enum Answer {
 }
 
 /// The site's map. `/hello` is first: it is what measurements ask for.
-const ROUTES: [Route; 10] = {
+const ROUTES: [Route; 13] = {
     use Answer::{Number, Whole};
     use Methods::{Any, Read};
     const fn route(path: &'static str, methods: Methods, answer: Answer) -> Route {
@@ -104,6 +113,9 @@ const ROUTES: [Route; 10] = {
         route("/stream", Read, Whole(content::stream)),
         route("/delay/", Any, Number(0, WAIT_MS_MAX, delay)),
         route("/block/", Any, Number(0, WAIT_MS_MAX, block)),
+        route("/ws", Any, Whole(websocket::wanted)),
+        route("/ws/chat", Any, Whole(websocket::wanted)),
+        route("/chat", Read, Whole(chat::page)),
     ]
 };
 
@@ -181,19 +193,23 @@ fn hello(_: &Request<'_>, response: &mut Response) {
 }
 
 fn page(_: &Request<'_>, response: &mut Response) {
+    send_page(response, PAGE);
+}
+
+fn send_page(response: &mut Response, page: &'static [u8]) {
     response
         .content_type("text/html; charset=utf-8")
         .cache_control("no-cache")
         .header("Content-Security-Policy", PAGE_POLICY)
         .header("X-Content-Type-Options", "nosniff")
-        .bytes(PAGE);
+        .bytes(page);
 }
 
 const PAGE: &[u8] = include_bytes!("site/page.html");
 
-/// The page carries all it needs, and speaks to its own server only.
+/// A page carries all it needs but the server's own WebSocket clients, and speaks to its own server only.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-    script-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; \
+    script-src 'unsafe-inline' 'self'; img-src data:; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
 fn status(response: &mut Response, code: u64) {
@@ -250,16 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn the_page_needs_nothing_from_elsewhere() {
-        let page = std::str::from_utf8(PAGE).unwrap();
-        for reference in [
-            "src=\"http",
-            "href=\"http",
-            "url(http",
-            "@import",
-            "src=\"/",
-        ] {
-            assert!(!page.contains(reference), "{reference}");
+    fn the_pages_need_nothing_from_elsewhere() {
+        for page in [PAGE, include_bytes!("site/chat.html")] {
+            let page = std::str::from_utf8(page).unwrap();
+            for reference in [
+                "src=\"http",
+                "href=\"http",
+                "url(http",
+                "@import",
+                "src=\"/",
+                "href=\"/",
+            ] {
+                assert!(!page.contains(reference), "{reference}");
+            }
         }
     }
 }

@@ -10,23 +10,7 @@ mod program;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use program::{Answer, Program, free_port, start};
-
-/// Runs a test for each operating mode and event loop; io_uring where the system has it.
-fn everywhere(test: impl Fn(&Program)) {
-    for mode in ["classic", "high-perf"] {
-        for io in ["uring", "poll"] {
-            let flags = ["--mode", mode, "--io", io, "--io-threads", "2"];
-            match start(&flags) {
-                Ok(program) => test(&program),
-                Err(output) if io == "uring" && output.contains("io_uring") => {
-                    eprintln!("not on io_uring, which this system does not offer");
-                }
-                Err(output) => panic!("{mode} {io}: {output}"),
-            }
-        }
-    }
-}
+use program::{Answer, everywhere, free_port, start};
 
 fn pattern(count: usize) -> Vec<u8> {
     (0..count).map(|index| (index % 251) as u8).collect()

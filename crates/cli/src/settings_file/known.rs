@@ -13,13 +13,8 @@ pub(super) fn meant(key: &str, table: &str) -> Option<(String, String)> {
     if let Some(found) = nearest(key, here.iter()) {
         return Some((found.clone(), table.to_owned()));
     }
-    let top = keys("");
-    let mut elsewhere = vec![(String::new(), top.clone())];
-    elsewhere.extend(top.into_iter().map(|name| {
-        let keys = keys(&name);
-        (name, keys)
-    }));
-    let candidates = elsewhere
+    let tables = tables();
+    let candidates = tables
         .iter()
         .filter(|(of, _)| of != table)
         .flat_map(|(of, keys)| keys.iter().map(move |found| (found, of)));
@@ -45,6 +40,7 @@ pub(super) fn nearest<'a>(
 /// What a value that was refused may be, for a person. `kind` is what the reader expected.
 pub(super) fn allowed(place: &Place, kind: &str) -> String {
     let kind_max = match kind {
+        "u8" => u64::from(u8::MAX),
         "u16" => u64::from(u16::MAX),
         "u32" => u64::from(u32::MAX),
         "u64" => return "a whole number, at least 0".to_owned(),
@@ -66,6 +62,27 @@ pub(super) fn words(message: &str) -> Vec<String> {
     let expected = message.rsplit(", expected ").next().unwrap_or_default();
     let quoted = expected.split('`').skip(1).step_by(2);
     quoted.map(str::to_owned).collect()
+}
+
+/// All tables, from the outermost inwards, each with its keys.
+fn tables() -> Vec<(String, Vec<String>)> {
+    let mut tables = vec![(String::new(), keys(""))];
+    let mut index = 0;
+    while let Some((table, keys_of_table)) = tables.get(index) {
+        let inner = keys_of_table.iter().map(|key| match &**table {
+            "" => key.clone(),
+            table => format!("{table}.{key}"),
+        });
+        let inner = inner.map(|name| {
+            let keys = keys(&name);
+            (name, keys)
+        });
+        // What has no keys is no table.
+        let inner: Vec<_> = inner.filter(|(_, keys)| !keys.is_empty()).collect();
+        tables.extend(inner);
+        index += 1;
+    }
+    tables
 }
 
 /// The keys of a table; of the outermost one when `table` is empty.

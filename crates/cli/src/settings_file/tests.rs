@@ -170,3 +170,72 @@ fn a_settings_file_fills_the_settings() {
     assert_eq!(settings.fine_tune.queue_length, 7);
     assert_eq!(settings.bindings.len(), 1);
 }
+
+#[test]
+fn websocket_settings_are_told_like_others() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    let cases = [
+        (
+            "[websocket]\nmax_mesage_size = 1",
+            "line 2: unknown key `max_mesage_size` in [websocket]; did you mean `max_message_size`?",
+        ),
+        (
+            "[websocket.heartbeat]\nintervall = 1",
+            "line 2: unknown key `intervall` in [websocket.heartbeat]; did you mean `interval`?",
+        ),
+        (
+            "[websockets]\nrfc6455 = false",
+            "line 1: unknown key `websockets`; did you mean `websocket`?",
+        ),
+        (
+            "[heartbeat]\ninterval = 1",
+            "line 1: unknown key `heartbeat`; did you mean `heartbeat` in [websocket]?",
+        ),
+        (
+            "origins_allowed = []",
+            "line 1: unknown key `origins_allowed`; did you mean `origins_allowed` in \
+             [websocket.security]?",
+        ),
+        (
+            "[websocket.per_message_deflate]\nenabled = true\nserver_max_window_bits = 16",
+            "line 3: `websocket.per_message_deflate.server_max_window_bits` is 16; allowed: 8 to 15",
+        ),
+        (
+            "[websocket.per_message_deflate]\nmem_level = -1",
+            "line 2: `websocket.per_message_deflate.mem_level` is integer `-1`; allowed: 1 to 9",
+        ),
+        (
+            "[websocket]\nqueue.messages = 0",
+            "line 2: `websocket.queue.messages` is 0; allowed: 1 to 16777216",
+        ),
+        (
+            "[websocket.queue]\noverflow = \"drop\"",
+            "line 2: `websocket.queue.overflow` is `drop`; allowed: wait, drop-oldest, drop-newest, \
+             coalesce, disconnect",
+        ),
+        (
+            "[websocket]\nfragmented_messages = \"hole\"",
+            "line 2: `websocket.fragmented_messages` is `hole`; allowed: whole, fragments, both; did \
+             you mean `whole`?",
+        ),
+        (
+            "[websocket]\nclose_timeout = -5",
+            "line 2: `websocket.close_timeout` is integer `-5`; allowed: a number of seconds, at \
+             least 0",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(first_line(text), format!("site.toml, {wanted}"));
+    }
+    let origins =
+        first_line("[websocket.security]\norigins_allowed = [\"https://a.example\", \"a b\"]");
+    assert!(
+        origins.starts_with("site.toml, line 2: `websocket.security.origins_allowed`"),
+        "{origins}"
+    );
+    let text = "[websocket]\nmax_message_size = 1024\n[websocket.security]\norigins_allowed = [\"localhost:*\"]\n\
+                [websocket.heartbeat]\nenabled = true\ninterval = 1.5\n";
+    let settings = parse(text).unwrap().websocket;
+    assert_eq!(settings.max_message_size, 1024);
+    assert_eq!(settings.heartbeat.interval.as_millis(), 1500);
+}

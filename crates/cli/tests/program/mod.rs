@@ -37,6 +37,22 @@ struct SaidState {
     ended: bool,
 }
 
+/// Runs a test for each operating mode and event loop; io_uring where the system has it.
+pub(crate) fn everywhere(test: impl Fn(&Program)) {
+    for mode in ["classic", "high-perf"] {
+        for io in ["uring", "poll"] {
+            let flags = ["--mode", mode, "--io", io, "--io-threads", "2"];
+            match start(&flags) {
+                Ok(program) => test(&program),
+                Err(output) if io == "uring" && output.contains("io_uring") => {
+                    eprintln!("not on io_uring, which this system does not offer");
+                }
+                Err(output) => panic!("{mode} {io}: {output}"),
+            }
+        }
+    }
+}
+
 /// Starts the program with these flags and a socket of its own, and waits until it serves. When it
 /// ends instead, gives what it said.
 pub(crate) fn start(flags: &[&str]) -> Result<Program, String> {
