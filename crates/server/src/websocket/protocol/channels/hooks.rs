@@ -144,7 +144,8 @@ impl<'a> Publication<'a> {
         self.message.get()
     }
 
-    /// The message as a value of the application's.
+    /// The message as a value of the application's. Text is to be read as a `String`: as it lies in
+    /// JSON, some of it may be escaped.
     ///
     /// # Errors
     ///
