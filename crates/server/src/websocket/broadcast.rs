@@ -19,9 +19,11 @@ pub(super) struct Broadcast {
     protocol: Option<Arc<str>>,
     /// Not for these, in order.
     exclude: Box<[u64]>,
+    /// Longest frame; 0: any.
+    fragment_bytes: usize,
     /// The message as one or more frames, uncompressed.
     frames: Bytes,
-    /// The same in one compressed frame, by window bits; `None` where compressing does not pay.
+    /// The same compressed, by window bits; `None` where compressing does not pay.
     compressed: [OnceLock<Option<Bytes>>; WINDOWS],
 }
 
@@ -52,6 +54,7 @@ impl Broadcast {
             key: message.key,
             protocol,
             exclude,
+            fragment_bytes: message.fragment_bytes,
             frames: frames.into(),
             content: Content::Message(message.kind, message.data),
             compressed: Default::default(),
@@ -74,6 +77,7 @@ impl Broadcast {
             key: None,
             protocol: None,
             exclude: Box::default(),
+            fragment_bytes: 0,
             frames: frame.into(),
             compressed: Default::default(),
         }
@@ -113,7 +117,7 @@ impl Broadcast {
         &self.frames
     }
 
-    /// The frame, compressed without reference to anything before it, for whoever inflates with at
+    /// The frames, compressed without reference to anything before it, for whoever inflates with at
     /// least this window. `None` where that does not make it shorter.
     pub(super) fn compressed(
         &self,
@@ -133,11 +137,9 @@ impl Broadcast {
             match deflater.deflate(data, workspace, &mut payload) {
                 Deflated::Uncompressed => None,
                 Deflated::Compressed => {
-                    let mut frame = Vec::with_capacity(payload.len() + 14);
-                    let mut head = FrameHead::new(opcode(*kind));
-                    head.rsv1 = true;
-                    head.encode_frame(&mut frame, &payload);
-                    Some(frame.into())
+                    let mut frames = Vec::with_capacity(payload.len() + 14);
+                    encode_compressed(&mut frames, *kind, &payload, self.fragment_bytes);
+                    Some(frames.into())
                 }
             }
         })
@@ -168,6 +170,29 @@ pub(super) fn encode_message(
             0 => opcode(kind),
             _ => Opcode::Continuation,
         });
+        head.fin = index == last;
+        head.encode_frame(out, piece);
+    }
+}
+
+/// Appends a compressed message in one frame, or in several.
+pub(super) fn encode_compressed(
+    out: &mut Vec<u8>,
+    kind: MessageKind,
+    payload: &[u8],
+    fragment_bytes: usize,
+) {
+    let fragment_bytes = match fragment_bytes {
+        0 => payload.len().max(1),
+        bytes => bytes,
+    };
+    let last = payload.len().saturating_sub(1) / fragment_bytes;
+    for (index, piece) in payload.chunks(fragment_bytes).enumerate() {
+        let mut head = FrameHead::new(match index {
+            0 => opcode(kind),
+            _ => Opcode::Continuation,
+        });
+        head.rsv1 = index == 0;
         head.fin = index == last;
         head.encode_frame(out, piece);
     }

@@ -5,11 +5,12 @@
 //! Source: the component's connection object.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -92,7 +93,7 @@ pub(super) struct Rare {
     /// Set after the handshake.
     options: Option<Arc<WebSocketSettings>>,
     /// Who waits for replies, in the order they asked.
-    replies: std::collections::VecDeque<mpsc::Sender<Box<str>>>,
+    replies: VecDeque<(Weak<()>, mpsc::Sender<Box<str>>)>,
     pub(super) deliveries: Deliveries,
     end: Option<Disconnect>,
 }
@@ -313,9 +314,12 @@ impl Connection {
         let Some(outbox) = slot.as_mut() else {
             return 0;
         };
-        let dropped = outbox.queue.clear();
+        let dropped = outbox.clear();
         // Who waits for room need not wait for the peer now.
         outbox.room.notify_all();
+        if !outbox.lost.is_empty() {
+            self.notify(outbox);
+        }
         dropped
     }
 
@@ -444,17 +448,26 @@ impl Connection {
             return Err(WriteError::WouldBlock);
         }
         let (sender, reply) = mpsc::channel();
-        self.with_rare(|rare| rare.replies.push_back(sender));
+        let waits = Arc::new(());
+        self.with_rare(|rare| rare.replies.push_back((Arc::downgrade(&waits), sender)));
         // Release: the lane that sees it finds who waits.
         self.0.awaits_reply.store(true, Ordering::Release);
-        let sent = self.send_text(text);
-        let received = match sent {
-            Ok(()) => reply.recv_timeout(timeout).map_err(|error| match error {
+        let received = self.send_text(text).and_then(|()| {
+            reply.recv_timeout(timeout).map_err(|error| match error {
                 mpsc::RecvTimeoutError::Timeout => WriteError::TimedOut,
                 mpsc::RecvTimeoutError::Disconnected => WriteError::Closed,
-            }),
-            Err(error) => Err(error),
-        };
+            })
+        });
+        drop(waits);
+        let received = received.or_else(|error| {
+            self.with_rare(|rare| {
+                rare.replies.retain(|(waits, _)| waits.strong_count() > 0);
+                let awaits_reply = !rare.replies.is_empty();
+                self.0.awaits_reply.store(awaits_reply, Ordering::Release);
+            });
+            // It may have come at the last moment, and then it went to nobody else.
+            reply.try_recv().map_err(|_| error)
+        });
         received.map(String::from)
     }
 
@@ -496,12 +509,7 @@ impl Connection {
     /// Says whether it was open before. The code and reason are fit to be sent.
     pub(super) fn close_with(&self, code: u16, reason: &str) -> bool {
         let mut slot = self.outbox();
-        // Release: who sees that it closes finds the request in the outbox.
-        let begun =
-            self.0
-                .state
-                .compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
-        if begun.is_err() {
+        if !self.begin_closing() {
             return false;
         }
         let outbox = slot.get_or_insert_default();
@@ -516,12 +524,22 @@ impl Connection {
     /// Drops the connection without waiting for the peer or for what waits to be sent; with a close
     /// frame if [`clean_disconnect`](WebSocketSettings::clean_disconnect) says so and there is room.
     pub fn disconnect(&self, code: u16) {
-        // Its handlers get no more messages from here on, also before the lane hears of it.
-        let _ = self
-            .0
-            .state
-            .compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
+        self.begin_closing();
         self.0.post.push(Command::Disconnect(self.0.key, code));
+    }
+
+    /// Its handlers get no more messages from here on, also before the lane hears of it, and nothing more
+    /// is taken to be sent. Says whether it was open before.
+    pub(super) fn begin_closing(&self) -> bool {
+        if inline::is_in_handler_of(self.0.id.0) {
+            inline::close_direct_way();
+        }
+        // Release: who sees that it closes finds the request in the outbox, if there is to be one.
+        let begun =
+            self.0
+                .state
+                .compare_exchange(OPEN, CLOSING, Ordering::AcqRel, Ordering::Acquire);
+        begun.is_ok()
     }
 
     /// Has it get what is broadcast to `channel`. Says whether it did not yet.
@@ -602,7 +620,7 @@ impl Connection {
     /// Takes text that arrived for a reply, if one is waited for. Says whether it was.
     pub(super) fn take_reply(&self, text: &str) -> bool {
         self.with_some_rare(|rare| {
-            while let Some(waiting) = rare.replies.pop_front() {
+            while let Some((_, waiting)) = rare.replies.pop_front() {
                 if rare.replies.is_empty() {
                     self.0.awaits_reply.store(false, Ordering::Release);
                 }
@@ -618,7 +636,8 @@ impl Connection {
     }
 
     /// The connection has ended: nothing is taken any more, and nobody waits for it any longer.
-    pub(super) fn end(&self, end: &Disconnect) {
+    /// Gives back what waited to be sent.
+    pub(super) fn end(&self, end: &Disconnect) -> Option<Box<Outbox>> {
         let outbox = {
             let mut slot = self.outbox();
             let mut rare = self.lock_rare();
@@ -637,9 +656,10 @@ impl Connection {
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, ended);
             slot.take()
         };
-        if let Some(outbox) = outbox {
+        if let Some(outbox) = &outbox {
             outbox.room.notify_all();
         }
+        outbox
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing here stops anyone: a snapshot is taken part by part, a broadcast is left with each lane and
 //! written by it. Source: the component's Broadcast, WriteData, Ping, DisconnectAll, ShareList, Groups.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -318,8 +318,9 @@ impl Connections {
             Broadcast::message(message, recipients.protocol.clone(), &recipients.exclude);
         match (&recipients.include, &recipients.channel) {
             (Some(include), channel) => {
-                let found = include
-                    .iter()
+                let named: HashSet<_> = include.iter().collect();
+                let found = named
+                    .into_iter()
                     .filter_map(|guid| self.find(*guid))
                     .filter(|found| match channel {
                         Some(mask) if recipients.by_mask => found.matches(mask),

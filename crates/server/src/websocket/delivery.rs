@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidegate_proto::websocket::{Opcode, close_code};
+use tidegate_proto::websocket::{Opcode, Violation, close_code};
 
 use super::connection::{Connection, Disconnect};
 use super::message::WriteError;
@@ -41,8 +41,10 @@ struct ServeEvents(Option<Connection>);
 
 impl ServeEvents {
     fn run(&mut self) {
-        if let Some(connection) = self.0.take() {
-            connection.serve_events();
+        if let Some(connection) = self.0.take()
+            && connection.serve_events()
+        {
+            connection.have_served();
         }
     }
 }
@@ -51,7 +53,9 @@ impl ServeEvents {
 /// told of is told to have ended.
 impl Drop for ServeEvents {
     fn drop(&mut self) {
-        self.run();
+        if let Some(connection) = self.0.take() {
+            while connection.serve_events() {}
+        }
     }
 }
 
@@ -102,8 +106,9 @@ impl Connection {
         // Bytes that wait here are as much the peer's doing as those in its unfinished messages.
         let must_charge = bytes > 0;
         if must_charge && !self.shared().websockets().charge(bytes) {
+            let fault = PeerFault::WebSocket(Violation::BudgetSpent);
             self.close_with(close_code::TRY_AGAIN_LATER, "");
-            return false;
+            return self.deliver_later(Event::Error(fault));
         }
         let (begins, is_full) = self.with_rare(|rare| {
             let deliveries = &mut rare.deliveries;
@@ -132,8 +137,8 @@ impl Connection {
         self.0.post.threads.run(Box::new(move || job.run()));
     }
 
-    /// On a handler thread.
-    fn serve_events(&self) {
+    /// On a handler thread. Says whether there is more to serve, when others have had their turn.
+    fn serve_events(&self) -> bool {
         for _ in 0..EVENTS_AT_ONCE {
             let next = self.with_rare(|rare| {
                 let deliveries = &mut rare.deliveries;
@@ -145,7 +150,7 @@ impl Connection {
                 next
             });
             let Some(event) = next else {
-                return;
+                return false;
             };
             let bytes = event.len();
             self.deliver(event);
@@ -161,7 +166,7 @@ impl Connection {
                 self.0.post.push(Command::Resume(self.0.key));
             }
         }
-        self.have_served();
+        true
     }
 
     fn deliver(&self, event: Event) {

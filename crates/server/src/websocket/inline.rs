@@ -3,7 +3,7 @@
 //! While the lane delivers what arrived on a connection, that connection's output lies here, and a
 //! handler's sends go straight into it: no lock, no queue, no copy but the one into the output.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem;
 
 use tidegate_proto::websocket::{Opcode, encode_frame};
@@ -24,9 +24,25 @@ thread_local! {
     };
 }
 
-/// Whether the present thread must not wait.
+thread_local! {
+    /// How many lanes the present thread has.
+    static LANES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether the present thread must not wait for a lane, since it is one's: it also calls handlers of
+/// requests and of errors.
 pub(super) fn is_on_lane() -> bool {
-    INLINE.with_borrow(|inline| inline.connection != 0)
+    LANES.get() > 0
+}
+
+/// The present thread has a lane from now on.
+pub(super) fn open_lane() {
+    LANES.set(LANES.get() + 1);
+}
+
+/// A lane ends. Mostly its own thread ends it.
+pub(super) fn close_lane() {
+    LANES.set(LANES.get().saturating_sub(1));
 }
 
 /// Whether the handlers of this connection are being called on the present thread.

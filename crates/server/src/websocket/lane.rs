@@ -16,6 +16,7 @@ use super::broadcast::Broadcast;
 use super::connection::{Connection, EndedBy};
 use super::handshake::{Accepted, Gate};
 use super::index::SubscriptionIndex;
+use super::inline;
 use super::post::{Command, Post, Target};
 use super::socket::{End, Flow, Socket, Tools, lost};
 use crate::component::Shared;
@@ -67,6 +68,7 @@ impl Lane {
         let post = Post::new(Arc::clone(shared), Arc::clone(settings), host);
         let hub = shared.websockets();
         hub.add_lane(&post);
+        inline::open_lane();
         Self {
             tools: Tools {
                 workspace: DeflateWorkspace::new(),
@@ -103,9 +105,11 @@ impl Lane {
         self.index.remove(key.index);
         let hub = self.post.shared.websockets();
         let id = socket.connection.0.id.0;
+        // Who adds it to a group after this sees that it has ended; who has before, has it taken out.
+        let outbox = socket.connection.end(&end);
         hub.registry.remove(id);
         hub.groups.leave_all(id);
-        socket.tell_end(end);
+        socket.tell_end(end, outbox);
     }
 
     /// Does something with a connection, if it lives.
@@ -135,6 +139,9 @@ impl Lane {
             Command::Disconnect(key, code) => self.with(connections, key, |socket, io, _| {
                 Err(socket.disconnect(io, code))
             }),
+            Command::DropSlowReader(key) => {
+                self.with(connections, key, |socket, io, _| Err(socket.too_slow(io)))
+            }
             Command::Resume(key) => self.with(connections, key, |socket, io, _| {
                 socket.resume_for_handlers(io);
                 Ok(())
@@ -284,5 +291,6 @@ impl Drop for Lane {
                 self.ended(key, lost());
             }
         }
+        inline::close_lane();
     }
 }

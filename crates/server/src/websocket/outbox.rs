@@ -11,6 +11,7 @@ use super::message::{Message, MessageKind, Streaming, WriteError};
 use super::post::Command;
 use super::send_queue::{Meta, Overflow, Part, Pushed, QueueLimits, SendQueue};
 use super::settings::QueueOptions;
+use crate::event::Sent;
 
 /// Something to be sent.
 pub(super) enum Outgoing {
@@ -32,6 +33,8 @@ pub(super) struct Outbox {
     pub(super) close: Option<CloseRequest>,
     /// The lane has been told and has not looked yet.
     pub(super) notified: bool,
+    /// Asynchronous sends that never will be, of which nobody has been told.
+    pub(super) lost: Vec<Sent>,
     /// A part of a streamed message has been taken that is not its last.
     streaming: bool,
     /// Threads that wait for room.
@@ -112,7 +115,7 @@ impl Connection {
                 Put::Dropped => return Err(WriteError::Full),
                 Put::Overflowed => {
                     drop(slot);
-                    self.disconnect(SLOW_READER);
+                    self.drop_slow_reader();
                     return Err(WriteError::Full);
                 }
                 Put::Full(outgoing) => outgoing,
@@ -147,6 +150,14 @@ impl Connection {
             outbox.notified = true;
             self.0.post.push(Command::Drain(self.0.key));
         }
+    }
+}
+
+impl Connection {
+    /// The peer takes too little of what it is sent.
+    fn drop_slow_reader(&self) {
+        self.begin_closing();
+        self.0.post.push(Command::DropSlowReader(self.0.key));
     }
 }
 
@@ -191,10 +202,21 @@ impl Outbox {
         };
         Ok(
             match self.queue.push(outgoing, meta, limits, options.overflow) {
-                Pushed::Queued | Pushed::Replaced(_) | Pushed::DroppedOldest(_) => {
+                Pushed::Queued => {
                     self.streaming = streaming;
                     Put::Taken
                 }
+                Pushed::Replaced(dropped) => {
+                    self.streaming = streaming;
+                    self.lose([dropped]);
+                    Put::Taken
+                }
+                Pushed::DroppedOldest(dropped) => {
+                    self.streaming = streaming;
+                    self.lose(dropped);
+                    Put::Taken
+                }
+                // Its sender is told by the error.
                 Pushed::DroppedNewest(_) => {
                     self.streaming = streaming;
                     Put::Dropped
@@ -205,14 +227,48 @@ impl Outbox {
         )
     }
 
+    /// Drops what has not begun to be sent. Says how many messages that was.
+    pub(super) fn clear(&mut self) -> usize {
+        let dropped = self.queue.clear();
+        let count = dropped.len();
+        self.lose(dropped);
+        count
+    }
+
     /// Drops what has not begun to be sent: nothing is sent any more.
     pub(super) fn give_up(&mut self) {
-        self.queue.clear();
+        self.clear();
         self.streaming = false;
+    }
+
+    /// Notes what is dropped.
+    fn lose(&mut self, dropped: impl IntoIterator<Item = Outgoing>) {
+        let messages = dropped.into_iter().filter_map(|outgoing| match outgoing {
+            Outgoing::Message(message) => Some(message),
+            _ => None,
+        });
+        self.lost.extend(messages.map(|message| Sent {
+            context: message.context,
+            bytes: message.data.len(),
+            is_sent: false,
+        }));
+    }
+
+    /// All that was never sent.
+    pub(super) fn into_lost(mut self) -> Vec<Sent> {
+        while let Some((outgoing, _)) = self.queue.pop() {
+            self.lose([outgoing]);
+        }
+        self.clear();
+        self.lost
     }
 
     /// Whether it may be done away with.
     pub(super) fn is_idle(&self) -> bool {
+        self.lost.is_empty() && self.has_nothing_to_send()
+    }
+
+    fn has_nothing_to_send(&self) -> bool {
         self.queue.is_idle() && self.pong.is_none() && self.close.is_none() && self.waiting == 0
     }
 }

@@ -22,6 +22,8 @@ pub(super) enum Command {
     Drain(OpaqueKey),
     /// A connection is to be dropped, as with this close code.
     Disconnect(OpaqueKey, u16),
+    /// A connection is to be dropped, since its peer takes too little of what it is sent.
+    DropSlowReader(OpaqueKey),
     /// A connection's handlers have caught up: it may be received from again.
     Resume(OpaqueKey),
     /// A connection's handlers have had all that came before its end.

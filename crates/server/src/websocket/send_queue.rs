@@ -200,18 +200,24 @@ impl<T> SendQueue<T> {
         self.is_empty() && !self.in_stream && self.open == Open::None
     }
 
-    /// Drops every message that has not begun to be sent, and tells how many items that were.
-    pub(crate) fn clear(&mut self) -> usize {
+    /// Takes out every message that has not begun to be sent, in no order.
+    pub(crate) fn clear(&mut self) -> Vec<T> {
+        let mut dropped = Vec::with_capacity(self.waiting.items);
         for level in &mut self.fifos {
-            level[Class::Plain as usize] = Fifo::default();
-            level[Class::Keyed as usize] = Fifo::default();
+            for class in [Class::Plain, Class::Keyed] {
+                let mut fifo = mem::take(&mut level[class as usize]);
+                while let Some(content) = fifo.pop() {
+                    content.append_to(&mut dropped);
+                }
+            }
         }
         self.keys.clear();
         if let Open::Waiting(_) = self.open {
             self.open = Open::Dropped;
         }
         self.keyed = Load::default();
-        mem::take(&mut self.waiting).items
+        self.waiting = Load::default();
+        dropped
     }
 
     fn push_plain(

@@ -17,13 +17,13 @@ use tidegate_proto::websocket::{
     may_be_sent,
 };
 
-use super::broadcast::{Broadcast, Content, encode_message, opcode};
+use super::broadcast::{Broadcast, Content, encode_compressed, encode_message, opcode};
 use super::connection::{Connection, Disconnect, EndedBy};
 use super::delivery::Event;
 use super::heartbeat::{Beat, Heartbeat};
 use super::inline;
-use super::message::{Message, MessageKind, Streaming};
-use super::outbox::{Outgoing, Put, SLOW_READER};
+use super::message::{Message, Streaming};
+use super::outbox::{Outbox, Outgoing, Put, SLOW_READER};
 use super::settings::WebSocketSettings;
 use crate::event::{BeforeHeartbeat, PeerFault, Sent};
 
@@ -443,6 +443,7 @@ impl Socket {
             return;
         }
         let connection = self.connection.clone();
+        self.tell_lost(io);
         let mut slot = connection.outbox();
         let Some(outbox) = slot.as_mut() else {
             return;
@@ -660,7 +661,7 @@ impl Socket {
 
     /// The peer takes too little of what it is sent.
     #[cold]
-    fn too_slow(&mut self, io: &mut dyn OpaqueConnection) -> End {
+    pub(super) fn too_slow(&mut self, io: &mut dyn OpaqueConnection) -> End {
         self.tell_error(io, PeerFault::SlowReader);
         io.reset();
         End {
@@ -700,6 +701,17 @@ impl Socket {
             if let Some((_, sent)) = late.unfinished.pop_front() {
                 self.tell_sent(io, sent);
             }
+        }
+    }
+
+    /// Tells of asynchronous sends that were dropped.
+    fn tell_lost(&mut self, io: &mut dyn OpaqueConnection) {
+        let lost = match self.connection.outbox().as_mut() {
+            Some(outbox) if !outbox.lost.is_empty() => mem::take(&mut outbox.lost),
+            _ => return,
+        };
+        if self.options.asynchronous {
+            lost.into_iter().for_each(|sent| self.tell_sent(io, sent));
         }
     }
 
@@ -820,6 +832,8 @@ impl Socket {
             return;
         }
         if tools.watches_heartbeats {
+            // Whether a ping is sent, is the handler's to say: it is waited for from then on.
+            self.heartbeat.stop_waiting();
             if !tools.calls_inline {
                 self.connection.deliver_later(Event::BeforeHeartbeat);
                 return;
@@ -835,7 +849,12 @@ impl Socket {
         self.pump(io, tools);
     }
 
-    fn note_ping(&self, io: &dyn OpaqueConnection) {
+    fn note_ping(&mut self, io: &dyn OpaqueConnection) {
+        if self.options.heartbeat.enabled {
+            let now = self.connection.0.post.milliseconds(io.now());
+            self.heartbeat.pinged(now as u32);
+            self.rearms = true;
+        }
         let now = self.connection.0.post.seconds(io.now());
         let traffic = traffic_of(&self.connection);
         traffic.last_ping.store(now, Ordering::Relaxed);
@@ -901,12 +920,16 @@ impl Socket {
     }
 
     /// Tells the application that the connection has ended, after all else.
-    pub(super) fn tell_end(mut self: Box<Self>, end: End) {
-        let lost = mem::take(&mut self.late).map_or_else(VecDeque::new, |late| late.unfinished);
+    pub(super) fn tell_end(mut self: Box<Self>, end: End, outbox: Option<Box<Outbox>>) {
+        let late = mem::take(&mut self.late).unwrap_or_default();
+        let unfinished = late.unfinished.into_iter().map(|(_, sent)| sent);
+        let unsent = match self.options.asynchronous {
+            true => outbox.map_or_else(Vec::new, |outbox| outbox.into_lost()),
+            false => Vec::new(),
+        };
         let connection = &self.connection;
-        connection.end(&end);
         let calls_inline = tools_inline(connection);
-        for (_, mut sent) in lost {
+        for mut sent in unfinished.chain(unsent) {
             sent.is_sent = false;
             if calls_inline {
                 on_lane(connection, || connection.tell_asynchronous(&sent));
@@ -967,24 +990,6 @@ fn pong(
     let mut slot = connection.outbox();
     slot.get_or_insert_default().pong = Some(frame.into());
     connection.0.set_backlog(true);
-}
-
-/// Appends a compressed message in one frame, or in several.
-fn encode_compressed(out: &mut Vec<u8>, kind: MessageKind, payload: &[u8], fragment_bytes: usize) {
-    let fragment_bytes = match fragment_bytes {
-        0 => payload.len().max(1),
-        bytes => bytes,
-    };
-    let last = payload.len().saturating_sub(1) / fragment_bytes;
-    for (index, piece) in payload.chunks(fragment_bytes).enumerate() {
-        let mut head = FrameHead::new(match index {
-            0 => opcode(kind),
-            _ => Opcode::Continuation,
-        });
-        head.rsv1 = index == 0;
-        head.fin = index == last;
-        head.encode_frame(out, piece);
-    }
 }
 
 /// Whether handlers of this connection are called by its lane.
