@@ -1,4 +1,4 @@
-//! WebSocket clients in Python and for Node.js.
+//! WebSocket clients in Python and for Node.js, and those that the server serves.
 
 use crate::node;
 use crate::python;
@@ -25,5 +25,9 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "undici",
         run: |bench| node::script(bench, "with_undici_websocket.mjs", node::LIMIT),
+    },
+    Case {
+        name: "own scripts",
+        run: |bench| node::script(bench, "with_own_scripts.mjs", node::LIMIT),
     },
 ];
