@@ -1,0 +1,312 @@
+//! What goes out on a connection: its queue, broadcasts, and telling of what was sent.
+
+use std::mem;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_httpapi::OpaqueConnection;
+use tidegate_proto::websocket::{Deflated, FrameHead, Opcode};
+
+use super::timer::after;
+use super::{Flow, Socket, Tools, WINDOW, add, tools_inline, traffic_of};
+use crate::event::Sent;
+use crate::websocket::broadcast::{Broadcast, Content, encode_compressed, encode_message, opcode};
+use crate::websocket::delivery::Event;
+use crate::websocket::message::{Message, Streaming};
+use crate::websocket::outbox::{Outgoing, Put};
+
+impl Socket {
+    /// Moves all that waits into the output, for it is the last: there is no more than may wait.
+    pub(super) fn flush(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        let connection = self.connection.clone();
+        let before = io.unsent();
+        if let Some(outbox) = connection.outbox().as_mut()
+            && !self.has_sent_close()
+        {
+            while let Some((outgoing, _)) = outbox.queue.pop() {
+                self.write(io, outgoing, tools);
+            }
+        }
+        self.count_sent(io.unsent().saturating_sub(before));
+    }
+
+    pub(super) fn count_sent(&self, bytes: usize) {
+        add(&traffic_of(&self.connection).sent_bytes, bytes as u64);
+    }
+
+    /// Moves what waits into the output, as far as there is room.
+    pub(in crate::websocket) fn pump(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        if !self.has_backlog() {
+            return;
+        }
+        let connection = self.connection.clone();
+        self.tell_lost(io);
+        let mut slot = connection.outbox();
+        let Some(outbox) = slot.as_mut() else {
+            return;
+        };
+        outbox.notified = false;
+        let before = io.unsent();
+        if before < WINDOW
+            && let Some(pong) = outbox.pong.take()
+            && !self.has_sent_close()
+        {
+            io.append(pong);
+        }
+        let (mut is_moved, mut is_exhausted) = (false, false);
+        while io.unsent() < WINDOW && !is_exhausted {
+            match outbox.queue.pop() {
+                Some((outgoing, _)) => {
+                    is_moved = true;
+                    self.write(io, outgoing, tools);
+                }
+                // What may still wait, waits for the application.
+                None => is_exhausted = true,
+            }
+        }
+        is_exhausted |= outbox.queue.is_empty();
+        let written = io.unsent().saturating_sub(before);
+        self.count_sent(written);
+        if is_exhausted
+            && !self.has_sent_close()
+            && let Some(close) = outbox.close.take()
+        {
+            // What waits behind a message that lacks its last part is not to be sent any more.
+            outbox.give_up();
+            self.send_close(io, Some(close.code), &close.reason);
+            self.late.get_or_insert_default().close_sent = Some((close.code, close.reason));
+        }
+        if outbox.waiting > 0 && is_moved {
+            outbox.room.notify_all();
+        }
+        let waits_for_peer = !is_exhausted || outbox.pong.is_some();
+        if outbox.is_idle() {
+            connection.0.set_backlog(false);
+            *slot = None;
+        } else if waits_for_peer {
+            io.notify_sent();
+        }
+        drop(slot);
+        let now = connection.0.post.milliseconds(io.now());
+        if written > 0 {
+            self.watch_writing(io, now);
+        }
+        if self.close_deadline == 0 && !connection.is_open() {
+            self.close_deadline = after(now, self.options.close_timeout);
+            self.rearms = true;
+        }
+        if self.pauses_for_output && !waits_for_peer {
+            self.pauses_for_output = false;
+            self.resume(io);
+        }
+    }
+
+    pub(super) fn write(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        outgoing: Outgoing,
+        tools: &mut Tools,
+    ) {
+        match outgoing {
+            Outgoing::Message(message) => {
+                let sent = Sent {
+                    context: message.context,
+                    bytes: message.data.len(),
+                    is_sent: true,
+                };
+                self.write_message(io, message, tools);
+                if self.options.asynchronous {
+                    let due = io.bytes_sent() + io.unsent() as u64;
+                    let late = self.late.get_or_insert_default();
+                    late.unfinished.push_back((due, sent));
+                    io.notify_sent();
+                }
+            }
+            Outgoing::Part(kind, data, part) => {
+                let mut head = FrameHead::new(match part {
+                    Streaming::First => opcode(kind),
+                    Streaming::Continue | Streaming::Last => Opcode::Continuation,
+                });
+                head.fin = part == Streaming::Last;
+                head.payload_len = data.len() as u64;
+                head.encode(io.output());
+                io.append(data);
+            }
+            Outgoing::Broadcast(broadcast) => {
+                self.write_broadcast(io, &broadcast, tools);
+            }
+            Outgoing::Ping(frame) => {
+                self.note_ping(io);
+                io.append(frame);
+            }
+        }
+    }
+
+    pub(super) fn write_message(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        message: Message,
+        tools: &mut Tools,
+    ) {
+        let Message {
+            kind,
+            data,
+            fragment_bytes,
+            ..
+        } = message;
+        if let Some(deflater) = &mut self.deflater {
+            tools.scratch.clear();
+            let deflated = deflater.deflate(&data, &mut tools.workspace, &mut tools.scratch);
+            if deflated == Deflated::Compressed {
+                encode_compressed(io.output(), kind, &tools.scratch, fragment_bytes);
+                if tools.scratch.capacity() > SCRATCH_MAX {
+                    tools.scratch = Vec::new();
+                }
+                return;
+            }
+        }
+        if fragment_bytes != 0 || data.len() < COPIED_MAX {
+            return encode_message(io.output(), kind, &data, fragment_bytes);
+        }
+        let mut head = FrameHead::new(opcode(kind));
+        head.payload_len = data.len() as u64;
+        head.encode(io.output());
+        io.append(data);
+    }
+
+    /// Says how many bytes it is.
+    pub(super) fn write_broadcast(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        broadcast: &Broadcast,
+        tools: &mut Tools,
+    ) -> usize {
+        let frames: &Bytes = match (&mut self.deflater, self.connection.0.accepted.deflate()) {
+            (Some(deflater), Some(agreement)) => {
+                let bits = agreement.server_max_window_bits;
+                match broadcast.compressed(bits, &tools.deflate, &mut tools.workspace) {
+                    Some(frames) => {
+                        // The peer's window has moved on by what our compressor has not seen.
+                        deflater.forget();
+                        frames
+                    }
+                    None => broadcast.frames(),
+                }
+            }
+            _ => broadcast.frames(),
+        };
+        let frames_len = frames.len();
+        if frames_len < COPIED_MAX {
+            io.output().extend_from_slice(frames);
+        } else {
+            io.append(frames.clone());
+        }
+        if matches!(broadcast.content, Content::Ping) {
+            self.note_ping(io);
+        }
+        frames_len
+    }
+
+    /// A broadcast is for this connection.
+    #[inline]
+    pub(in crate::websocket) fn broadcast(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        broadcast: &Arc<Broadcast>,
+        tools: &mut Tools,
+    ) -> Flow {
+        if let Content::Close(code, reason) = &broadcast.content {
+            self.connection.close_with(*code, reason);
+            self.pump(io, tools);
+            self.arm(io);
+            return Ok(());
+        }
+        if !self.connection.is_open() {
+            return Ok(());
+        }
+        if !self.has_backlog() && io.unsent() < WINDOW {
+            let written = self.write_broadcast(io, broadcast, tools);
+            add(&traffic_of(&self.connection).sent_bytes, written as u64);
+            if self.write_check == 0 {
+                let now = self.connection.0.post.milliseconds(io.now());
+                self.watch_writing(io, now);
+                self.arm(io);
+            }
+            return Ok(());
+        }
+        self.queue_broadcast(io, broadcast, tools)
+    }
+
+    #[inline(never)]
+    pub(super) fn queue_broadcast(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        broadcast: &Arc<Broadcast>,
+        tools: &mut Tools,
+    ) -> Flow {
+        let options = Arc::clone(&self.options);
+        let put = {
+            let mut slot = self.connection.outbox();
+            let outbox = slot.get_or_insert_default();
+            self.connection.0.set_backlog(true);
+            let outgoing = Outgoing::Broadcast(Arc::clone(broadcast));
+            outbox.put(outgoing, &options.queue.limits(), &options.queue)
+        };
+        match put {
+            Ok(Put::Full(_) | Put::Overflowed) => return Err(self.too_slow(io)),
+            Ok(Put::Taken | Put::Dropped) | Err(_) => {}
+        }
+        self.pump(io, tools);
+        self.arm(io);
+        Ok(())
+    }
+
+    /// All that was given has been taken.
+    pub(in crate::websocket) fn sent(&mut self, io: &mut dyn OpaqueConnection, tools: &mut Tools) {
+        self.tell_finished(io);
+        self.pump(io, tools);
+        self.arm(io);
+    }
+
+    /// Tells of asynchronous sends that are done.
+    pub(super) fn tell_finished(&mut self, io: &mut dyn OpaqueConnection) {
+        let taken = io.bytes_sent();
+        loop {
+            let Some(late) = &mut self.late else {
+                return;
+            };
+            match late.unfinished.front() {
+                None => return,
+                Some((due, _)) if *due > taken => return io.notify_sent(),
+                Some(_) => {}
+            }
+            if let Some((_, sent)) = late.unfinished.pop_front() {
+                self.tell_sent(io, sent);
+            }
+        }
+    }
+
+    /// Tells of asynchronous sends that were dropped.
+    pub(super) fn tell_lost(&mut self, io: &mut dyn OpaqueConnection) {
+        let lost = match self.connection.outbox().as_mut() {
+            Some(outbox) if !outbox.lost.is_empty() => mem::take(&mut outbox.lost),
+            _ => return,
+        };
+        if self.options.asynchronous {
+            lost.into_iter().for_each(|sent| self.tell_sent(io, sent));
+        }
+    }
+
+    pub(super) fn tell_sent(&mut self, io: &mut dyn OpaqueConnection, sent: Sent) {
+        if tools_inline(&self.connection) {
+            self.call_inline(io, |connection| connection.tell_asynchronous(&sent));
+        } else {
+            self.connection.deliver_later(Event::Asynchronous(sent));
+        }
+    }
+}
+
+/// Longer data is not copied into the output.
+const COPIED_MAX: usize = 16 * 1024;
+/// Larger memory for compressed messages is not kept.
+const SCRATCH_MAX: usize = 1024 * 1024;
