@@ -57,10 +57,17 @@ class WithWebSocket {
                 socket.sendPing(ByteBuffer.wrap(content(count))).join();
             }
         }
-        for (var count = 0; count < 100; count += 10) {
-            same(new Pong(ByteBuffer.wrap(content(count))), answers.next());
+        // Of pings that come together, a server may answer only the last (RFC 6455, 5.5.3).
+        var last = new Pong(ByteBuffer.wrap(content(90)));
+        var hasPong = false;
+        var answer = answers.next();
+        for (; answer instanceof Pong; answer = answers.next()) {
+            hasPong |= answer.equals(last);
         }
-        same(TEXT.repeat(100), answers.next());
+        same(TEXT.repeat(100), answer);
+        if (!hasPong) {
+            same(last, answers.next());
+        }
         socket.abort();
     }
 

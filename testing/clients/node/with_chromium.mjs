@@ -1,27 +1,11 @@
 // Chromium opens the demonstration page and tries everything on it.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { inChromium } from "./chromium.mjs";
 
 const base = process.argv[2];
-const programs = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-const executablePath = programs.find((path) => existsSync(path));
-const profile = mkdtempSync(join(tmpdir(), "tidegate-chromium-"));
-const flags = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync"];
-// Its sandbox does not work for the superuser.
-const chromiumSandbox = process.getuid?.() !== 0;
 
-const context = await chromium.launchPersistentContext(profile, { executablePath, chromiumSandbox, args: flags });
-try {
-  await tryPage(context.pages()[0] ?? (await context.newPage()));
-} finally {
-  await context.close();
-  rmSync(profile, { recursive: true, force: true });
-}
+await inChromium(async (context) => tryPage(context.pages()[0] ?? (await context.newPage())));
 
 async function tryPage(page) {
   const complaints = [];
@@ -41,7 +25,6 @@ async function tryPage(page) {
       complaints.push(`${request.url()}: ${errorText}`);
     }
   });
-  page.setDefaultTimeout(30_000);
 
   await page.goto(`${base}/`);
   await page.locator("#facts li").first().waitFor();
@@ -75,6 +58,11 @@ async function tryPage(page) {
   }
   await click("#status-301", "#status-result", /^a redirect/);
   await click("#status-run", "#status-result", /^451 /);
+
+  await click("#socket-send", "#socket-result", /^“The tide.*” after /);
+  await click("#socket-many", "#socket-result", /^1000 messages .* all in order$/);
+  await click("#socket-large", "#socket-result", /^1\.0 MiB there and back .* all the same$/);
+  await page.locator("#live-connections", { hasText: /^[0-9]+$/ }).waitFor();
 
   await page.locator("#load-run").click();
   await page.waitForFunction(() => Number(document.querySelector("#load-count").textContent.replaceAll(",", "")) > 200);

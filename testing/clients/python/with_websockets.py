@@ -1,6 +1,7 @@
 """websockets: blocking and async, every way of compression, fragments, pings, close codes."""
 
 import asyncio
+import json
 import sys
 import threading
 from pathlib import Path
@@ -129,6 +130,33 @@ async def many_connections_at_once():
     await asyncio.gather(*(one(number) for number in range(100)))
 
 
+async def the_chat_tells_all_of_them_the_same():
+    async def one(number):
+        async with at_once.connect(SITE + "/ws/chat", proxy=None, subprotocols=["tidegate.channels"]) as connection:
+            async def ask(method, params):
+                request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+                await connection.send(json.dumps(request))
+
+            await ask("subscribe", {"channel": "chat"})
+            while json.loads(await connection.recv()).get("result") is not True:
+                pass
+            await everybody.wait()
+            said = {"name": f"{number}", "text": f"⚓ {number}"}
+            await ask("publish", {"channel": "chat", "message": said, "level": 1})
+            heard = []
+            while len(heard) < 30:
+                message = json.loads(await connection.recv())
+                assert "error" not in message, message
+                if message.get("method") == "message":
+                    heard.append((message["params"]["id"], message["params"]["message"]["text"]))
+            return heard
+
+    everybody = asyncio.Barrier(30)
+    heard = await asyncio.gather(*(one(number) for number in range(30)))
+    assert all(one == heard[0] for one in heard), heard
+    assert sorted(heard[0]) == heard[0] and len({text for _, text in heard[0]}) == 30, heard[0]
+
+
 async def reading_stops_for_a_while():
     """Far more than the sockets hold waits for a client that does not read."""
     data = content(1 << 20)
@@ -151,4 +179,5 @@ close_codes_come_back()
 what_is_too_large_is_refused()
 what_is_no_websocket_answers_as_before()
 asyncio.run(many_connections_at_once())
+asyncio.run(the_chat_tells_all_of_them_the_same())
 asyncio.run(reading_stops_for_a_while())

@@ -1,12 +1,24 @@
-//! Chromium on the demonstration page, as a person would use it.
+//! Chromium on the demonstration page and in the chat, as a person would use it, and its WebSocket.
 
 use std::time::Duration;
 
 use crate::node::script;
 use crate::suite::Case;
 
-/// One script opens the page and tries everything on it.
-pub(crate) const CASES: &[Case] = &[Case {
-    name: "demonstration page",
-    run: |bench| script(bench, "with_chromium.mjs", Duration::from_secs(120)),
-}];
+/// Each script opens a page and tries everything there is to try.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "demonstration page",
+        run: |bench| script(bench, "with_chromium.mjs", LIMIT),
+    },
+    Case {
+        name: "WebSocket",
+        run: |bench| script(bench, "with_chromium_websocket.mjs", LIMIT),
+    },
+    Case {
+        name: "chat",
+        run: |bench| script(bench, "with_chromium_chat.mjs", LIMIT),
+    },
+];
+
+const LIMIT: Duration = Duration::from_secs(120);

@@ -10,6 +10,7 @@ mod browser;
 mod curl;
 mod error;
 mod expect;
+mod frames;
 mod java;
 mod node;
 mod options;

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     io: Option<Io>,
     /// Requests of the soak, in all.
     pub(crate) soak_requests: u64,
+    /// WebSocket connections of the soak, in all.
+    pub(crate) soak_connections: u64,
 }
 
 impl Options {
@@ -35,6 +37,7 @@ impl Options {
             mode: None,
             io: None,
             soak_requests: 200_000,
+            soak_connections: 30_000,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -58,11 +61,8 @@ impl Options {
                     options.io =
                         Some(io.ok_or_else(|| ClientError::Word(format!("no loop '{name}'")))?);
                 }
-                "--requests" => {
-                    options.soak_requests = value()?
-                        .parse()
-                        .map_err(|_| ClientError::Word("--requests needs a number".to_owned()))?;
-                }
+                "--requests" => options.soak_requests = number(word, value()?)?,
+                "--connections" => options.soak_connections = number(word, value()?)?,
                 name => options.suites.push(
                     Suite::named(name)
                         .ok_or_else(|| ClientError::Word(format!("no client '{name}'")))?,
@@ -84,4 +84,10 @@ impl Options {
             .filter(|configuration| self.io.is_none_or(|only| only == configuration.io))
             .collect()
     }
+}
+
+fn number(flag: &str, value: &str) -> Result<u64, ClientError> {
+    value
+        .parse()
+        .map_err(|_| ClientError::Word(format!("{flag} needs a number")))
 }

@@ -37,8 +37,21 @@ impl Peer {
         self.stream.write_all(bytes)
     }
 
-    /// Reads one answer.
-    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
+    /// Sends as much as goes without waiting for the server to take it.
+    pub(crate) fn send_what_fits(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        self.stream.set_nonblocking(true)?;
+        while !bytes.is_empty() {
+            match self.stream.write(bytes) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.stream.set_nonblocking(false)
+    }
+
+    /// Reads the head of an answer, in lower case.
+    pub(crate) fn head(&mut self) -> io::Result<String> {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at + 4;
@@ -46,7 +59,12 @@ impl Peer {
             self.fill()?;
         };
         let head: Vec<u8> = self.buffer.drain(..end).collect();
-        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        Ok(String::from_utf8_lossy(&head).to_ascii_lowercase())
+    }
+
+    /// Reads one answer.
+    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
+        let head = self.head()?;
         let status: u16 = head
             .strip_prefix("http/1.1 ")
             .and_then(|rest| rest.get(..3))
@@ -128,7 +146,8 @@ impl Peer {
         }
     }
 
-    fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+    /// Reads so many bytes.
+    pub(crate) fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.fill()?;
         }

@@ -1,4 +1,5 @@
-//! nginx and HAProxy in front: what proxies do to requests, and the connections they keep.
+//! nginx and HAProxy in front: what proxies do to requests, the connections they keep, and WebSocket
+//! through them.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
@@ -10,6 +11,7 @@ use crate::curl::{content, curl};
 use crate::error::ClientError;
 use crate::expect;
 use crate::process;
+use crate::python;
 use crate::server::{free_port, io};
 use crate::suite::{Bench, Case};
 use crate::wrk;
@@ -24,13 +26,23 @@ pub(crate) const NGINX: &[Case] = &[
         name: "unbuffered",
         run: |bench| through(bench, &nginx("off")),
     },
+    Case {
+        name: "WebSocket",
+        run: |bench| websocket_through(bench, &nginx("on")),
+    },
 ];
 
 /// HAProxy, which passes all on as it comes.
-pub(crate) const HAPROXY: &[Case] = &[Case {
-    name: "reused connections",
-    run: |bench| through(bench, &HAPROXY_PLAN),
-}];
+pub(crate) const HAPROXY: &[Case] = &[
+    Case {
+        name: "reused connections",
+        run: |bench| through(bench, &HAPROXY_PLAN),
+    },
+    Case {
+        name: "WebSocket",
+        run: |bench| websocket_through(bench, &HAPROXY_PLAN),
+    },
+];
 
 /// How a proxy is set up and started.
 struct Plan {
@@ -97,6 +109,14 @@ fn through(bench: &Bench<'_>, plan: &Plan) -> Result<(), ClientError> {
     // A connection that the proxy keeps must not close under its next request.
     wrk::load(&url("/hello"), 32, 2)?;
     wrk::load(&url("/stream"), 32, 1)
+}
+
+/// A proxy passes the upgrade on, and then bytes as they come.
+fn websocket_through(bench: &Bench<'_>, plan: &Plan) -> Result<(), ClientError> {
+    let proxy = Proxy::start(bench, plan)?;
+    let front = format!("http://127.0.0.1:{}", proxy.front);
+    let limit = Duration::from_secs(60);
+    python::script_at(bench, "with_websockets.py", &[&front], limit).map(|_| ())
 }
 
 fn nginx(buffering: &str) -> Plan {
@@ -201,6 +221,12 @@ http {
             proxy_buffering {buffering};
             proxy_set_header Connection \"\";
             proxy_next_upstream off;
+        }
+        location /ws {
+            proxy_pass http://tidegate;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection upgrade;
         }
     }
 }

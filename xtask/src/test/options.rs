@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) strict: bool,
     /// Requests of the soak, when not the usual number.
     pub(crate) soak_requests: Option<u64>,
+    /// WebSocket connections of the soak, when not the usual number.
+    pub(crate) soak_connections: Option<u64>,
 }
 
 impl Options {
@@ -25,6 +27,7 @@ impl Options {
             install: true,
             strict: std::env::var("CI").is_ok_and(|value| value == "true"),
             soak_requests: None,
+            soak_connections: None,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -35,30 +38,33 @@ impl Options {
                     let name = words.next().ok_or_else(|| StepError::Word(word.clone()))?;
                     steps.extend(named(name)?);
                 }
-                "--soak-requests" => {
-                    let count = words.next().and_then(|count| count.parse().ok());
-                    options.soak_requests =
-                        Some(count.ok_or_else(|| StepError::Word(word.clone()))?);
+                "--soak-requests" => options.soak_requests = Some(number(word, words.next())?),
+                "--soak-connections" => {
+                    options.soak_connections = Some(number(word, words.next())?);
                 }
                 _ => return Err(StepError::Word(word.clone())),
             }
         }
         options.steps = Step::ALL
             .into_iter()
-            .filter(|step| steps.contains(step) || (steps.is_empty() && step.is_usual()))
+            .filter(|step| steps.is_empty() || steps.contains(step))
             .filter(|step| !fast || step.is_fast())
             .collect();
         Ok(options)
     }
 }
 
+fn number(flag: &str, value: Option<&String>) -> Result<u64, StepError> {
+    value
+        .and_then(|value| value.parse().ok())
+        .ok_or_else(|| StepError::Word(flag.to_owned()))
+}
+
 /// The step of that name, or all the clients.
 fn named(name: &str) -> Result<Vec<Step>, StepError> {
     let named: Vec<Step> = Step::ALL
         .into_iter()
-        .filter(|step| {
-            step.name() == name || (name == "clients" && step.is_client() && step.is_usual())
-        })
+        .filter(|step| step.name() == name || (name == "clients" && step.is_client()))
         .collect();
     if named.is_empty() {
         return Err(StepError::Word(name.to_owned()));
@@ -68,7 +74,7 @@ fn named(name: &str) -> Result<Vec<Step>, StepError> {
 
 /// How the command is used.
 pub(crate) const USAGE: &str = "usage: cargo xtask test [--fast] [--only STEP]… [--no-install] \
-     [--soak-requests N]\n\
+     [--soak-requests N] [--soak-connections N]\n\
      steps: walls format clippy docs tests doc-tests fuzz\n\
      clients, all or one: curl wget python node websocket java autobahn browser wrk nginx haproxy \
      slow soak";

@@ -90,11 +90,6 @@ impl Step {
         !self.is_fast() && self != Self::Fuzz
     }
 
-    /// Whether it runs when no step is asked for by its name.
-    pub(crate) fn is_usual(self) -> bool {
-        !matches!(self, Self::Websocket | Self::Java | Self::Autobahn)
-    }
-
     /// Whether it needs nothing but cargo and little time.
     pub(crate) fn is_fast(self) -> bool {
         matches!(
@@ -119,8 +114,8 @@ impl Step {
             Self::Autobahn => &[Tool::PythonPackages],
             Self::Browser => &[Tool::Chromium, Tool::NodePackages],
             Self::Wrk => &[Tool::Wrk],
-            Self::Nginx => &[Tool::Nginx, Tool::Curl, Tool::Wrk],
-            Self::Haproxy => &[Tool::Haproxy, Tool::Curl, Tool::Wrk],
+            Self::Nginx => &[Tool::Nginx, Tool::Curl, Tool::Wrk, Tool::PythonPackages],
+            Self::Haproxy => &[Tool::Haproxy, Tool::Curl, Tool::Wrk, Tool::PythonPackages],
             Self::Slow => &[Tool::Slowhttptest],
             Self::Soak => &[Tool::ProcessFolder],
         }
@@ -188,6 +183,9 @@ impl Step {
         command.arg("--python").arg(tools.python());
         if let Some(requests) = options.soak_requests {
             command.args(["--requests", &requests.to_string()]);
+        }
+        if let Some(connections) = options.soak_connections {
+            command.args(["--connections", &connections.to_string()]);
         }
         run(command)
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
+use super::Visit;
 use crate::curl::content;
 use crate::error::ClientError;
 use crate::expect;
@@ -32,18 +33,9 @@ enum Content {
     Any,
 }
 
-impl Client {
-    pub(crate) fn new(port: u16, seed: u64) -> Self {
-        Self {
-            port,
-            random: Random::new(seed),
-            content: content(200_000),
-        }
-    }
-
-    /// Opens a connection, does something with it and ends it in some way. Tells how many requests
-    /// were made.
-    pub(crate) fn visit(&mut self) -> Result<u64, ClientError> {
+impl Visit for Client {
+    /// Opens a connection, does something with it and ends it in some way. Counts the requests.
+    fn visit(&mut self) -> Result<u64, ClientError> {
         match self.random.below(12) {
             0..=2 => self.keep_alive(),
             3..=4 => self.pipelined(),
@@ -54,6 +46,16 @@ impl Client {
             9 => self.broken_off_before_the_answers(),
             10 => self.broken_off_while_it_is_served(),
             _ => self.refused(),
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn new(port: u16, seed: u64) -> Self {
+        Self {
+            port,
+            random: Random::new(seed),
+            content: content(200_000),
         }
     }
 

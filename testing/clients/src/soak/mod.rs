@@ -1,10 +1,12 @@
-//! Very many requests, a good part of them broken off anywhere: nothing may stay behind.
+//! Very many requests and WebSocket connections, a good part of them broken off anywhere: nothing may
+//! stay behind.
 //!
-//! After each, the server has no connection, no descriptor and no thread more than before, and its
-//! memory does not grow with the requests. What a client does is in `act`.
+//! Afterwards, the server has no connection, no descriptor and no thread more than before, and its
+//! memory does not grow with them. What a client does is in `act` and `websocket`.
 
 mod act;
 mod watch;
+mod websocket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -13,14 +15,35 @@ use std::time::Duration;
 use crate::error::ClientError;
 use crate::expect;
 use crate::suite::{Bench, Case};
-use act::Client;
 use watch::Footprint;
 
-/// One case: it takes as long as it is given requests.
-pub(crate) const CASES: &[Case] = &[Case {
-    name: "nothing stays behind",
-    run: soak,
-}];
+/// Each takes as long as it is given work.
+pub(crate) const CASES: &[Case] = &[
+    Case {
+        name: "nothing stays behind",
+        run: requests,
+    },
+    Case {
+        name: "no WebSocket stays behind",
+        run: websockets,
+    },
+];
+
+/// A client that does one thing after the other.
+trait Visit: Send {
+    /// Does something; tells how much of its work that was.
+    fn visit(&mut self) -> Result<u64, ClientError>;
+}
+
+/// What very many of are made.
+struct Work<C> {
+    of: &'static str,
+    amount: u64,
+    /// A client for a port, with a seed.
+    client: fn(u16, u64) -> C,
+    /// How much more memory the server may have after it.
+    growth_bytes_max: u64,
+}
 
 /// Timers shorter than [`SETTLE_WAIT_MAX`].
 ///
@@ -39,29 +62,71 @@ pub(crate) const SETTINGS: &[&str] = &[
     "10",
 ];
 
-fn soak(bench: &Bench<'_>) -> Result<(), ClientError> {
+fn requests(bench: &Bench<'_>) -> Result<(), ClientError> {
     let port = bench.server.port();
-    let process = bench.server.process_id();
     // The server takes threads, descriptors and memory as it first needs them; what it has of them is
     // counted from there.
     act::occupy_all_threads(port)?;
     act::use_all_parts(port)?;
-    wait_until_unconnected(port)?;
-    let idle = Footprint::of(process)?;
-    let requests = bench.options.soak_requests / CONFIGURATIONS;
-    run_clients(port, requests / 4, 1)?;
-    let before = settle(port, process, &idle)?;
-    run_clients(port, requests, 2)?;
-    let after = settle(port, process, &idle)?;
-    println!("         {requests} requests; before: {before}; after: {after}");
-    let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
-    expect::holds(
-        "memory does not grow with the requests",
-        grown <= GROWTH_BYTES_MAX,
-        || format!("{grown} bytes more"),
+    soak(
+        bench,
+        &Work {
+            of: "requests",
+            amount: bench.options.soak_requests,
+            client: act::Client::new,
+            growth_bytes_max: LEAKED_BYTES_MAX,
+        },
     )?;
     // It must still do its work.
-    Client::new(port, 3).ask_and_check()
+    act::Client::new(port, 3).ask_and_check()
+}
+
+fn websockets(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let port = bench.server.port();
+    websocket::Client::new(port, 0).do_all()?;
+    soak(
+        bench,
+        &Work {
+            of: "WebSocket connections",
+            amount: bench.options.soak_connections,
+            client: websocket::Client::new,
+            growth_bytes_max: LEAKED_BYTES_MAX,
+        },
+    )?;
+    soak(
+        bench,
+        &Work {
+            of: "that read nothing",
+            amount: bench.options.soak_connections / 25,
+            client: websocket::NeverReading::new,
+            growth_bytes_max: FRAGMENTED_BYTES_MAX,
+        },
+    )?;
+    websocket::Client::new(port, 3).closed_by_us()?;
+    // They are there when the server is told to stop, and it must.
+    websocket::leave_open(port)
+}
+
+fn soak<C: Visit>(bench: &Bench<'_>, work: &Work<C>) -> Result<(), ClientError> {
+    let port = bench.server.port();
+    let process = bench.server.process_id();
+    wait_until_unconnected(port)?;
+    let idle = Footprint::of(process)?;
+    let amount = work.amount / CONFIGURATIONS;
+    run_clients(port, amount / 4, 1, work)?;
+    let before = settle(port, process, &idle)?;
+    run_clients(port, amount, 2, work)?;
+    let after = settle(port, process, &idle)?;
+    println!(
+        "          {amount} {}; before: {before}; after: {after}",
+        work.of
+    );
+    let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
+    expect::holds(
+        "memory does not grow with them",
+        grown <= work.growth_bytes_max,
+        || format!("{grown} bytes more"),
+    )
 }
 
 /// What the server holds when the clients have gone: no more than when it was idle, but for memory.
@@ -85,19 +150,24 @@ fn wait_until_unconnected(port: u16) -> Result<(), ClientError> {
     .map(|_| ())
 }
 
-/// Has several clients make so many requests in all.
-fn run_clients(port: u16, requests: u64, seed: u64) -> Result<(), ClientError> {
-    let left = AtomicU64::new(requests);
+/// Has several clients do so much work in all.
+fn run_clients<C: Visit>(
+    port: u16,
+    amount: u64,
+    seed: u64,
+    work: &Work<C>,
+) -> Result<(), ClientError> {
+    let left = AtomicU64::new(amount);
     thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|index| {
                 let left = &left;
                 scope.spawn(move || {
-                    let mut client = Client::new(port, seed * 1000 + index);
+                    let mut client = (work.client)(port, seed * 1000 + index);
                     loop {
-                        let made = client.visit()?;
+                        let done = client.visit()?;
                         // Relaxed: only a count; the threads share nothing else.
-                        let update = |left: u64| left.checked_sub(made);
+                        let update = |left: u64| left.checked_sub(done);
                         if left
                             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, update)
                             .is_err()
@@ -125,6 +195,10 @@ const CONFIGURATIONS: u64 = 4;
 const CLIENTS: u64 = 8;
 
 /// Fragmentation comes and goes; a leak of a few bytes for each request would be more than this.
-const GROWTH_BYTES_MAX: u64 = 4 << 20;
+const LEAKED_BYTES_MAX: u64 = 4 << 20;
+
+/// What slow readers leave unread are megabytes, and whenever more of them than ever before come to be
+/// served by the same thread, its part of the heap grows. It is a part of what they have at once.
+const FRAGMENTED_BYTES_MAX: u64 = 32 << 20;
 
 const SETTLE_WAIT_MAX: Duration = Duration::from_secs(30);
