@@ -1,14 +1,15 @@
-//! permessage-deflate: any payload in any split gives the same, within the limit, and what zlib makes of
-//! it; any message comes back as it was, and zlib reads it the same.
+//! permessage-deflate: any payload in any split gives the same, within the limit, and what another
+//! decompressor makes of it; any message comes back as it was, and the other reads it the same.
 //!
 //! The first byte of the input says what the rest is, and how it is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 use tidegate_proto::websocket::{
     DeflateAgreement, DeflateSettings, DeflateWorkspace, Deflated, Deflater, InflateError, Inflater,
 };
-use zlib_rs::{Inflate, InflateFlush, Status};
 
 fuzz_target!(|input: &[u8]| {
     let Some((&how, bytes)) = input.split_first() else {
@@ -57,7 +58,7 @@ fn check_messages(mut bytes: &[u8], how: u8) {
     let mut workspace = DeflateWorkspace::new();
     let (_, mut deflater) = agreement.server(&settings);
     let (mut inflater, _) = agreement.client(&settings);
-    let mut other = Inflate::new(false, 15);
+    let mut other = Other::new();
     while let Some((&length, rest)) = bytes.split_first() {
         let length = match length {
             // Forgetting takes no byte of the message.
@@ -76,18 +77,12 @@ fn check_messages(mut bytes: &[u8], how: u8) {
             .expect("what ours has written");
         assert_eq!(found, message);
         if agreement.server_no_context_takeover {
-            other.reset(false);
+            other = Other::new();
         }
-        let mut found = vec![0; message.len() + 1];
-        let before = other.total_out();
-        let status = other.decompress(
-            &[&payload, TAIL].concat(),
-            &mut found,
-            InflateFlush::SyncFlush,
-        );
-        assert_eq!(status, Ok(Status::Ok));
-        found.truncate((other.total_out() - before) as usize);
-        assert_eq!(found, message);
+        let start = other.end;
+        let read = other.read(&[&payload, TAIL].concat(), message.len() + 1);
+        assert_eq!(read, (TINFLStatus::NeedsMoreInput, true, message.len()));
+        assert_eq!(other.made[start..other.end], *message);
     }
 }
 
@@ -137,32 +132,54 @@ fn inflate<'a>(
     Ok(message)
 }
 
-/// What zlib makes of a message: `Some(None)` if it is refused, `None` if that cannot be said: a block
-/// says that it is the last, after which zlib reads nothing, or the message is too long.
+/// What the other makes of a message: `Some(None)` if it is refused, `None` if that cannot be said: a
+/// block says that it is the last, after which the other reads nothing, or the message is too long.
 fn judge(payload: &[u8]) -> Option<Option<Vec<u8>>> {
-    let mut other = Inflate::new(false, 15);
-    let mut message = vec![0; LIMIT + 1];
-    let mut read = |input: &[u8], out: &mut [u8]| {
-        let before = (other.total_in(), other.total_out());
-        let status = other.decompress(input, out, InflateFlush::SyncFlush);
-        let taken = (other.total_in() - before.0) as usize;
-        let made = (other.total_out() - before.1) as usize;
-        (status, taken == input.len(), made)
-    };
-    match read(payload, &mut message) {
-        (Ok(Status::StreamEnd), ..) => return None,
-        (Ok(_), _, made) if made > LIMIT => return None,
-        (Ok(_), _, made) => message.truncate(made),
-        (Err(_), ..) => return Some(None),
-    }
-    match read(TAIL, &mut [0]) {
-        (Ok(Status::StreamEnd), ..) => return None,
-        (Ok(_), true, 0) => {}
+    let mut other = Other::new();
+    match other.read(payload, LIMIT + 1).0 {
+        TINFLStatus::Done | TINFLStatus::HasMoreOutput => return None,
+        TINFLStatus::NeedsMoreInput => {}
         _ => return Some(None),
     }
-    let end = read(&[1, 0, 0, 0xff, 0xff], &mut [0]);
-    let is_whole = end == (Ok(Status::StreamEnd), true, 0);
-    Some(is_whole.then_some(message))
+    // The tail makes nothing; and between blocks, only there, an empty last one can follow.
+    match other.read(TAIL, 1) {
+        (TINFLStatus::Done, ..) => return None,
+        (TINFLStatus::NeedsMoreInput, true, 0) => {}
+        _ => return Some(None),
+    }
+    let end = other.read(&[1, 0, 0, 0xff, 0xff], 1);
+    other.made.truncate(other.end);
+    let is_whole = end == (TINFLStatus::Done, true, 0);
+    Some(is_whole.then_some(other.made))
+}
+
+/// The other decompressor, which has all that it made before at hand.
+struct Other {
+    state: DecompressorOxide,
+    made: Vec<u8>,
+    end: usize,
+}
+
+impl Other {
+    fn new() -> Self {
+        Self {
+            state: DecompressorOxide::new(),
+            made: Vec::new(),
+            end: 0,
+        }
+    }
+
+    /// Whether all was read, and how many bytes were made, at most `room`.
+    fn read(&mut self, input: &[u8], room: usize) -> (TINFLStatus, bool, usize) {
+        self.made.resize(self.end + room, 0);
+        let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF
+            | inflate_flags::TINFL_FLAG_IGNORE_ADLER32
+            | inflate_flags::TINFL_FLAG_HAS_MORE_INPUT;
+        let (status, read, made) =
+            decompress(&mut self.state, input, &mut self.made, self.end, flags);
+        self.end += made;
+        (status, read == input.len(), made)
+    }
 }
 
 const LIMIT: usize = 20_000;

@@ -75,6 +75,21 @@ fn blocks_that_say_they_are_the_last_may_be_followed_by_others() {
 }
 
 #[test]
+fn blocks_after_a_last_one_may_refer_to_it_without_context_takeover() {
+    let payload = [&FINAL[..7], HELLO_AGAIN].concat();
+    for size in 1..=payload.len() {
+        let mut pair = Pair::of(&settings(15, false));
+        for _ in 0..2 {
+            let pieces = payload.chunks(size);
+            let found = pair.inflate_pieces(pieces, NO_LIMIT).unwrap();
+            assert_eq!(found, b"HelloHello", "by {size}");
+            assert_eq!(pair.inflater.heap_bytes(), 0);
+        }
+        assert_eq!(pair.inflate(HELLO_AGAIN), Err(InflateError::Malformed));
+    }
+}
+
+#[test]
 fn messages_come_back_in_any_split() {
     let mut random = Random(11);
     for takeover in [true, false] {
@@ -117,7 +132,7 @@ fn a_bomb_stops_at_the_limit() {
     const LIMIT: usize = 64 * 1024;
     let mut pair = Pair::of(&settings(15, true));
     let bomb = pair.deflate(&vec![0; 10_000_000]).unwrap();
-    assert!(bomb.len() < 20_000, "{}", bomb.len());
+    assert!(bomb.len() < 100_000, "{}", bomb.len());
     for size in [1, 100, bomb.len()] {
         let mut pair = Pair::of(&settings(15, true));
         let mut out = Vec::new();
@@ -129,7 +144,7 @@ fn a_bomb_stops_at_the_limit() {
                 .err()
         });
         assert_eq!(error, Some(InflateError::TooLarge { limit: LIMIT }));
-        assert!(taken <= 200 + size, "{taken} by {size}");
+        assert!(taken <= 1000 + size, "{taken} by {size}");
         assert!(out.capacity() <= LIMIT, "{}", out.capacity());
     }
 }

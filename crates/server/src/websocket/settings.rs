@@ -157,16 +157,19 @@ pub struct PerMessageDeflate {
     /// messages only.
     pub enabled: bool,
     /// Largest window that messages to the peer refer to, as a power of two. Default 15, range 8 to 15.
+    ///
+    /// At 8 they refer to the byte before only, because zlib does not have so small a window.
     pub server_max_window_bits: u8,
     /// Largest window that messages from the peer may refer to. Default 15, range 8 to 15.
     pub client_max_window_bits: u8,
     /// Whether each message to the peer is compressed on its own. Default false.
     ///
-    /// True spares the memory that a connection's compression holds between messages.
+    /// True spares the memory that a connection's compression holds between messages, 260 KiB with the
+    /// other defaults.
     pub server_no_context_takeover: bool,
     /// Whether the peer is asked to compress each message on its own. Default false.
     pub client_no_context_takeover: bool,
-    /// Memory for finding repetitions, 1 to 9. Default 1.
+    /// zlib's memory level, 1 to 9. Default 1; more gains next to nothing at the speed that is used.
     pub mem_level: u8,
     /// Shortest message that is compressed, in bytes. Default 16.
     pub message_bytes_min: u32,

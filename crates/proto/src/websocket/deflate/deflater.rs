@@ -2,16 +2,17 @@
 //!
 //! Source: RFC 7692 §7.2.1 and §7.2.3.
 
-use super::bit_writer::BitWriter;
-use super::block_writer::{SHORT_BYTES, write_block, write_flush, write_short_block};
-use super::matcher::Matcher;
+use std::fmt;
+
+use super::compressor::{Compressor, TAIL};
 use super::settings::DeflateSettings;
 use super::workspace::DeflateWorkspace;
 
 /// The compressor of one side of a connection.
 ///
-/// With context takeover it holds, from its first message on, up to one and a half windows of what
-/// was sent, and the search table of [`mem_level`](DeflateSettings::mem_level); without, nothing.
+/// With context takeover it holds, from its first message on, zlib's compressor with what was sent
+/// last: see [`DeflateSettings`] for what that takes. Without, it holds one only while it is between
+/// the pieces of a message.
 ///
 /// A compressor may forget what was sent at any time, without the peer knowing: what comes later just
 /// does not refer to it. Three uses:
@@ -19,14 +20,13 @@ use super::workspace::DeflateWorkspace;
 /// - [`forget`](Self::forget) before the first message after one that was not compressed here.
 /// - [`release`](Self::release) gives the memory of an idle connection back.
 /// - [`shared`](Self::shared) compresses one message for many connections.
-#[derive(Debug)]
 pub struct Deflater {
     window_bits: u8,
     mem_level: u8,
     takeover: bool,
     message_bytes_min: usize,
     /// With takeover, what was sent before; without, what was sent of a message in pieces.
-    matcher: Option<Matcher>,
+    compressor: Option<Box<Compressor>>,
 }
 
 /// How a message is to be sent.
@@ -44,11 +44,11 @@ pub enum Deflated {
 impl Deflater {
     pub(super) fn new(window_bits: u8, takeover: bool, settings: &DeflateSettings) -> Self {
         Self {
-            window_bits,
-            mem_level: settings.mem_level,
+            window_bits: window_bits.clamp(8, 15),
+            mem_level: settings.mem_level.clamp(1, 9),
             takeover,
             message_bytes_min: settings.message_bytes_min,
-            matcher: None,
+            compressor: None,
         }
     }
 
@@ -59,7 +59,7 @@ impl Deflater {
     /// that connection's own compressor: the payload has gone into the peer's window, which is no
     /// longer what our compressor takes it for.
     pub fn shared(window_bits: u8, settings: &DeflateSettings) -> Self {
-        Self::new(window_bits.clamp(8, 15), false, settings)
+        Self::new(window_bits, false, settings)
     }
 
     /// Largest window that is used, as a power of two.
@@ -78,8 +78,8 @@ impl Deflater {
             return Deflated::Uncompressed;
         }
         let start = out.len();
-        let mut matcher = self.take_matcher(workspace);
-        compress(&mut matcher, message, workspace, out);
+        let mut compressor = self.take_compressor(workspace);
+        compressor.compress(message, &mut workspace.produced, out);
         // With context takeover it is sent so however long it is: later messages then refer to it.
         let is_shorter = out.len() - start < message.len();
         let deflated = match self.takeover || is_shorter {
@@ -89,7 +89,7 @@ impl Deflater {
                 Deflated::Uncompressed
             }
         };
-        self.give_matcher(matcher, workspace);
+        self.give_compressor(compressor, workspace);
         deflated
     }
 
@@ -102,10 +102,10 @@ impl Deflater {
         workspace: &mut DeflateWorkspace,
         out: &mut Vec<u8>,
     ) {
-        let mut matcher = self.take_matcher(workspace);
-        compress(&mut matcher, part, workspace, out);
+        let mut compressor = self.take_compressor(workspace);
+        compressor.compress(part, &mut workspace.produced, out);
         out.extend_from_slice(&TAIL);
-        self.matcher = Some(matcher);
+        self.compressor = Some(compressor);
     }
 
     /// Compresses the last piece of a message, which may be empty.
@@ -115,69 +115,52 @@ impl Deflater {
         workspace: &mut DeflateWorkspace,
         out: &mut Vec<u8>,
     ) {
-        let mut matcher = self.take_matcher(workspace);
-        compress(&mut matcher, part, workspace, out);
-        self.give_matcher(matcher, workspace);
+        let mut compressor = self.take_compressor(workspace);
+        compressor.compress(part, &mut workspace.produced, out);
+        self.give_compressor(compressor, workspace);
     }
 
     /// Forgets all that was sent: nothing that comes refers to it.
     ///
     /// Also right in the middle of a message.
     pub fn forget(&mut self) {
-        if let Some(matcher) = &mut self.matcher {
-            matcher.forget();
+        if let Some(compressor) = &mut self.compressor {
+            compressor.forget();
         }
     }
 
     /// Forgets all that was sent, and gives its memory back. It is taken again with the next message.
     pub fn release(&mut self, workspace: &mut DeflateWorkspace) {
-        if let Some(matcher) = self.matcher.take() {
-            workspace.give_matcher(matcher);
+        if let Some(compressor) = self.compressor.take() {
+            workspace.give_compressor(compressor);
         }
     }
 
     /// Heap memory held by this connection alone, in bytes.
     pub fn heap_bytes(&self) -> usize {
-        let matcher = self.matcher.as_ref();
-        matcher.map_or(0, Matcher::heap_bytes)
+        let compressor = self.compressor.as_ref();
+        compressor.map_or(0, |compressor| compressor.heap_bytes())
     }
 
-    fn take_matcher(&mut self, workspace: &mut DeflateWorkspace) -> Matcher {
-        let own = self.matcher.take();
-        own.unwrap_or_else(|| workspace.take_matcher(self.window_bits, self.mem_level))
+    fn take_compressor(&mut self, workspace: &mut DeflateWorkspace) -> Box<Compressor> {
+        let own = self.compressor.take();
+        own.unwrap_or_else(|| workspace.take_compressor(self.window_bits, self.mem_level))
     }
 
-    fn give_matcher(&mut self, matcher: Matcher, workspace: &mut DeflateWorkspace) {
+    fn give_compressor(&mut self, compressor: Box<Compressor>, workspace: &mut DeflateWorkspace) {
         match self.takeover {
-            true => self.matcher = Some(matcher),
-            false => workspace.give_matcher(matcher),
+            true => self.compressor = Some(compressor),
+            false => workspace.give_compressor(compressor),
         }
     }
 }
 
-/// Appends the blocks of these bytes and the flush, without the tail.
-fn compress(
-    matcher: &mut Matcher,
-    bytes: &[u8],
-    workspace: &mut DeflateWorkspace,
-    out: &mut Vec<u8>,
-) {
-    let mut bits = BitWriter::new(out);
-    match bytes.len() {
-        0 => {}
-        1..=SHORT_BYTES => write_short_block(&mut bits, bytes, matcher),
-        _ => {
-            for block in bytes.chunks(BLOCK_BYTES) {
-                write_block(&mut bits, block, matcher, &mut workspace.tokens);
-            }
-        }
+impl fmt::Debug for Deflater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflater")
+            .field("window_bits", &self.window_bits)
+            .field("takeover", &self.takeover)
+            .field("heap_bytes", &self.heap_bytes())
+            .finish_non_exhaustive()
     }
-    write_flush(&mut bits);
 }
-
-/// What a message's payload is sent without. RFC 7692 §7.2.1.
-pub(super) const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-
-/// Most bytes in a block: codes fit a text better when it is not too long, and the tokens of a block
-/// are in memory at once.
-const BLOCK_BYTES: usize = 64 * 1024 - 1;

@@ -8,13 +8,19 @@ use std::fmt;
 ///
 /// Names are the protocol's: `server_` and `client_` say whose compressor is meant, whichever side
 /// these settings are for.
+///
+/// With the defaults a connection of a server holds, from its first message in each direction on, a
+/// compressor of 260 KiB and a window of at most 32 KiB; without context takeover, nothing of either.
+/// Each thread then keeps a few compressors and decompressors for all.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeflateSettings {
     /// Whether the extension is offered or accepted at all. Default false.
     pub enabled: bool,
     /// Largest window of the server's compressor, as a power of two. Default 15, range 8 to 15.
     ///
-    /// A smaller one compresses less and takes less memory, on both sides.
+    /// A smaller one compresses less and takes less memory, on both sides: 260 KiB at 15, 148 KiB at
+    /// 12, 134 KiB at 9 for the server. At 8, which zlib's compressor does not have, it takes as much
+    /// as at 9 and finds nothing but runs of one byte.
     pub server_max_window_bits: u8,
     /// Largest window of the client's compressor, as a power of two. Default 15, range 8 to 15.
     ///
@@ -30,10 +36,11 @@ pub struct DeflateSettings {
     ///
     /// Saves the server the window of each connection, see [`Inflater`](super::Inflater).
     pub client_no_context_takeover: bool,
-    /// Memory for finding repetitions. Default 1, range 1 to 9.
+    /// Memory for writing blocks. Default 1, range 1 to 9.
     ///
-    /// The search table takes 8 KiB at levels 1 and 2, and doubles with every second level, to 128 KiB
-    /// at level 9; it is never larger than four times the window. Level 1 finds nearly as much.
+    /// zlib's notion: how much of a message it looks at before it decides how to write it. Level 1 takes
+    /// under 1 KiB for each compressor, level 8 takes 112 KiB, level 9 twice that. At the speed that is
+    /// used here, higher levels gain nothing worth naming.
     pub mem_level: u8,
     /// Shortest message that is compressed, in bytes; shorter ones are sent as they are. Default 16:
     /// shorter ones hardly ever get smaller.

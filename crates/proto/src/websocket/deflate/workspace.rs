@@ -1,8 +1,10 @@
 //! What the connections of one thread share, because each needs it only while a message is worked on.
 
-use super::block_reader::BlockReader;
-use super::matcher::Matcher;
-use super::tokens::Tokens;
+use std::fmt;
+
+use zlib_rs::Inflate;
+
+use super::compressor::Compressor;
 
 /// Memory for compressing and decompressing, for any number of connections, one after the other.
 ///
@@ -10,12 +12,14 @@ use super::tokens::Tokens;
 /// [`Inflater`](super::Inflater) and [`Deflater`](super::Deflater); it may move to another workspace
 /// at any time.
 pub struct DeflateWorkspace {
-    /// Decompressors without a message.
+    /// Decompressors without a message. 47 KiB each.
+    inflates: Vec<Inflate>,
+    /// Compressors that have forgotten all. [`DeflateSettings`](super::DeflateSettings) says what each
+    /// takes.
     #[expect(clippy::vec_box, reason = "connections hold them boxed")]
-    readers: Vec<Box<BlockReader>>,
-    /// Windows of compressors, all forgotten.
-    matchers: Vec<Matcher>,
-    pub(super) tokens: Tokens,
+    compressors: Vec<Box<Compressor>>,
+    /// Where bytes are put before it is known how many they are.
+    pub(super) produced: Box<[u8]>,
     /// The last short message that was decompressed.
     pub(in crate::websocket) inflated: Vec<u8>,
 }
@@ -24,37 +28,36 @@ impl DeflateWorkspace {
     /// A workspace that has grown nothing yet.
     pub fn new() -> Self {
         Self {
-            readers: Vec::new(),
-            matchers: Vec::new(),
-            tokens: Tokens::new(),
+            inflates: Vec::new(),
+            compressors: Vec::new(),
+            produced: vec![0; PRODUCED_BYTES].into(),
             inflated: Vec::new(),
         }
     }
 
-    pub(super) fn take_reader(&mut self) -> Box<BlockReader> {
-        let free = self.readers.pop();
-        free.unwrap_or_else(|| Box::new(BlockReader::new()))
+    pub(super) fn take_inflate(&mut self) -> Inflate {
+        let free = self.inflates.pop();
+        free.unwrap_or_else(|| Inflate::new(false, 15))
     }
 
-    pub(super) fn give_reader(&mut self, mut reader: Box<BlockReader>) {
-        if self.readers.len() < FREE_MAX {
-            reader.restart();
-            self.readers.push(reader);
+    pub(super) fn give_inflate(&mut self, inflate: Inflate) {
+        if self.inflates.len() < FREE_MAX {
+            self.inflates.push(inflate);
         }
     }
 
-    pub(super) fn take_matcher(&mut self, window_bits: u8, mem_level: u8) -> Matcher {
-        let fitting = |matcher: &Matcher| matcher.is_of(window_bits, mem_level);
-        match self.matchers.iter().rposition(fitting) {
-            Some(index) => self.matchers.swap_remove(index),
-            None => Matcher::new(window_bits, mem_level),
+    pub(super) fn take_compressor(&mut self, window_bits: u8, mem_level: u8) -> Box<Compressor> {
+        let mut free = self.compressors.iter();
+        match free.rposition(|compressor| compressor.is_of(window_bits, mem_level)) {
+            Some(index) => self.compressors.swap_remove(index),
+            None => Box::new(Compressor::new(window_bits, mem_level)),
         }
     }
 
-    pub(super) fn give_matcher(&mut self, mut matcher: Matcher) {
-        if self.matchers.len() < FREE_MAX {
-            matcher.forget();
-            self.matchers.push(matcher);
+    pub(super) fn give_compressor(&mut self, mut compressor: Box<Compressor>) {
+        if self.compressors.len() < FREE_MAX {
+            compressor.forget();
+            self.compressors.push(compressor);
         }
     }
 }
@@ -65,15 +68,18 @@ impl Default for DeflateWorkspace {
     }
 }
 
-impl std::fmt::Debug for DeflateWorkspace {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for DeflateWorkspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DeflateWorkspace")
-            .field("readers", &self.readers.len())
-            .field("matchers", &self.matchers.len())
+            .field("inflates", &self.inflates.len())
+            .field("compressors", &self.compressors.len())
             .finish_non_exhaustive()
     }
 }
 
-/// How many of each kind are kept. One is in use at a time, but for messages that come or go in
-/// pieces.
+/// How many of each kind are kept: one compressor for each window there can be. One is in use at a time,
+/// but for messages that come or go in pieces.
 const FREE_MAX: usize = 8;
+
+/// Large enough that few messages take more than one turn, small enough for the processor's cache.
+const PRODUCED_BYTES: usize = 16 * 1024;
