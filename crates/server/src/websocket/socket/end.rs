@@ -2,8 +2,6 @@
 //!
 //! Source: RFC 6455 §5.5.1, §7.
 
-use std::mem;
-
 use tidegate_httpapi::OpaqueConnection;
 use tidegate_proto::websocket::{CloseFrame, Violation, close_code, may_be_sent};
 
@@ -193,12 +191,8 @@ impl Socket {
     }
 
     /// Tells the application that the connection has ended, after all else.
-    pub(in crate::websocket) fn tell_end(
-        mut self: Box<Self>,
-        end: End,
-        outbox: Option<Box<Outbox>>,
-    ) {
-        let late = mem::take(&mut self.late).unwrap_or_default();
+    pub(in crate::websocket) fn tell_end(self, end: End, outbox: Option<Box<Outbox>>) {
+        let late = self.late.unwrap_or_default();
         let unfinished = late.unfinished.into_iter().map(|(_, sent)| sent);
         let unsent = match self.options.asynchronous {
             true => outbox.map_or_else(Vec::new, |outbox| outbox.into_lost()),
@@ -222,6 +216,7 @@ impl Socket {
     }
 }
 
+/// What ends a connection from the peer's side.
 pub(super) enum Ending {
     /// By a close frame.
     PeerCloses(Option<u16>, Box<str>),
