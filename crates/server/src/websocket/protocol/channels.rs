@@ -6,8 +6,8 @@
 //!
 //! What goes over the wire is told in `channels/wire.md`, which is part of [`ChannelProtocol`]'s
 //! documentation. A text message is taken apart by `json_rpc`, done by `requests`, and what it changes is
-//! `broker`'s, whose parts (`session`, `retained`, `publishes`) are plain values. `scanner` is the thread
-//! that looks for what has not been answered.
+//! `broker`'s, whose parts (`session`, `subscriptions`, `retained`, `publishes`) are plain values.
+//! `scanner` is the thread that looks for what has not been answered.
 
 mod broker;
 mod builder;
@@ -20,6 +20,7 @@ mod retained;
 mod scanner;
 mod session;
 mod settings;
+mod subscriptions;
 
 use std::fmt;
 use std::sync::Arc;

@@ -5,6 +5,8 @@
 //! gets the answer, what is kept, and from then on each message, none twice and none not at all. When
 //! the lanes have no room, nothing is done: whoever may wait does so without the lock, and tries again.
 
+mod unanswered;
+
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::sync::mpsc::Sender;
@@ -14,16 +16,19 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::json_rpc::RpcError;
-use super::message::{Unnumbered, release};
+use super::message::Unnumbered;
 use super::publishes::Publishes;
 use super::retained::{Kept, Retained};
-use super::session::{Asked, CallError, Delivery, OnResult, Session};
+use super::session::{Asked, Delivery, OnResult, Session};
 use super::settings::{ChannelSettings, DeliveryLevel, Retention};
+use super::subscriptions::{Audience, Subscriptions};
 use crate::component::Shared;
 use crate::websocket::connection::Connection;
 use crate::websocket::connections::Connections;
 use crate::websocket::message::{Message, MessageKind, Recipients};
 use crate::websocket::{close_code, inline, mask};
+
+pub(super) use self::unanswered::Settled;
 
 /// The protocol's state.
 pub(super) struct Broker {
@@ -37,9 +42,7 @@ pub(super) struct Broker {
 #[derive(Default)]
 struct State {
     sessions: HashMap<u64, Session>,
-    channels: HashMap<Arc<str>, Channel>,
-    /// The connections that have subscribed to each mask.
-    masks: HashMap<Arc<str>, HashSet<u64>>,
+    subscriptions: Subscriptions,
     retained: Retained,
     publishes: Publishes,
     /// The number of the message, and the id of the request, that was last.
@@ -50,22 +53,6 @@ struct State {
     unsettled: HashSet<u64>,
     /// While there is a thread that looks for what is overdue; it ends when this is dropped.
     scanner: Option<Sender<Infallible>>,
-}
-
-/// A channel with subscribers.
-struct Channel {
-    /// Its name among all channels of the component.
-    lane_name: Arc<str>,
-    members: HashSet<u64>,
-}
-
-/// Whom a message goes to.
-enum Audience {
-    Nobody,
-    /// All of a channel, by its name among the component's.
-    Channel(Arc<str>),
-    /// Those of a channel and of masks that match it.
-    These(HashSet<u64>),
 }
 
 /// Nothing was done, since too much waits to be sent and the caller must not wait.
@@ -83,14 +70,6 @@ impl From<Busy> for RpcError {
 pub(super) struct NamedPublish<'a> {
     pub(super) connection: u64,
     pub(super) name: &'a str,
-}
-
-/// What an answer settled.
-pub(super) enum Settled {
-    /// A message has been acknowledged.
-    Acknowledged(Delivery),
-    /// A call has been answered.
-    Called(OnResult),
 }
 
 impl Broker {
@@ -164,7 +143,7 @@ impl Broker {
             return Default::default();
         };
         for name in &session.channels {
-            state.leave(name, id);
+            state.subscriptions.leave(name, id);
         }
         let channels = session.channels.iter().cloned().collect();
         (channels, session.into_calls())
@@ -195,20 +174,11 @@ impl Broker {
             let message = format!("{channels_max} channels are the most for a connection");
             return Err(RpcError::limit_reached(message));
         }
+        // What it has had by another subscription does not come again.
         let kept = if is_mask {
-            let has = |name: &str| {
-                session
-                    .channels
-                    .iter()
-                    .any(|known| self.covers(known, name))
-            };
-            let is_new = |name: &str| mask::matches(channel, name) && !has(name);
+            let is_new = |name: &str| mask::matches(channel, name) && !self.gets(session, name);
             state.retained.of_channels(is_new)
-        } else if session
-            .channels
-            .iter()
-            .any(|known| self.covers(known, channel))
-        {
+        } else if self.gets(session, channel) {
             Vec::new()
         } else {
             state.retained.of_channel(channel)
@@ -235,14 +205,10 @@ impl Broker {
         let name: Arc<str> = channel.into();
         session.channels.insert(Arc::clone(&name));
         if is_mask {
-            state.masks.entry(name).or_default().insert(id);
+            state.subscriptions.join_mask(name, id);
         } else {
-            let entry = state.channels.entry(name).or_insert_with(|| Channel {
-                lane_name: format!("{}/{channel}", self.settings.name).into(),
-                members: HashSet::new(),
-            });
-            entry.members.insert(id);
-            connection.subscribe(Arc::clone(&entry.lane_name));
+            let lane_name = || format!("{}/{channel}", self.settings.name);
+            connection.subscribe(state.subscriptions.join_channel(name, id, lane_name));
         }
         if is_unsettled {
             state.unsettled.insert(id);
@@ -262,13 +228,20 @@ impl Broker {
         let id = connection.id().0;
         let lanes = connection.connections();
         let mut state = self.lock_with_room(&lanes)?;
-        let session = state.sessions.get_mut(&id);
-        let was_subscribed = session.is_some_and(|session| session.channels.remove(channel));
-        if was_subscribed && let Some(lane_name) = state.leave(channel, id) {
+        let Some(session) = state.sessions.get_mut(&id) else {
+            return Ok(false);
+        };
+        if !session.channels.remove(channel) {
+            send(&lanes, connection, answer(false));
+            return Ok(false);
+        }
+        session.forget_messages(|session, name| !self.gets(session, name));
+        state.forget_if_settled(id);
+        if let Some(lane_name) = state.subscriptions.leave(channel, id) {
             connection.unsubscribe(&lane_name);
         }
-        send(&lanes, connection, answer(was_subscribed));
-        Ok(was_subscribed)
+        send(&lanes, connection, answer(true));
+        Ok(true)
     }
 
     /// Publishes, unless it was published before. Gives the message's number.
@@ -280,9 +253,10 @@ impl Broker {
         named: Option<NamedPublish<'_>>,
     ) -> Result<u64, RpcError> {
         // Dropped after the lock, since a server may end with its last handle.
-        let mut servers: Vec<Connections>;
+        let mut servers: Vec<Connections> = Vec::new();
         let mut too_slow = Vec::new();
         let (mut state, audience) = loop {
+            servers.clear();
             let state = self.lock();
             if let Some(named) = named {
                 if let Some(number) = state.publishes.find(named.name) {
@@ -294,11 +268,10 @@ impl Broker {
                     return Err(RpcError::limit_reached(message));
                 }
             }
-            let audience = state.audience(channel);
-            servers = match audience {
-                Audience::Nobody => Vec::new(),
-                _ => state.servers(),
-            };
+            let audience = state.subscriptions.audience(channel);
+            if !matches!(audience, Audience::Nobody) {
+                servers.extend(state.servers());
+            }
             let Some(full) = servers.iter().find(|lanes| !lanes.has_room()) else {
                 break (state, audience);
             };
@@ -361,58 +334,6 @@ impl Broker {
         self.lock().publishes.release(name);
     }
 
-    /// A client has answered a request of ours. Gives what that has settled, if it was one.
-    pub(super) fn answered(&self, connection: &Connection, id: u64) -> Option<Settled> {
-        let connection_id = connection.id().0;
-        let mut state = self.lock();
-        let session = state.sessions.get_mut(&connection_id)?;
-        let delivery = match session.answered(id)? {
-            Asked::Call(on_result) => {
-                state.forget_if_settled(connection_id);
-                return Some(Settled::Called(on_result));
-            }
-            Asked::Message(delivery) if delivery.level == DeliveryLevel::ExactlyOnce => delivery,
-            Asked::Message(delivery) | Asked::Release(delivery) => {
-                state.forget_if_settled(connection_id);
-                return Some(Settled::Acknowledged(delivery));
-            }
-        };
-        let delivery = Delivery {
-            // Nobody needs it any more.
-            text: Bytes::new(),
-            ..delivery
-        };
-        let release_id = state.next_number();
-        let text = release(delivery.number, release_id);
-        if let Some(session) = state.sessions.get_mut(&connection_id) {
-            session.asked(release_id, Asked::Release(delivery), Instant::now());
-        }
-        drop(state);
-        // If there is no room for it now, it is sent again.
-        let _ = connection.send_text(&text);
-        None
-    }
-
-    /// Has a call wait for its answer. Gives the id to ask with.
-    pub(super) fn call(
-        self: &Arc<Self>,
-        connection: &Connection,
-        on_result: OnResult,
-    ) -> Result<u64, CallError> {
-        let connection_id = connection.id().0;
-        let mut state = self.lock();
-        let id = state.next_number();
-        let session = state.sessions.get_mut(&connection_id);
-        let session = session.ok_or(CallError::Closed)?;
-        if !session.may_be_asked(1, 0, &self.settings) {
-            return Err(CallError::LimitReached);
-        }
-        session.asked(id, Asked::Call(on_result), Instant::now());
-        state.unsettled.insert(connection_id);
-        self.scan(&mut state);
-        Ok(id)
-    }
-
     /// Forgets what is kept of a channel. Says how many messages that was.
     pub(super) fn clear_queue(&self, channel: &str) -> usize {
         self.lock().retained.clear(channel)
@@ -421,19 +342,14 @@ impl Broker {
     /// How many connections have subscribed to a channel, by name or mask.
     pub(super) fn subscriber_count(&self, channel: &str) -> usize {
         let state = self.lock();
-        match state.audience(channel) {
-            Audience::Nobody => 0,
-            Audience::Channel(_) => {
-                let channel = state.channels.get(channel);
-                channel.map_or(0, |channel| channel.members.len())
-            }
-            Audience::These(ids) => ids.len(),
-        }
+        let audience = state.subscriptions.audience(channel);
+        let members = state.subscriptions.members(&audience, channel);
+        members.map_or(0, HashSet::len)
     }
 
     /// The channels that have subscribers by name.
     pub(super) fn channels(&self) -> Vec<Arc<str>> {
-        self.lock().channels.keys().cloned().collect()
+        self.lock().subscriptions.channels()
     }
 
     /// All servers that it has connections of.
@@ -441,13 +357,13 @@ impl Broker {
         self.lock().servers()
     }
 
-    /// Whether who has subscribed to `known` gets what is published to `channel`.
-    fn covers(&self, known: &str, channel: &str) -> bool {
-        if self.is_mask(known) {
-            mask::matches(known, channel)
-        } else {
-            known == channel
-        }
+    /// Whether a connection gets what is published to a channel.
+    fn gets(&self, session: &Session, channel: &str) -> bool {
+        let mut subscribed = session.channels.iter();
+        subscribed.any(|known| match self.is_mask(known) {
+            true => mask::matches(known, channel),
+            false => **known == *channel,
+        })
     }
 
     fn retention(&self, channel: &str) -> Retention {
@@ -466,53 +382,6 @@ impl Broker {
             wait_for_room(lanes)?;
         }
     }
-
-    /// Sees to it that what is overdue is looked for.
-    fn scan(self: &Arc<Self>, state: &mut State) {
-        if state.scanner.is_none() && !state.unsettled.is_empty() {
-            state.scanner = super::scanner::start(self, self.settings.scan_interval);
-        }
-    }
-
-    /// Sends again what is overdue, and gives the calls that have failed. When nothing is left to look
-    /// for, the scanner is told to end.
-    pub(super) fn serve_overdue(&self, now: Instant) -> Vec<OnResult> {
-        let mut again = Vec::new();
-        let mut failed = Vec::new();
-        {
-            let mut state = self.lock();
-            let State {
-                sessions,
-                unsettled,
-                scanner,
-                ..
-            } = &mut *state;
-            unsettled.retain(|id| {
-                let Some(session) = sessions.get_mut(id) else {
-                    return false;
-                };
-                let overdue = session.overdue(now, self.settings.answer_timeout);
-                if !overdue.again.is_empty() {
-                    again.push((session.connection.clone(), overdue.again));
-                }
-                failed.extend(overdue.failed);
-                !session.is_settled()
-            });
-            if unsettled.is_empty() {
-                *scanner = None;
-            }
-        }
-        for (connection, texts) in again {
-            let lanes = connection.connections();
-            for text in texts {
-                let message = Message::new(MessageKind::Text, text);
-                let recipients = Recipients::all().include([connection.guid()]);
-                // By way of the lane, so that no slow peer keeps this thread waiting.
-                let _ = lanes.broadcast(message, &recipients);
-            }
-        }
-        failed
-    }
 }
 
 impl State {
@@ -521,93 +390,9 @@ impl State {
         self.last_number
     }
 
-    fn forget_if_settled(&mut self, connection: u64) {
-        if self
-            .sessions
-            .get(&connection)
-            .is_some_and(Session::is_settled)
-        {
-            self.unsettled.remove(&connection);
-        }
-    }
-
     fn servers(&self) -> Vec<Connections> {
         let living = self.servers.iter().filter_map(Weak::upgrade);
         living.map(Connections::new).collect()
-    }
-
-    fn audience(&self, channel: &str) -> Audience {
-        let by_name = self.channels.get(channel);
-        let matching = self
-            .masks
-            .iter()
-            .filter(|(known, _)| mask::matches(known, channel));
-        let mut by_mask: HashSet<u64> =
-            matching.flat_map(|(_, members)| members).copied().collect();
-        match by_name {
-            Some(channel) if by_mask.is_empty() => {
-                Audience::Channel(Arc::clone(&channel.lane_name))
-            }
-            None if by_mask.is_empty() => Audience::Nobody,
-            by_name => {
-                let members = by_name.map(|channel| &channel.members);
-                by_mask.extend(members.into_iter().flatten());
-                Audience::These(by_mask)
-            }
-        }
-    }
-
-    /// Notes a message that its audience has to answer. Gives those who may leave no more unanswered.
-    fn ask_all(
-        &mut self,
-        audience: &Audience,
-        delivery: &Delivery,
-        settings: &ChannelSettings,
-    ) -> Vec<Connection> {
-        let of_channel;
-        let ids = match audience {
-            Audience::Nobody => return Vec::new(),
-            Audience::Channel(_) => match self.channels.get(&delivery.channel) {
-                Some(channel) => {
-                    of_channel = &channel.members;
-                    of_channel
-                }
-                None => return Vec::new(),
-            },
-            Audience::These(ids) => ids,
-        };
-        let now = Instant::now();
-        let mut too_slow = Vec::new();
-        for id in ids {
-            let Some(session) = self.sessions.get_mut(id) else {
-                continue;
-            };
-            if !session.may_be_asked(1, delivery.text.len() as u64, settings) {
-                too_slow.push(session.connection.clone());
-                continue;
-            }
-            session.asked(delivery.number, Asked::Message(delivery.clone()), now);
-            self.unsettled.insert(*id);
-        }
-        too_slow
-    }
-
-    /// Takes a connection out of a channel or mask. Gives a channel's name among the component's.
-    fn leave(&mut self, channel: &str, id: u64) -> Option<Arc<str>> {
-        if let Some(members) = self.masks.get_mut(channel) {
-            members.remove(&id);
-            if members.is_empty() {
-                self.masks.remove(channel);
-            }
-            return None;
-        }
-        let entry = self.channels.get_mut(channel)?;
-        entry.members.remove(&id);
-        let lane_name = Arc::clone(&entry.lane_name);
-        if entry.members.is_empty() {
-            self.channels.remove(channel);
-        }
-        Some(lane_name)
     }
 }
 

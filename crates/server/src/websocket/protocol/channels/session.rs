@@ -130,6 +130,19 @@ impl Session {
         Some(asked)
     }
 
+    /// Forgets the messages of channels that `is_left` names: nobody waits for their acknowledgement.
+    pub(super) fn forget_messages(&mut self, is_left: impl Fn(&Self, &str) -> bool) {
+        let requests = self.unanswered.requests.iter();
+        let left = requests.filter(|(_, (asked, _))| match asked {
+            Asked::Message(delivery) => is_left(self, &delivery.channel),
+            Asked::Release(_) | Asked::Call(_) => false,
+        });
+        let left: Vec<u64> = left.map(|(id, _)| *id).collect();
+        for id in left {
+            self.answered(id);
+        }
+    }
+
     /// What has waited for its answer for too long: what is to be sent again, and whose call has failed.
     pub(super) fn overdue(&mut self, now: Instant, timeout: Duration) -> Overdue {
         let mut overdue = Overdue::default();
