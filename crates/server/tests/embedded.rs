@@ -11,69 +11,10 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
-use tidegate::{
-    Admission, ContentError, Error, ErrorLog, FieldBlock, FineTune, Io, OperatingMode, Server,
-    ServerBuilder, Settings,
-};
+use tidegate::{Admission, ContentError, Error, FieldBlock, PeerFault};
 
+use client::setting::{in_each_setting, start, stop};
 use client::{Client, free_port};
-
-/// Runs a test in each setting: both modes, both loops where there are two.
-fn in_each_setting(test: impl Fn(ServerBuilder, u16)) {
-    let mut loops = vec![Io::Poll];
-    if has_uring() {
-        loops.push(Io::Uring);
-    }
-    for io in loops {
-        for operating_mode in [OperatingMode::Classic, OperatingMode::HighPerf] {
-            let mut settings = Settings::default();
-            settings.io = io;
-            settings.io_threads = Some(1);
-            settings.thread_pool_size = 4;
-            settings.fine_tune = FineTune {
-                operating_mode,
-                ..FineTune::default()
-            };
-            let mut log = ErrorLog::default();
-            log.enabled = false;
-            let port = free_port();
-            let builder = Server::builder()
-                .settings(settings)
-                .error_log(log)
-                .host("127.0.0.1")
-                .port(port);
-            println!("{io:?}, {operating_mode:?}");
-            test(builder, port);
-        }
-    }
-}
-
-/// Whether the system offers io_uring.
-fn has_uring() -> bool {
-    let mut log = ErrorLog::default();
-    log.enabled = false;
-    let server = Server::builder()
-        .host("127.0.0.1")
-        .port(free_port())
-        .io(Io::Uring)
-        .error_log(log)
-        .build()
-        .unwrap();
-    server.start().unwrap();
-    server.wait_started().is_ok()
-}
-
-fn start(builder: ServerBuilder) -> Server {
-    let server = builder.build().unwrap();
-    server.start().unwrap();
-    server.wait_started().unwrap();
-    server
-}
-
-fn stop(server: Server) {
-    server.stop();
-    server.wait_stopped();
-}
 
 #[test]
 fn the_example_of_the_documentation_answers() {
@@ -179,8 +120,10 @@ fn content_longer_than_allowed_is_413() {
         assert_eq!(answer.status, 413);
         let told: Vec<_> = told.try_iter().collect();
         assert!(
-            told.iter()
-                .all(|cause| matches!(cause, ContentError::Body(_))),
+            told.iter().all(|cause| matches!(
+                cause,
+                PeerFault::Content(PeerFault::Content(ContentError::Body(_)))
+            )),
             "{told:?}"
         );
         stop(server);

@@ -1,5 +1,7 @@
 //! A plain HTTP/1.1 client over a socket.
 
+pub(crate) mod setting;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
