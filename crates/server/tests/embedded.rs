@@ -120,10 +120,8 @@ fn content_longer_than_allowed_is_413() {
         assert_eq!(answer.status, 413);
         let told: Vec<_> = told.try_iter().collect();
         assert!(
-            told.iter().all(|cause| matches!(
-                cause,
-                PeerFault::Content(PeerFault::Content(ContentError::Body(_)))
-            )),
+            told.iter()
+                .all(|cause| matches!(cause, PeerFault::Content(ContentError::Body(_)))),
             "{told:?}"
         );
         stop(server);
