@@ -279,14 +279,8 @@ impl WebSocket {
         self.stream.set_nonblocking(true).unwrap();
         let written = self.stream.write(bytes);
         self.stream.set_nonblocking(false).unwrap();
-        match written {
-            Ok(count) => {
-                *bytes = &bytes[count..];
-                true
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
-            Err(error) => panic!("{error}"),
-        }
+        *bytes = &bytes[*written.as_ref().unwrap_or(&0)..];
+        written.is_ok()
     }
 
     /// Writes while others read, once there is room.
