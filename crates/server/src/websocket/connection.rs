@@ -512,11 +512,17 @@ impl Connection {
         if !self.begin_closing() {
             return false;
         }
-        let outbox = slot.get_or_insert_default();
-        outbox.close = Some(CloseRequest {
+        let request = CloseRequest {
             code,
             reason: reason.into(),
-        });
+        };
+        if self.0.post.has_broadcasts() {
+            drop(slot);
+            self.0.post.close_connection(self.0.key, request);
+            return true;
+        }
+        let outbox = slot.get_or_insert_default();
+        outbox.close = Some(request);
         self.notify(outbox);
         true
     }

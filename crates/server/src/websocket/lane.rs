@@ -163,6 +163,25 @@ impl Lane {
             }
             Command::Broadcast(broadcast, target) => {
                 self.broadcast(connections, &broadcast, &target);
+                self.post.dealt_with_one();
+            }
+            Command::Send(key, outgoing) => {
+                let mut outgoing = Some(outgoing);
+                self.with(connections, key, |socket, io, tools| {
+                    match outgoing.take() {
+                        Some(outgoing) => socket.send_in_turn(io, outgoing, tools),
+                        None => Ok(()),
+                    }
+                });
+                self.post.dealt_with_one();
+            }
+            Command::Close(key, request) => {
+                let mut request = Some(request);
+                self.with(connections, key, |socket, io, tools| {
+                    socket.close_in_turn(io, request.take(), tools);
+                    Ok(())
+                });
+                self.post.dealt_with_one();
             }
         }
     }

@@ -49,42 +49,45 @@ pub(super) struct CloseRequest {
 }
 
 impl Outgoing {
+    /// Its length as counted against limits.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Message(message) => message.data.len(),
+            Self::Part(_, data, _) | Self::Ping(data) => data.len(),
+            Self::Broadcast(broadcast) => broadcast.len(),
+        }
+    }
+
+    fn part(&self) -> Part {
+        match self {
+            Self::Part(_, _, Streaming::First) => Part::First,
+            Self::Part(_, _, Streaming::Continue) => Part::Continue,
+            Self::Part(_, _, Streaming::Last) => Part::Last,
+            Self::Message(_) => Part::Whole,
+            Self::Broadcast(broadcast) if broadcast.kind().is_some() => Part::Whole,
+            Self::Broadcast(_) | Self::Ping(_) => Part::Control,
+        }
+    }
+
     fn meta(&self, queue: &QueueOptions) -> Meta {
         let level = |kind| match kind {
             MessageKind::Text => queue.text,
             MessageKind::Binary => queue.binary,
         };
-        let (bytes, level, key, part) = match self {
-            Self::Message(message) => (
-                message.data.len(),
-                level(message.kind),
-                message.key.clone(),
-                Part::Whole,
-            ),
-            Self::Part(kind, data, part) => {
-                let part = match part {
-                    Streaming::First => Part::First,
-                    Streaming::Continue => Part::Continue,
-                    Streaming::Last => Part::Last,
-                };
-                (data.len(), level(*kind), None, part)
-            }
+        let (level, key) = match self {
+            Self::Message(message) => (level(message.kind), message.key.clone()),
+            Self::Part(kind, ..) => (level(*kind), None),
             Self::Broadcast(broadcast) => match broadcast.kind() {
-                Some(kind) => (
-                    broadcast.len(),
-                    level(kind),
-                    broadcast.key.clone(),
-                    Part::Whole,
-                ),
-                None => (broadcast.len(), queue.ping, None, Part::Control),
+                Some(kind) => (level(kind), broadcast.key.clone()),
+                None => (queue.ping, None),
             },
-            Self::Ping(frame) => (frame.len(), queue.ping, None, Part::Control),
+            Self::Ping(_) => (queue.ping, None),
         };
         Meta {
-            bytes,
+            bytes: self.len(),
             level,
             key,
-            part,
+            part: self.part(),
         }
     }
 }
@@ -109,7 +112,16 @@ impl Connection {
             if !self.is_open() {
                 return Err(WriteError::Closed);
             }
+            let must_not_wait = inline::is_on_lane() || options.asynchronous;
             let outbox = slot.get_or_insert_default();
+            let has_broadcasts = self.0.post.has_broadcasts();
+            if has_broadcasts && outbox.has_room_or_drops(&outgoing, &limits, &options.queue) {
+                outbox.streaming = outbox.is_streaming_after(outgoing.part())?;
+                // The lane has to know of an outbox, also of an empty one.
+                self.0.set_backlog(true);
+                drop(slot);
+                return self.0.post.send(self.0.key, outgoing, !must_not_wait);
+            }
             outgoing = match outbox.put(outgoing, &limits, &options.queue)? {
                 Put::Taken => break,
                 Put::Dropped => return Err(WriteError::Full),
@@ -120,7 +132,7 @@ impl Connection {
                 }
                 Put::Full(outgoing) => outgoing,
             };
-            if inline::is_on_lane() || options.asynchronous {
+            if must_not_wait {
                 return Err(WriteError::Full);
             }
             // What waits is sent by its thread, which may not have been told of it.
@@ -166,7 +178,7 @@ impl Inner {
     pub(super) fn set_backlog(&self, backlog: bool) {
         // Relaxed: a lane that reads an old value may send a broadcast before what another thread has
         // put here meanwhile; nobody can tell which came first. The same thread's order is kept by
-        // the lane's inbox.
+        // the lane's inbox, through which goes what comes after a broadcast.
         self.backlog
             .store(backlog, std::sync::atomic::Ordering::Relaxed);
     }
@@ -190,41 +202,65 @@ impl Outbox {
         limits: &QueueLimits,
         options: &QueueOptions,
     ) -> Result<Put, WriteError> {
+        let streaming = self.is_streaming_after(outgoing.part())?;
+        let put = self.put_in_sequence(outgoing, limits, options);
+        if let Put::Taken | Put::Dropped = put {
+            self.streaming = streaming;
+        }
+        Ok(put)
+    }
+
+    /// As [`put`](Self::put), for what is known to be in sequence.
+    pub(super) fn put_in_sequence(
+        &mut self,
+        outgoing: Outgoing,
+        limits: &QueueLimits,
+        options: &QueueOptions,
+    ) -> Put {
         let meta = outgoing.meta(options);
-        let streaming = match meta.part {
-            Part::First if self.streaming => return Err(WriteError::OutOfSequence),
-            Part::Continue | Part::Last if !self.streaming => {
-                return Err(WriteError::OutOfSequence);
+        match self.queue.push(outgoing, meta, limits, options.overflow) {
+            Pushed::Queued => Put::Taken,
+            Pushed::Replaced(dropped) => {
+                self.lose([dropped]);
+                Put::Taken
             }
-            Part::First | Part::Continue => true,
-            Part::Last => false,
-            Part::Whole | Part::Control => self.streaming,
-        };
-        Ok(
-            match self.queue.push(outgoing, meta, limits, options.overflow) {
-                Pushed::Queued => {
-                    self.streaming = streaming;
-                    Put::Taken
-                }
-                Pushed::Replaced(dropped) => {
-                    self.streaming = streaming;
-                    self.lose([dropped]);
-                    Put::Taken
-                }
-                Pushed::DroppedOldest(dropped) => {
-                    self.streaming = streaming;
-                    self.lose(dropped);
-                    Put::Taken
-                }
-                // Its sender is told by the error.
-                Pushed::DroppedNewest(_) => {
-                    self.streaming = streaming;
-                    Put::Dropped
-                }
-                Pushed::Full(outgoing) => Put::Full(outgoing),
-                Pushed::Overflowed(_) => Put::Overflowed,
-            },
-        )
+            Pushed::DroppedOldest(dropped) => {
+                self.lose(dropped);
+                Put::Taken
+            }
+            // Its sender is told by the error.
+            Pushed::DroppedNewest(_) => Put::Dropped,
+            Pushed::Full(outgoing) => Put::Full(outgoing),
+            Pushed::Overflowed(_) => Put::Overflowed,
+        }
+    }
+
+    /// Whether a message lacks parts after this, which must be in sequence.
+    fn is_streaming_after(&self, part: Part) -> Result<bool, WriteError> {
+        match part {
+            Part::First if self.streaming => Err(WriteError::OutOfSequence),
+            Part::Continue | Part::Last if !self.streaming => Err(WriteError::OutOfSequence),
+            Part::First | Part::Continue => Ok(true),
+            Part::Last => Ok(false),
+            Part::Whole | Part::Control => Ok(self.streaming),
+        }
+    }
+
+    /// Whether something more can be left to the lane: there is room, or it will drop what is too much.
+    fn has_room_or_drops(
+        &self,
+        outgoing: &Outgoing,
+        limits: &QueueLimits,
+        options: &QueueOptions,
+    ) -> bool {
+        let bytes = self.queue.bytes().saturating_add(outgoing.len());
+        match options.overflow {
+            Overflow::Wait | Overflow::DropNewest => {
+                self.queue.is_empty()
+                    || (self.queue.len() < limits.messages && bytes <= limits.bytes)
+            }
+            _ => true,
+        }
     }
 
     /// Drops what has not begun to be sent. Says how many messages that was.
@@ -265,7 +301,7 @@ impl Outbox {
 
     /// Whether it may be done away with.
     pub(super) fn is_idle(&self) -> bool {
-        self.lost.is_empty() && self.has_nothing_to_send()
+        self.lost.is_empty() && !self.streaming && self.has_nothing_to_send()
     }
 
     fn has_nothing_to_send(&self) -> bool {

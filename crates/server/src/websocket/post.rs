@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -13,6 +14,7 @@ use tidegate_httpapi::{HandlerThreads, LaneHost, LaneWaker, OpaqueKey};
 use super::broadcast::Broadcast;
 use super::inline;
 use super::message::WriteError;
+use super::outbox::{CloseRequest, Outgoing};
 use super::settings::WebSocketSettings;
 use crate::component::Shared;
 
@@ -33,6 +35,10 @@ pub(super) enum Command {
     Subscribe(OpaqueKey, Arc<str>),
     Unsubscribe(OpaqueKey, Arc<str>),
     Broadcast(Arc<Broadcast>, Target),
+    /// Something is to be sent on a connection, by who must not overtake broadcasts.
+    Send(OpaqueKey, Outgoing),
+    /// A connection is to be closed, likewise.
+    Close(OpaqueKey, CloseRequest),
 }
 
 /// To which of a lane's connections a broadcast goes.
@@ -57,6 +63,8 @@ pub(super) struct Post {
     /// What the lane's ticks are counted from.
     pub(super) epoch: Instant,
     waker: LaneWaker,
+    /// Broadcasts that the lane has not dealt with, and what came behind them.
+    pending: AtomicUsize,
     /// Held only to push or to take all.
     inbox: Mutex<Inbox>,
     /// Told when broadcasts have been taken.
@@ -93,6 +101,7 @@ impl Post {
             calls_inline: host.may_call_inline,
             epoch: Instant::now(),
             waker: host.waker,
+            pending: AtomicUsize::new(0),
             inbox: Mutex::default(),
             taken: Condvar::new(),
         })
@@ -141,7 +150,8 @@ impl Post {
         target: Target,
     ) -> Result<(), WriteError> {
         let inbox = self.lock_with_room()?;
-        self.put(inbox, broadcast, target)
+        let command = Command::Broadcast(Arc::clone(broadcast), target);
+        self.put(inbox, broadcast.len(), command)
     }
 
     /// Leaves a broadcast, whether there is room or not.
@@ -150,7 +160,41 @@ impl Post {
         broadcast: &Arc<Broadcast>,
         target: Target,
     ) -> Result<(), WriteError> {
-        self.put(self.lock(), broadcast, target)
+        let command = Command::Broadcast(Arc::clone(broadcast), target);
+        self.put(self.lock(), broadcast.len(), command)
+    }
+
+    /// Whether broadcasts wait, or what came behind them. What a thread sends then has to go the same
+    /// way, for it may be that thread's broadcast.
+    #[inline]
+    pub(super) fn has_broadcasts(&self) -> bool {
+        // Acquire: what the lane has done with them is done.
+        self.pending.load(Ordering::Acquire) > 0
+    }
+
+    /// Leaves something to be sent on a connection, behind the broadcasts. Waits for room if it may.
+    pub(super) fn send(
+        &self,
+        key: OpaqueKey,
+        outgoing: Outgoing,
+        may_wait: bool,
+    ) -> Result<(), WriteError> {
+        let inbox = match may_wait {
+            true => self.lock_with_room()?,
+            false => self.lock(),
+        };
+        self.put(inbox, outgoing.len(), Command::Send(key, outgoing))
+    }
+
+    /// Leaves word that a connection is to be closed, behind the broadcasts.
+    pub(super) fn close_connection(&self, key: OpaqueKey, request: CloseRequest) {
+        // A lane that is no more has closed all.
+        let _ = self.put(self.lock(), 0, Command::Close(key, request));
+    }
+
+    /// The lane has dealt with a broadcast, or with what came behind one.
+    pub(super) fn dealt_with_one(&self) {
+        self.pending.fetch_sub(1, Ordering::Release);
     }
 
     /// Whether there is room for a broadcast.
@@ -180,18 +224,19 @@ impl Post {
     fn put(
         &self,
         mut inbox: MutexGuard<'_, Inbox>,
-        broadcast: &Arc<Broadcast>,
-        target: Target,
+        bytes: usize,
+        command: Command,
     ) -> Result<(), WriteError> {
         if inbox.closed {
             return Err(WriteError::Closed);
         }
         inbox.broadcasts += 1;
-        inbox.broadcast_bytes += broadcast.len();
-        inbox
-            .commands
-            .push(Command::Broadcast(Arc::clone(broadcast), target));
+        inbox.broadcast_bytes += bytes;
+        inbox.commands.push(command);
+        self.pending.fetch_add(1, Ordering::Relaxed);
         drop(inbox);
+        // What the handler that is being called sends next comes behind.
+        inline::close_direct_way();
         self.waker.wake();
         Ok(())
     }

@@ -132,6 +132,7 @@ impl Socket {
     fn direct_room(&self, io: &dyn OpaqueConnection) -> usize {
         let is_simple = self.deflater.is_none()
             && !self.has_backlog()
+            && !self.connection.0.post.has_broadcasts()
             && !self.options.asynchronous
             && io.unsent() < WINDOW
             && self.connection.is_open();

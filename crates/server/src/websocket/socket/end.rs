@@ -2,6 +2,8 @@
 //!
 //! Source: RFC 6455 §5.5.1, §7.
 
+use std::sync::Arc;
+
 use tidegate_httpapi::OpaqueConnection;
 use tidegate_proto::websocket::{CloseFrame, Violation, close_code, may_be_sent};
 
@@ -11,6 +13,7 @@ use crate::event::PeerFault;
 use crate::websocket::connection::EndedBy;
 use crate::websocket::delivery::Event;
 use crate::websocket::outbox::{Outbox, SLOW_READER};
+use crate::websocket::post::Command;
 
 impl Socket {
     /// The peer ends the connection, or must be left. What handlers still have to say to what came
@@ -25,12 +28,17 @@ impl Socket {
         if let Ending::Violation(violation) = &ending {
             self.tell_error(io, PeerFault::WebSocket(*violation));
         }
+        let post = Arc::clone(&self.connection.0.post);
         let has_caught_up = tools.calls_inline || !self.connection.has_deliveries();
-        if has_caught_up || self.has_sent_close() {
+        if (has_caught_up && !post.has_broadcasts()) || self.has_sent_close() {
             return Err(self.finish(io, ending, tools));
         }
         self.late.get_or_insert_default().ending = Some(ending);
-        self.connection.deliver_later(Event::CaughtUp);
+        match tools.calls_inline {
+            // What they have said waits behind broadcasts.
+            true => post.push(Command::CaughtUp(self.connection.0.key)),
+            false => drop(self.connection.deliver_later(Event::CaughtUp)),
+        }
         if self.close_deadline == 0 {
             let now = self.connection.0.post.milliseconds(io.now());
             self.close_deadline = after(now, self.options.close_timeout);

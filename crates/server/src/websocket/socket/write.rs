@@ -13,7 +13,8 @@ use crate::event::Sent;
 use crate::websocket::broadcast::{Broadcast, Content, encode_compressed, encode_message, opcode};
 use crate::websocket::delivery::Event;
 use crate::websocket::message::{Message, Streaming};
-use crate::websocket::outbox::{Outgoing, Put};
+use crate::websocket::outbox::{CloseRequest, Outgoing, Put};
+use crate::websocket::send_queue::{Overflow, QueueLimits};
 
 impl Socket {
     /// Moves all that waits into the output, for it is the last: there is no more than may wait.
@@ -216,12 +217,16 @@ impl Socket {
         tools: &mut Tools,
     ) -> Flow {
         if let Content::Close(code, reason) = &broadcast.content {
-            self.connection.close_with(*code, reason);
-            self.pump(io, tools);
-            self.arm(io);
+            if self.connection.begin_closing() {
+                let request = CloseRequest {
+                    code: *code,
+                    reason: (&**reason).into(),
+                };
+                self.close_in_turn(io, Some(request), tools);
+            }
             return Ok(());
         }
-        if !self.connection.is_open() {
+        if !self.connection.is_open() && self.has_to_close() {
             return Ok(());
         }
         if !self.has_backlog() && io.unsent() < WINDOW {
@@ -237,6 +242,16 @@ impl Socket {
         self.queue_broadcast(io, broadcast, tools)
     }
 
+    /// Whether its close frame comes before anything that is left to be sent now. One that is to be
+    /// closed may still have broadcasts on their way that were made before.
+    fn has_to_close(&self) -> bool {
+        let is_asked_to = || {
+            let outbox = self.connection.outbox();
+            outbox.as_ref().is_some_and(|outbox| outbox.close.is_some())
+        };
+        self.has_sent_close() || is_asked_to()
+    }
+
     #[inline(never)]
     pub(super) fn queue_broadcast(
         &mut self,
@@ -244,21 +259,68 @@ impl Socket {
         broadcast: &Arc<Broadcast>,
         tools: &mut Tools,
     ) -> Flow {
-        let options = Arc::clone(&self.options);
+        let limits = self.options.queue.limits();
+        let outgoing = Outgoing::Broadcast(Arc::clone(broadcast));
+        self.put(io, outgoing, &limits, tools)
+    }
+
+    /// Puts something into the queue that came by the way of broadcasts.
+    pub(in crate::websocket) fn send_in_turn(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        outgoing: Outgoing,
+        tools: &mut Tools,
+    ) -> Flow {
+        if self.has_sent_close() {
+            return Ok(());
+        }
+        let limits = match self.options.queue.overflow {
+            // Its sender has waited already, as long as it was full.
+            Overflow::Wait => QueueLimits {
+                messages: usize::MAX,
+                bytes: usize::MAX,
+            },
+            _ => self.options.queue.limits(),
+        };
+        self.put(io, outgoing, &limits, tools)
+    }
+
+    fn put(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        outgoing: Outgoing,
+        limits: &QueueLimits,
+        tools: &mut Tools,
+    ) -> Flow {
         let put = {
             let mut slot = self.connection.outbox();
             let outbox = slot.get_or_insert_default();
             self.connection.0.set_backlog(true);
-            let outgoing = Outgoing::Broadcast(Arc::clone(broadcast));
-            outbox.put(outgoing, &options.queue.limits(), &options.queue)
+            outbox.put_in_sequence(outgoing, limits, &self.options.queue)
         };
         match put {
-            Ok(Put::Full(_) | Put::Overflowed) => return Err(self.too_slow(io)),
-            Ok(Put::Taken | Put::Dropped) | Err(_) => {}
+            Put::Full(_) | Put::Overflowed => return Err(self.too_slow(io)),
+            Put::Taken | Put::Dropped => {}
         }
         self.pump(io, tools);
         self.arm(io);
         Ok(())
+    }
+
+    /// Closes as was asked for by the way of broadcasts.
+    pub(in crate::websocket) fn close_in_turn(
+        &mut self,
+        io: &mut dyn OpaqueConnection,
+        request: Option<CloseRequest>,
+        tools: &mut Tools,
+    ) {
+        if let Some(request) = request {
+            let mut slot = self.connection.outbox();
+            slot.get_or_insert_default().close = Some(request);
+            self.connection.0.set_backlog(true);
+        }
+        self.pump(io, tools);
+        self.arm(io);
     }
 
     /// All that was given has been taken.
