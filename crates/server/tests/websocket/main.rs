@@ -16,6 +16,7 @@ mod heartbeat;
 mod journal;
 mod lifetime;
 mod messages;
+mod order;
 mod pressure;
 mod sends;
 mod stopping;
