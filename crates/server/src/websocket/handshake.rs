@@ -359,10 +359,13 @@ impl Gate {
         }
         let options = response.options.map(Arc::new);
         let effective = options.as_ref().unwrap_or(&self.settings);
-        let deflate = DeflateAgreement::negotiate(
-            parsed.extensions(),
-            &effective.per_message_deflate.to_proto(),
-        );
+        let deflate = effective.per_message_deflate.to_proto();
+        // The application may have changed it for this connection.
+        if let Err(error) = deflate.check() {
+            tracing::error!(%error, "compression as set for a connection is impossible");
+            return Err(Refusal::with_status(500));
+        }
+        let deflate = DeflateAgreement::negotiate(parsed.extensions(), &deflate);
         let (agreement, extensions) = deflate.unzip();
         let mut fields = FieldBlock::new();
         let accepted = parsed.accept(
