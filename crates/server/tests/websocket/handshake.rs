@@ -256,6 +256,12 @@ fn the_application_may_say_something_to_a_handshake() {
             "/split" => {
                 response.header("X-Split", "a\r\nb");
             }
+            "/window" => {
+                response.configure(|options| {
+                    options.per_message_deflate.enabled = true;
+                    options.per_message_deflate.server_max_window_bits = 20;
+                });
+            }
             "/invented" => {
                 response.protocol("nobody has offered this");
             }
@@ -286,6 +292,7 @@ fn the_application_may_say_something_to_a_handshake() {
             ("/taken", 500),
             ("/split", 500),
             ("/invented", 500),
+            ("/window", 500),
         ] {
             let mut client = Client::connect(port);
             let answer = client.request("GET", target, &UPGRADE, "");

@@ -18,6 +18,7 @@ mod lifetime;
 mod messages;
 mod order;
 mod pressure;
+mod requests;
 mod sends;
 mod stopping;
 #[path = "../client/websocket.rs"]
