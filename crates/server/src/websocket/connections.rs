@@ -277,6 +277,8 @@ impl Connections {
     /// is dealt with as its [`overflow`](super::QueueOptions::overflow) says, except that nobody waits
     /// for it: where it says wait, the connection is ended, with 1008. The others go on.
     ///
+    /// What one thread broadcasts and what it sends to a connection come there in that thread's order.
+    ///
     /// # Errors
     ///
     /// [`WriteError::Full`]: so many broadcasts wait to be written that this one was not taken (by all
