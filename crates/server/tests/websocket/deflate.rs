@@ -6,7 +6,7 @@ use tidegate::{Message, Opcode, Recipients, ServerBuilder, WebSocketSettings};
 use tidegate_proto::websocket::{DeflateSettings, FrameHead};
 
 use crate::client::setting::{in_each_setting, start, stop};
-use crate::journal::Journal;
+use crate::journal::{Happened, Journal};
 use crate::websocket::{Heard, Opening, WebSocket, frame};
 
 fn with_deflate(
@@ -219,11 +219,11 @@ fn a_message_is_inflated_no_further_than_allowed() {
 #[test]
 fn what_exceeds_the_memory_of_all_is_refused_with_1013() {
     const BOMBS: usize = 64;
-    const EACH: usize = 1 << 20;
+    const EACH: usize = 256 << 10;
     in_each_setting(|builder, port| {
         let journal = Arc::new(Journal::default());
         let builder = with_deflate(journal.attach_echo(builder), |settings| {
-            settings.memory_budget = 16 << 20;
+            settings.memory_budget = 16 * EACH as u64;
         });
         let server = start(builder.io_threads(2));
         let mut other = WebSocket::connect(port);
@@ -262,6 +262,9 @@ fn what_exceeds_the_memory_of_all_is_refused_with_1013() {
             "{refused} refused, {served} served"
         );
         assert!(refused >= BOMBS - 16, "{refused} refused");
+        let told = Happened::Error("BudgetSpent".into());
+        let entries = journal.entries().into_iter();
+        assert_eq!(entries.filter(|entry| *entry == told).count(), refused);
         other.text("still here");
         assert_eq!(other.hear_text(), "still here");
         // All of it is given back.
