@@ -123,6 +123,11 @@ pub(crate) const DEFLATE: &str = "GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade
     Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n";
 
+/// The same for the chat, which speaks the channel protocol.
+pub(crate) const CHAT: &str = "GET /ws/chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
+    Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: tidegate.channels\r\n\r\n";
+
 pub(crate) const FIN: u8 = 0x80;
 pub(crate) const COMPRESSED: u8 = 0x40;
 pub(crate) const TEXT: u8 = 1;

@@ -102,6 +102,12 @@ fn websockets(bench: &Bench<'_>) -> Result<(), ClientError> {
             growth_bytes_max: FRAGMENTED_BYTES_MAX,
         },
     )?;
+    expect::becomes(
+        "the server counts no WebSocket",
+        SETTLE_WAIT_MAX,
+        || websocket::counted_by_the_server(port),
+        |count| *count == 0,
+    )?;
     websocket::Client::new(port, 3).closed_by_us()?;
     // They are there when the server is told to stop, and it must.
     websocket::leave_open(port)
@@ -113,7 +119,7 @@ fn soak<C: Visit>(bench: &Bench<'_>, work: &Work<C>) -> Result<(), ClientError> 
     wait_until_unconnected(port)?;
     let idle = Footprint::of(process)?;
     let amount = work.amount / CONFIGURATIONS;
-    run_clients(port, amount / 4, 1, work)?;
+    run_clients(port, amount / 2, 1, work)?;
     let before = settle(port, process, &idle)?;
     run_clients(port, amount, 2, work)?;
     let after = settle(port, process, &idle)?;

@@ -8,7 +8,7 @@ use crate::curl::content;
 use crate::error::ClientError;
 use crate::expect;
 use crate::frames::{
-    BINARY, CLOSE, COMPRESSED, DEFLATE, FIN, Frames, PING, PLAIN, PONG, TEXT, close, frame,
+    BINARY, CHAT, CLOSE, COMPRESSED, DEFLATE, FIN, Frames, PING, PLAIN, PONG, TEXT, close, frame,
 };
 use crate::peer::Peer;
 use crate::random::Random;
@@ -314,6 +314,21 @@ impl Visit for NeverReading {
         self.client.end(frames)?;
         Ok(1)
     }
+}
+
+/// How many WebSocket connections the server says it has, besides the one that asks.
+pub(crate) fn counted_by_the_server(port: u16) -> Result<u64, ClientError> {
+    let mut frames = Frames::open(port, CHAT).map_err(answered)?;
+    let call = br#"{"jsonrpc":"2.0","id":1,"method":"connections"}"#;
+    frames.send(&frame(FIN | TEXT, call)).map_err(answered)?;
+    let answer = frames.receive().map_err(answered)?;
+    let text = String::from_utf8_lossy(&answer.payload);
+    let count = text
+        .split_once("\"result\":")
+        .map(|(_, rest)| rest.trim_end_matches('}'))
+        .and_then(|digits| digits.parse::<u64>().ok());
+    expect::holds("a count", count.is_some(), || text.to_string())?;
+    Ok(count.unwrap_or(0).saturating_sub(1))
 }
 
 /// Opens connections and leaves them open until this program ends.
