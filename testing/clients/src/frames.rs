@@ -45,7 +45,7 @@ impl Frames {
         }
     }
 
-    /// Reads the next frame that is no pong.
+    /// Reads the next frame that is neither a heartbeat nor a pong.
     pub(crate) fn receive(&mut self) -> io::Result<Frame> {
         loop {
             let frame = self.receive_any()?;
@@ -55,8 +55,17 @@ impl Frames {
         }
     }
 
-    /// Reads the next frame.
+    /// Reads the next frame that is no heartbeat.
     pub(crate) fn receive_any(&mut self) -> io::Result<Frame> {
+        loop {
+            let frame = self.frame()?;
+            if frame.opcode != PING {
+                return Ok(frame);
+            }
+        }
+    }
+
+    fn frame(&mut self) -> io::Result<Frame> {
         let head = self.peer.take(2)?;
         let length = match head[1] {
             126 => self.peer.take(2)?,

@@ -45,7 +45,7 @@ struct Work<C> {
     growth_bytes_max: u64,
 }
 
-/// Timers shorter than [`SETTLE_WAIT_MAX`].
+/// Timers shorter than [`SETTLE_WAIT_MAX`], and a heartbeat.
 ///
 /// A standing receive on io_uring can miss that its peer has gone: when bytes and a reset arrive together,
 /// some kernels wake it once, it takes the bytes, and nothing wakes it again (seen on Linux 6.18, once
@@ -60,6 +60,7 @@ pub(crate) const SETTINGS: &[&str] = &[
     "10",
     "--timeout-idle-connection",
     "10",
+    concat!(env!("CARGO_MANIFEST_DIR"), "/src/soak/heartbeat.toml"),
 ];
 
 fn requests(bench: &Bench<'_>) -> Result<(), ClientError> {
