@@ -103,6 +103,10 @@ fn memory_is_bounded_and_given_back() {
         most_held(beginnings, 2 * BUDGET, || long_beginnings(&server, port));
         let deaf = "peers that do not read";
         most_held(deaf, 3 * BUDGET, || deaf_peers(&server, port));
+        // 256 compressors of 260 KiB, and what each of the 600 peers holds to inflate: 64 KiB. Were each
+        // given a compressor for good, it would be 195 MiB.
+        let talkers = "peers that get compressed messages";
+        most_held(talkers, 120 * MEBIBYTE, || compressed_talks(&server, port));
         most_held("who comes and goes", BUDGET, || come_and_go(&server, port));
         // But for what the driver keeps for the next outputs, 16 MiB at most.
         wait_until("it is given back", || {
@@ -177,6 +181,21 @@ fn deaf_peers(server: &Server, port: u16) {
     let everybody = Recipients::all();
     for _ in 0..100 {
         server.broadcast(text.as_str(), &everybody).unwrap();
+    }
+    clients.into_iter().for_each(WebSocket::reset);
+    wait_until_empty(server);
+}
+
+/// More connections than may hold a compressor, which are answered in turn and so lose theirs.
+fn compressed_talks(server: &Server, port: u16) {
+    let opening = || Opening::new(port).deflate(|_| {});
+    let mut clients: Vec<_> = (0..600).map(|_| opening().open()).collect();
+    let text = "compressible ".repeat(20);
+    for _ in 0..3 {
+        for client in &mut clients {
+            client.text(&text);
+            assert_eq!(client.hear_text(), text);
+        }
     }
     clients.into_iter().for_each(WebSocket::reset);
     wait_until_empty(server);

@@ -3,6 +3,7 @@
 //! Owns them and the index of their subscriptions, without locks; others leave commands at its
 //! [`Post`].
 
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
@@ -74,6 +75,7 @@ impl Lane {
                 workspace: DeflateWorkspace::new(),
                 deflate: settings.per_message_deflate.to_proto(),
                 budget: hub.budget(),
+                compressors: VecDeque::new(),
                 decoder: Decoder::new(Role::Server),
                 scratch: Vec::new(),
                 watches_heartbeats: shared.events().watches_heartbeats(),
@@ -94,6 +96,19 @@ impl Lane {
             self.last_local = Arc::new(local);
         }
         Arc::clone(&self.last_local)
+    }
+
+    /// Takes compressors from who has had one longest, when more are held than may be.
+    #[inline]
+    fn limit_compressors(&mut self) {
+        while self.tools.compressors.len() > COMPRESSORS_MAX {
+            let Some(key) = self.tools.compressors.pop_front() else {
+                return;
+            };
+            if let Some(socket) = self.sockets.find(key) {
+                socket.release_compressor(&mut self.tools);
+            }
+        }
     }
 
     /// A connection has ended: nobody knows it any more, and the application is told.
@@ -128,6 +143,7 @@ impl Lane {
         if let Err(end) = flow {
             self.ended(key, end);
         }
+        self.limit_compressors();
     }
 
     fn obey(&mut self, connections: &mut dyn OpaqueConnections, command: Command) {
@@ -237,6 +253,7 @@ impl OpaqueLane for Lane {
             socket.connection.close_with(close_code::GOING_AWAY, "");
         }
         socket.opened(io, &mut self.tools);
+        self.limit_compressors();
     }
 
     #[inline]
@@ -247,6 +264,7 @@ impl OpaqueLane for Lane {
         {
             self.ended(key, end);
         }
+        self.limit_compressors();
     }
 
     fn peer_ended(&mut self, io: &mut dyn OpaqueConnection) {
@@ -262,6 +280,7 @@ impl OpaqueLane for Lane {
         if let Some(socket) = self.sockets.find(io.key()) {
             socket.sent(io, &mut self.tools);
         }
+        self.limit_compressors();
     }
 
     fn due(&mut self, io: &mut dyn OpaqueConnection) {
@@ -313,3 +332,7 @@ impl Drop for Lane {
         inline::close_lane();
     }
 }
+
+/// Compressors that the connections of a lane hold at most. One takes 260 KiB at the usual window, and a
+/// peer gets it by one message: without a bound, ten thousand browsers would take 2.6 GB.
+const COMPRESSORS_MAX: usize = 256;

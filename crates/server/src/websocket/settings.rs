@@ -164,6 +164,9 @@ pub struct PerMessageDeflate {
     pub client_max_window_bits: u8,
     /// Whether each message to the peer is compressed on its own. Default false.
     ///
+    /// While false, at most 256 connections of a worker hold what they sent before; whoever has held it
+    /// longest begins anew then, which costs compression, not correctness.
+    ///
     /// True spares the memory that a connection's compression holds between messages, 260 KiB with the
     /// other defaults.
     pub server_no_context_takeover: bool,

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tidegate_httpapi::OpaqueConnection;
+use tidegate_httpapi::{OpaqueConnection, OpaqueKey};
 use tidegate_proto::websocket::{
     Budget, Decoder, DeflateSettings, DeflateWorkspace, Deflater, Role,
 };
@@ -33,6 +33,8 @@ pub(super) struct Tools {
     pub(super) workspace: DeflateWorkspace,
     pub(super) deflate: DeflateSettings,
     pub(super) budget: Arc<dyn Budget>,
+    /// Connections that hold a compressor, who has had it longest first; some may have ended.
+    pub(super) compressors: VecDeque<OpaqueKey>,
     /// For connections that are in the middle of nothing.
     pub(super) decoder: Decoder,
     /// Memory for compressed messages.

@@ -143,6 +143,13 @@ impl Socket {
         }
     }
 
+    /// Gives its compressor's memory back. Its next message refers to none before.
+    pub(in crate::websocket) fn release_compressor(&mut self, tools: &mut Tools) {
+        if let Some(deflater) = &mut self.deflater {
+            deflater.release(&mut tools.workspace);
+        }
+    }
+
     pub(super) fn write_message(
         &mut self,
         io: &mut dyn OpaqueConnection,
@@ -157,7 +164,11 @@ impl Socket {
         } = message;
         if let Some(deflater) = &mut self.deflater {
             tools.scratch.clear();
+            let had_compressor = deflater.heap_bytes() > 0;
             let deflated = deflater.deflate(&data, &mut tools.workspace, &mut tools.scratch);
+            if !had_compressor && deflater.heap_bytes() > 0 {
+                tools.compressors.push_back(self.connection.0.key);
+            }
             if deflated == Deflated::Compressed {
                 encode_compressed(io.output(), kind, &tools.scratch, fragment_bytes);
                 if tools.scratch.capacity() > SCRATCH_MAX {
