@@ -4,14 +4,13 @@
 //! that thread, says so. Source: design, the seam.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod allocations;
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod client;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use tidegate::{FineTune, Io, OperatingMode};
 use tidegate_proto::websocket::{ClientHandshake, FrameHead, Opcode};
@@ -19,42 +18,7 @@ use tidegate_proto::websocket::{ClientHandshake, FrameHead, Opcode};
 use client::free_port;
 use client::setting::{all_settings, builder, start, stop};
 
-struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-thread_local! {
-    static IS_COUNTED: Cell<bool> = const { Cell::new(false) };
-}
-
-fn count() {
-    if IS_COUNTED.get() {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: every call is passed on to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps to the contract of `alloc`, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above; the pointer came from `System`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above; the pointer came from `System`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use allocations::{ALLOCATIONS, IS_COUNTED};
 
 #[test]
 fn an_echo_allocates_nothing() {
