@@ -8,6 +8,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -18,7 +19,8 @@ use crate::field::KnownField;
 use crate::field_block::FieldBlock;
 use crate::opaque::{LaneHost, NoLane, OpaqueLane, Opening};
 use crate::request::{ConnectionId, ContentFraming, OwnedRequestHead, RequestHead, Version};
-use crate::response::{Body, ResponseHead};
+use crate::response::{Body, ResponseHead, StreamReset};
+use crate::tls::TlsInfo;
 
 /// What the backend calls. One per request queue.
 pub trait Application: Send + Sync {
@@ -99,15 +101,23 @@ pub trait ExchangeBackend {
     fn peer(&self) -> PeerAddress;
     /// The local address of the connection.
     fn local(&self) -> PeerAddress;
+    /// What secures the connection.
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        None
+    }
     /// Memory to build a response's fields or content in; the backend takes it back with the answer.
     fn spare_memory(&mut self) -> Vec<u8>;
     /// Sends an interim response. RFC 9110 §15.2.
     fn inform(&mut self, status: u16, fields: &FieldBlock);
     /// Answers. Called at most once, and last.
     fn respond(&mut self, head: ResponseHead, body: Body);
-    /// Answers with 101 and gives the connection to the application's lane. Called at most once, and
-    /// last, and only with status 101 for a request that [can be upgraded](Exchange::can_upgrade).
+    /// Answers with 101, or 200 to an extended CONNECT, and gives the connection or the stream to the
+    /// application's lane. Called at most once, and last, and only for a request that
+    /// [can be upgraded](Exchange::can_upgrade).
     fn upgrade(&mut self, head: ResponseHead, opening: Opening);
+    /// Ends an HTTP/2 stream with this code, an HTTP/1 connection with a reset. Called at most once, and
+    /// last.
+    fn reset(&mut self, reset: StreamReset);
     /// Ends the exchange without an answer: 500. Called at most once, and last.
     fn abandon(&mut self);
     /// Makes the exchange independent of the calling thread. Called at most once, and last.
@@ -163,6 +173,11 @@ impl<'a> Exchange<'a> {
         self.backend.local()
     }
 
+    /// What secures the connection; `None` when nothing does.
+    pub fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.backend.tls()
+    }
+
     /// Memory to build a response's fields or content in, instead of allocating.
     pub fn spare_memory(&mut self) -> Vec<u8> {
         self.backend.spare_memory()
@@ -184,18 +199,20 @@ impl<'a> Exchange<'a> {
         self.backend.respond(head, body);
     }
 
-    /// Whether the request is one that [`upgrade`](Self::upgrade) can answer: HTTP/1.1, with an
-    /// `Upgrade` field, without content (http-server-api §11, case T09).
+    /// Whether the request is one that [`upgrade`](Self::upgrade) can answer: HTTP/1.1 with an `Upgrade`
+    /// field and without content (http-server-api §11, case T09), or an extended CONNECT of HTTP/2
+    /// (RFC 8441 §4).
     pub fn can_upgrade(&self) -> bool {
         can_upgrade(&self.head())
     }
 
     /// Answers with 101, whose `Upgrade` field names the new protocol, and gives the connection to the
-    /// application's [lane](Application::open_lane). The backend writes `Connection: Upgrade`.
+    /// application's [lane](Application::open_lane). The backend writes `Connection: Upgrade`. In HTTP/2
+    /// the status is 200, there is no `Upgrade` field, and the lane gets the stream.
     ///
     /// # Errors
     ///
-    /// The status is not 101 (case T10), or the request cannot be upgraded. The peer gets 500 then.
+    /// The status is not 101 (case T10), in HTTP/2 not 200, or the request cannot be upgraded. The peer gets 500 then.
     pub fn upgrade(mut self, head: ResponseHead, opening: Opening) -> Result<(), ApiError> {
         check_upgrade(&self.head(), &head)?;
         self.ended = true;
@@ -203,10 +220,24 @@ impl<'a> Exchange<'a> {
         Ok(())
     }
 
+    /// Gives the request up: ends an HTTP/2 stream with this code, an HTTP/1 connection with a reset,
+    /// which has no codes.
+    pub fn reset(mut self, reset: StreamReset) {
+        self.ended = true;
+        self.backend.reset(reset);
+    }
+
     /// Makes the exchange independent of the calling thread, to answer later.
     pub fn defer(mut self) -> Deferred {
         self.ended = true;
         self.backend.defer()
+    }
+
+    /// What is behind the exchange, to make another around it that looks at the answer. From now on it is
+    /// the caller's duty to end it.
+    pub fn take_over(&mut self) -> &mut dyn ExchangeBackend {
+        self.ended = true;
+        self.backend
     }
 
     /// Has the application called again with this request where it may block.
@@ -235,6 +266,8 @@ pub struct Deferred {
     pub peer: PeerAddress,
     /// The local address of the connection.
     pub local: PeerAddress,
+    /// What secures the connection.
+    pub tls: Option<Arc<TlsInfo>>,
     /// Answers it.
     pub responder: Responder,
 }
@@ -247,7 +280,9 @@ pub trait RespondLater: Send {
     fn respond(self: Box<Self>, head: ResponseHead, body: Body);
     /// Answers with 101. See [`ExchangeBackend::upgrade`].
     fn upgrade(self: Box<Self>, head: ResponseHead, opening: Opening);
-    /// Ready once the connection has ended, so that work for nobody can be given up.
+    /// Ends an HTTP/2 stream with this code, an HTTP/1 connection with a reset.
+    fn reset(self: Box<Self>, reset: StreamReset);
+    /// Ready once the connection or its stream has ended, so that work for nobody can be given up.
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()>;
 }
 
@@ -260,6 +295,11 @@ impl Responder {
         Self(backend)
     }
 
+    /// What is behind the responder, to make another around it that looks at the answer.
+    pub fn into_backend(self) -> Box<dyn RespondLater> {
+        self.0
+    }
+
     /// Sends an interim response. See [`Exchange::inform`].
     pub fn inform(&mut self, status: u16, fields: &FieldBlock) {
         if (102..200).contains(&status) {
@@ -270,6 +310,11 @@ impl Responder {
     /// Answers. When the connection has ended meanwhile, nothing happens.
     pub fn respond(self, head: ResponseHead, body: Body) {
         self.0.respond(head, body);
+    }
+
+    /// Gives the request up. See [`Exchange::reset`].
+    pub fn reset(self, reset: StreamReset) {
+        self.0.reset(reset);
     }
 
     /// Answers `request` with 101, as [`Exchange::upgrade`] does.
@@ -306,16 +351,23 @@ impl fmt::Debug for Responder {
 }
 
 fn can_upgrade(request: &RequestHead<'_>) -> bool {
-    request.version() >= Version::Http11
-        && request.framing == ContentFraming::None
-        && request.fields.known(KnownField::Upgrade).is_some()
+    match request.version() {
+        Version::Http2 => request.line.protocol.is_some(),
+        Version::Http11 => {
+            request.framing == ContentFraming::None
+                && request.fields.known(KnownField::Upgrade).is_some()
+        }
+        Version::Http10 => false,
+    }
 }
 
 fn check_upgrade(request: &RequestHead<'_>, head: &ResponseHead) -> Result<(), ApiError> {
-    if head.status != 101 {
-        return Err(ApiError::Upgrade {
-            what: "the status of an upgrade is 101",
-        });
+    let (status, what) = match request.version() {
+        Version::Http2 => (200, "the status of an extended CONNECT's acceptance is 200"),
+        _ => (101, "the status of an upgrade is 101"),
+    };
+    if head.status != status {
+        return Err(ApiError::Upgrade { what });
     }
     if !can_upgrade(request) {
         return Err(ApiError::Upgrade {

@@ -7,9 +7,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::address_range::AddressRange;
 use crate::application::{Application, ConnectionFilter};
 use crate::error::ApiError;
 use crate::property::{GroupProperties, QueueProperties, SessionProperties};
+use crate::response_cache::{CacheCounters, CacheFlush, CachedResponse};
+use crate::tls::{HttpProtocols, TlsBinding, TlsBindingInfo, TlsBindingKey};
 use crate::url_prefix::UrlPrefix;
 
 /// Names a server session: properties that its URL groups inherit.
@@ -207,6 +210,112 @@ pub trait Backend: Send + Sync {
     /// The prefix is not reserved.
     fn delete_reservation(&self, prefix: &UrlPrefix) -> Result<(), ApiError>;
 
+    /// Binds a certificate. New handshakes use it at once; open connections are not touched.
+    ///
+    /// # Errors
+    ///
+    /// The key is bound already, the certificate cannot be used, or the backend speaks no TLS.
+    fn add_tls_binding(&self, key: &TlsBindingKey, binding: &TlsBinding) -> Result<(), ApiError> {
+        let _ = (key, binding);
+        Err(NO_TLS)
+    }
+
+    /// Replaces a binding, in place: there is no moment without one.
+    ///
+    /// # Errors
+    ///
+    /// The key is not bound, or the certificate cannot be used; what was bound stays then.
+    fn update_tls_binding(
+        &self,
+        key: &TlsBindingKey,
+        binding: &TlsBinding,
+    ) -> Result<(), ApiError> {
+        let _ = (key, binding);
+        Err(NO_TLS)
+    }
+
+    /// Removes a binding.
+    ///
+    /// # Errors
+    ///
+    /// The key is not bound.
+    fn remove_tls_binding(&self, key: &TlsBindingKey) -> Result<(), ApiError> {
+        let _ = key;
+        Err(NO_TLS)
+    }
+
+    /// All bindings, with the certificates in use.
+    fn tls_bindings(&self) -> Vec<TlsBindingInfo> {
+        Vec::new()
+    }
+
+    /// Reads the files of all bindings again, changed or not, now. A backend also does so by itself, a
+    /// few seconds after one has changed.
+    ///
+    /// # Errors
+    ///
+    /// What was read cannot be used; what was in use before stays. Of several the first.
+    fn reload_certificates(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+
+    /// Which versions of HTTP are spoken on a port without TLS. Default both. Acts on new connections.
+    ///
+    /// # Errors
+    ///
+    /// The backend cannot choose.
+    fn set_cleartext_protocols(&self, port: u16, protocols: HttpProtocols) -> Result<(), ApiError> {
+        let _ = (port, protocols);
+        Err(ApiError::NotSupported {
+            what: "a choice of HTTP versions for each port",
+        })
+    }
+
+    /// Flushes cached responses: those that `owner` owns, or anybody's. Says how many there were.
+    ///
+    /// It acts at once: nobody who asks after the call has returned gets one of them, nor an answer that an
+    /// application was making meanwhile. What is being sent is sent to its end.
+    ///
+    /// # Errors
+    ///
+    /// What is to be flushed is no URL that a response could have.
+    fn flush_cache(
+        &self,
+        owner: Option<RequestQueueId>,
+        flush: &CacheFlush,
+    ) -> Result<u64, ApiError> {
+        let _ = (owner, flush);
+        Ok(0)
+    }
+
+    /// The responses in the cache now, by URL.
+    fn cached_responses(&self) -> Vec<CachedResponse> {
+        Vec::new()
+    }
+
+    /// What the response cache has counted.
+    fn cache_counters(&self) -> CacheCounters {
+        CacheCounters::default()
+    }
+
+    /// Has connections to a port begin with a header of the PROXY protocol, before TLS, that says whom they
+    /// are passed on for; those that come from elsewhere than these ranges are closed. `None`: they begin as
+    /// usual. Acts on new connections.
+    ///
+    /// # Errors
+    ///
+    /// The backend does not read such headers.
+    fn set_proxy_protocol(
+        &self,
+        port: u16,
+        trusted: Option<Vec<AddressRange>>,
+    ) -> Result<(), ApiError> {
+        let _ = (port, trusted);
+        Err(ApiError::NotSupported {
+            what: "the PROXY protocol",
+        })
+    }
+
     /// Has `filter` asked about each new connection; `None` accepts all.
     ///
     /// # Errors
@@ -232,3 +341,7 @@ pub trait Backend: Send + Sync {
     /// when all threads have ended. Safe to call twice.
     fn stop(&self, deadline: Duration);
 }
+
+const NO_TLS: ApiError = ApiError::NotSupported {
+    what: "TLS by this backend",
+};

@@ -14,6 +14,7 @@ use std::thread::{self, Thread};
 use bytes::{Buf, Bytes};
 
 use crate::field::Trailers;
+use crate::field_block::FieldBlock;
 
 /// Why a request's content ended early.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +82,8 @@ pub struct BodyReader {
     /// What was received and not yet read.
     rest: Bytes,
     trailers: Trailers,
+    /// The most that may still come, and the most there was at first.
+    limit: Option<(u64, u64)>,
 }
 
 impl BodyReader {
@@ -110,8 +113,35 @@ impl BodyReader {
         self.receive.is_none() && self.rest.is_empty()
     }
 
+    /// Accepts no more than `bytes` of what has yet to be read: reading on is
+    /// [`BodyError::TooLarge`] then. A limit set before holds as well.
+    pub fn limit(&mut self, bytes: u64) {
+        match &mut self.limit {
+            Some((left, _)) if *left <= bytes => {}
+            limit => *limit = Some((bytes, bytes)),
+        }
+    }
+
     /// The next piece of content, never empty; `None` at its end.
     pub fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, BodyError>> {
+        let chunk = std::task::ready!(self.poll_any_chunk(context));
+        if let (Ok(Some(chunk)), Some((left, limit))) = (&chunk, &mut self.limit) {
+            let length = chunk.len() as u64;
+            if length > *left {
+                let limit = *limit;
+                // Nor is what comes after it.
+                self.limit = Some((0, limit));
+                return Poll::Ready(Err(BodyError::TooLarge { limit }));
+            }
+            *left -= length;
+        }
+        Poll::Ready(chunk)
+    }
+
+    fn poll_any_chunk(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<Option<Bytes>, BodyError>> {
@@ -216,9 +246,24 @@ impl io::Read for BodyReader {
 pub trait BodySource: Send {
     /// The next piece; `None` at the end. An empty piece is passed over.
     ///
-    /// Called on the backend's thread: it must not block. An error ends the connection, since the
-    /// status line is already out.
+    /// Called on the backend's thread: it must not block. An error ends the connection, or its HTTP/2
+    /// stream, since the status is already out; the code of a [`StreamReset`](crate::StreamReset) in the
+    /// error is the stream's.
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>>;
+
+    /// The trailer section, asked for once after the last piece. Sent in HTTP/2 only (case T16).
+    fn trailers(&mut self) -> Option<FieldBlock> {
+        None
+    }
+
+    /// Whether the content is for nobody once the peer has ended its side of the connection.
+    ///
+    /// A peer that has done so may still read (RFC 9112 §9.6), so that it is sent the rest of most contents.
+    /// Of content that has no end and mostly nothing to send, nobody would notice for long that the peer has
+    /// left: the connection, or the HTTP/2 stream, ends with the peer then.
+    fn ends_with_peer(&self) -> bool {
+        false
+    }
 }
 
 fn check_limit(count: usize, limit: u64) -> Result<(), BodyError> {
@@ -245,5 +290,48 @@ fn block_on<F: Future>(future: F) -> F::Output {
             return output;
         }
         thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Pieces(std::vec::IntoIter<&'static str>);
+
+    impl ReceiveBody for Pieces {
+        fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+            Poll::Ready(Ok(self.0.next().map(Into::into)))
+        }
+
+        fn trailers(&mut self) -> Trailers {
+            Trailers::default()
+        }
+    }
+
+    fn reader(pieces: &[&'static str]) -> BodyReader {
+        BodyReader::new(Box::new(Pieces(Vec::from(pieces).into_iter())))
+    }
+
+    #[test]
+    fn a_limit_lets_as_much_pass() {
+        for mut reader in [
+            reader(&["ab", "cd"]),
+            BodyReader::whole(Bytes::from_static(b"abcd")),
+        ] {
+            reader.limit(4);
+            assert_eq!(reader.blocking_collect(u64::MAX).unwrap(), "abcd");
+        }
+    }
+
+    #[test]
+    fn more_than_a_limit_is_too_large_and_stays_so() {
+        let mut reader = reader(&["ab", "cd", "e", "f"]);
+        reader.limit(3);
+        reader.limit(7);
+        assert_eq!(reader.blocking_chunk().unwrap().unwrap(), "ab");
+        let too_large = Err(BodyError::TooLarge { limit: 3 });
+        assert_eq!(reader.blocking_chunk(), too_large);
+        assert_eq!(reader.blocking_chunk(), too_large);
     }
 }

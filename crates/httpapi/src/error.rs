@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::limits::LimitError;
+use crate::tls::TlsBindingKey;
 use crate::url_prefix::{PrefixError, Scheme};
 
 /// A Win32 error code, as the HTTP Server API returns it.
@@ -27,6 +28,8 @@ pub enum ErrorCode {
     AlreadyExists = 183,
     /// `ERROR_SERVICE_NOT_ACTIVE`
     ServiceNotActive = 1062,
+    /// `ERROR_NO_SUCH_LOGON_SESSION`
+    NoSuchLogonSession = 1312,
 }
 
 /// Why a call on a session, group, queue or URL failed.
@@ -62,6 +65,23 @@ pub enum ApiError {
         /// The prefix.
         prefix: String,
     },
+    /// Another certificate is bound to this key.
+    AlreadyBound {
+        /// The key.
+        key: TlsBindingKey,
+    },
+    /// No certificate is bound to this key.
+    NotBound {
+        /// The key.
+        key: TlsBindingKey,
+    },
+    /// A certificate, its key or what belongs to them cannot be used.
+    Certificate {
+        /// What it is bound to.
+        key: TlsBindingKey,
+        /// Which file, and what is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No such server session, URL group or request queue, or it was closed.
     Unknown {
         /// What it should have been.
@@ -84,6 +104,11 @@ pub enum ApiError {
     NotSupported {
         /// What was asked.
         what: &'static str,
+    },
+    /// What is to be flushed from the response cache is no URL, or one that no response could have.
+    CacheUrl {
+        /// The URL given.
+        url: Box<str>,
     },
     /// A connection cannot be given to the application in this way.
     Upgrade {
@@ -108,11 +133,16 @@ impl ApiError {
             Self::Prefix(error) => error.code(),
             Self::AlreadyRegistered { .. }
             | Self::AlreadyReserved { .. }
+            | Self::AlreadyBound { .. }
             | Self::SchemeConflict { .. } => ErrorCode::AlreadyExists,
-            Self::NotRegistered { .. } | Self::NotReserved { .. } => ErrorCode::FileNotFound,
-            Self::Unknown { .. } | Self::Limit(_) | Self::Upgrade { .. } => {
-                ErrorCode::InvalidParameter
+            Self::NotRegistered { .. } | Self::NotReserved { .. } | Self::NotBound { .. } => {
+                ErrorCode::FileNotFound
             }
+            Self::Certificate { .. } => ErrorCode::NoSuchLogonSession,
+            Self::Unknown { .. }
+            | Self::Limit(_)
+            | Self::CacheUrl { .. }
+            | Self::Upgrade { .. } => ErrorCode::InvalidParameter,
             Self::Listen { in_use: true, .. } => ErrorCode::SharingViolation,
             Self::Listen { in_use: false, .. } => ErrorCode::AccessDenied,
             Self::NotSupported { .. } => ErrorCode::NotSupported,
@@ -137,10 +167,23 @@ impl fmt::Display for ApiError {
                 write!(formatter, "{prefix} is not registered in this URL group")
             }
             Self::NotReserved { prefix } => write!(formatter, "{prefix} is not reserved"),
+            Self::AlreadyBound { key } => {
+                write!(formatter, "{key} has a certificate already")
+            }
+            Self::NotBound { key } => write!(formatter, "{key} has no certificate"),
+            Self::Certificate { key, .. } => {
+                write!(formatter, "the certificate for {key} cannot be used")
+            }
             Self::Unknown { object, id } => write!(formatter, "there is no {object} {id}"),
             Self::Limit(error) => error.fmt(formatter),
             Self::Listen { endpoint, .. } => write!(formatter, "cannot listen on {endpoint}"),
             Self::NotSupported { what } => write!(formatter, "{what} is not supported"),
+            Self::CacheUrl { url } => {
+                write!(
+                    formatter,
+                    "{url:?} is no URL that could be in the response cache"
+                )
+            }
             Self::Upgrade { what } => formatter.write_str(what),
             Self::Start { what, .. } => write!(formatter, "cannot start: {what}"),
             Self::Stopped => formatter.write_str("the server has stopped"),
@@ -151,7 +194,9 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Listen { source, .. } | Self::Start { source, .. } => Some(&**source),
+            Self::Listen { source, .. }
+            | Self::Start { source, .. }
+            | Self::Certificate { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -146,6 +146,13 @@ impl<'a> Fields<'a> {
         self.spans.iter().map(move |span| field_at(bytes, span))
     }
 
+    /// The name and the value of each field line as bytes, in the order received.
+    #[inline]
+    pub fn lines(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        self.spans.iter().map(move |span| parts_at(bytes, span))
+    }
+
     /// The first value of a known field.
     pub fn known(&self, known: KnownField) -> Option<&'a [u8]> {
         let span = self.spans.iter().find(|span| span.known == known)?;
@@ -191,14 +198,22 @@ impl fmt::Debug for Fields<'_> {
 }
 
 fn field_at<'a>(bytes: &'a [u8], span: &FieldSpan) -> Field<'a> {
-    let name_start = span.name_start as usize;
-    let value_start = span.value_start as usize;
-    let name = &bytes[name_start..name_start + usize::from(span.name_len)];
+    let (name, value) = parts_at(bytes, span);
     Field {
         // The parser lets only tokens through, which are ASCII.
         name: std::str::from_utf8(name).unwrap_or_default(),
-        value: &bytes[value_start..value_start + span.value_len as usize],
+        value,
     }
+}
+
+#[inline]
+fn parts_at<'a>(bytes: &'a [u8], span: &FieldSpan) -> (&'a [u8], &'a [u8]) {
+    let name_start = span.name_start as usize;
+    let value_start = span.value_start as usize;
+    (
+        &bytes[name_start..name_start + usize::from(span.name_len)],
+        &bytes[value_start..value_start + span.value_len as usize],
+    )
 }
 
 /// The trailer section of a request, complete once the content has ended. RFC 9110 §6.5.

@@ -32,6 +32,13 @@ impl FieldBlock {
         Self { bytes, known: 0 }
     }
 
+    /// Adds all lines of another block after these.
+    #[inline]
+    pub fn extend(&mut self, lines: &Self) {
+        self.known |= lines.known;
+        self.bytes.extend_from_slice(&lines.bytes);
+    }
+
     /// Gives the memory back, to be used for the next response.
     pub fn into_memory(self) -> Vec<u8> {
         self.bytes
@@ -371,6 +378,16 @@ mod tests {
                 assert!(usual.contains(KnownField::ContentType));
             }
         }
+    }
+
+    #[test]
+    fn all_lines_of_another_block_are_added() {
+        let (mut block, mut lines) = (FieldBlock::new(), FieldBlock::new());
+        block.append("A", "1").unwrap();
+        lines.append("Server", "2").unwrap();
+        block.extend(&lines);
+        assert_eq!(block.as_bytes(), b"A: 1\r\nServer: 2\r\n");
+        assert!(block.contains(KnownField::Server));
     }
 
     #[test]

@@ -6,19 +6,25 @@
 //! threads but the waiting of a blocking body read.
 #![forbid(unsafe_code)]
 
+mod address_range;
 mod application;
 mod backend;
 mod body;
+mod cache_policy;
 mod error;
 mod field;
 mod field_block;
 mod limits;
 mod opaque;
+mod piece;
 mod property;
 mod request;
 mod response;
+mod response_cache;
+mod tls;
 mod url_prefix;
 
+pub use address_range::{AddressRange, AddressRangeError};
 pub use application::{
     Admission, Application, ConnectionFilter, ConnectionInfo, Deferred, Exchange, ExchangeBackend,
     PeerAddress, RespondLater, Responder,
@@ -27,14 +33,16 @@ pub use backend::{
     Backend, BackendInfo, Endpoint, RequestQueueId, ReservationOwner, ServerSessionId, UrlGroupId,
 };
 pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};
+pub use cache_policy::{CachePolicy, HeadCachePolicy};
 pub use error::{ApiError, ErrorCode};
 pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
 pub use field_block::{FieldBlock, FieldError};
-pub use limits::{LimitError, RequestLimits, ServiceLimits};
+pub use limits::{CacheLimits, FloodAnswer, Http2Limits, LimitError, RequestLimits, ServiceLimits};
 pub use opaque::{
     HandlerThreads, LaneHost, LaneWaker, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey,
     OpaqueLane, Opening, RunOnHandlerThread, WakeLane,
 };
+pub use piece::{FilePart, Piece};
 pub use property::{
     EnabledState, GroupProperties, InheritedTimeouts, OperatingMode, QueueProperties,
     ServerHeaderMode, SessionProperties, Timeouts, Verbosity503,
@@ -43,7 +51,12 @@ pub use request::{
     ConnectionId, ContentFraming, OwnedRequestHead, Registration, RequestHead, RequestId,
     RequestLine, Span, Version,
 };
-pub use response::{Body, ResponseHead, Transfer, reason_phrase};
+pub use response::{Body, ResponseHead, StreamReset, Transfer, reason_phrase};
+pub use response_cache::{CacheCounters, CacheFlush, CacheSite, CacheUrl, CachedResponse};
+pub use tls::{
+    CertificateAuthorities, CertificateInfo, CertificateSource, ClientCertificates, HttpProtocols,
+    TlsBinding, TlsBindingInfo, TlsBindingKey, TlsInfo, TlsKeyError,
+};
 pub use url_prefix::{
     AddressFault, Host, PrefixError, Scheme, SegmentFault, UrlPrefix, canonical_host_name,
     fold_case, fold_path,

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// Limits on a request's head and content framing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,7 +92,8 @@ pub struct ServiceLimits {
     /// ReadBufferSize.
     pub read_buffer_bytes: u32,
     /// Most bytes of content, or of pipelined requests, held for a connection whose application is not
-    /// reading. Default 65,536, range 16,384 to 16,777,216.
+    /// reading; on HTTP/2 for a stream, up to four times as much for one whose content was read as fast as
+    /// it came. Default 65,536, range 16,384 to 16,777,216.
     pub receive_window_bytes: u32,
     /// Most bytes of a streamed response taken from its source before the peer has taken them. Default
     /// 65,536, range 4,096 to 16,777,216. Source: `MaxBytesPerSend`.
@@ -134,6 +136,208 @@ impl ServiceLimits {
     }
 }
 
+/// Limits of the response cache. http-server-api §5 and §8.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CacheLimits {
+    /// Whether responses are cached at all. Default true: those for which an application asks for it.
+    /// Source: `UriEnableCache`.
+    pub enabled: bool,
+    /// Longest content of a cached response, in bytes.
+    ///
+    /// A longer one is sent and not stored. Default 262,144, range 4,096 to 16,777,216. Source:
+    /// `UriMaxUriBytes`.
+    pub content_bytes_max: u32,
+    /// Longest head of a cached response, in bytes, as HTTP/1 sends it.
+    ///
+    /// A response with a longer one is sent and not stored. Default 1,024, range 256 to 65,536. Source:
+    /// support article 817445.
+    pub head_bytes_max: u32,
+    /// Most memory that all cached responses take, with what belongs to them, in bytes.
+    ///
+    /// Where there is no room for another, those go that were not asked for lately. Default 64 MiB, range
+    /// 1 MiB to 1 TiB.
+    pub total_bytes_max: u64,
+    /// How often responses are looked for that are too old, or that have a time to live and were not asked
+    /// for in so long. Default 120 s, range 10 s to 1 day. Source: `UriScavengerPeriod`.
+    pub scavenger_period: Duration,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            content_bytes_max: 262_144,
+            head_bytes_max: 1_024,
+            total_bytes_max: 64 * 1024 * 1024,
+            scavenger_period: Duration::from_secs(120),
+        }
+    }
+}
+
+impl CacheLimits {
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first number that is not, with its range.
+    pub fn check(&self) -> Result<(), LimitError> {
+        let content = self.content_bytes_max;
+        LimitError::check("cache.content_bytes_max", content, 4_096..=16_777_216)?;
+        LimitError::check("cache.head_bytes_max", self.head_bytes_max, 256..=65_536)?;
+        let total = self.total_bytes_max;
+        LimitError::check_long("cache.total_bytes_max", total, 1 << 20..=1 << 40)?;
+        let seconds = self.scavenger_period.as_secs();
+        LimitError::check_long("cache.scavenger_period", seconds, 10..=86_400)
+    }
+}
+
+/// Limits on HTTP/2 connections. RFC 9113 §10.5; http-server-api §5, §15.
+///
+/// Each counter is one connection's own; those `_per_minute` begin anew each minute. Whoever passes one
+/// is answered as [`on_flood`](Self::on_flood) says: GOAWAY with `ENHANCE_YOUR_CALM`, or an abrupt close.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Http2Limits {
+    /// Most streams at once, announced as SETTINGS_MAX_CONCURRENT_STREAMS. Default 100, range 1 to 65,535.
+    ///
+    /// A stream that was reset counts until its application has ended its work. One more is refused with
+    /// `REFUSED_STREAM`, unprocessed.
+    pub concurrent_streams_max: u32,
+    /// Largest HPACK table a peer may build here, announced as SETTINGS_HEADER_TABLE_SIZE. Bytes, default
+    /// 4,096, range 0 to 65,536.
+    pub header_table_bytes_max: u32,
+    /// Most streams a client may reset before they are answered, per minute (CVE-2023-44487). Default 400,
+    /// range 0 to 65,535. Source: http-server-api §5.
+    pub client_resets_per_minute_max: u32,
+    /// Most streams a client may provoke the backend to reset, per minute (CVE-2025-8671). Default 400,
+    /// range 0 to 65,535.
+    pub server_resets_per_minute_max: u32,
+    /// Most parameters in one SETTINGS frame. Default 64, range 7 to 2,796,202. Source:
+    /// `Http2MaxSettingsPerFrame`, which has no default limit.
+    pub settings_per_frame_max: u32,
+    /// Most parameters in SETTINGS frames, per minute; an empty frame counts as one (CVE-2019-9515).
+    /// Default 1,000, range 7 to 1,000,000. Source: `Http2MaxSettingsPerMinute`, which has no default limit.
+    pub settings_per_minute_max: u32,
+    /// Most PING frames, per minute (CVE-2019-9512). Default 10,000, range 60 to 1,000,000.
+    pub pings_per_minute_max: u32,
+    /// Most frames that carry nothing, per minute: DATA without content that does not end its stream,
+    /// HEADERS or CONTINUATION without a fragment (CVE-2019-9518). Default 1,000, range 16 to 1,000,000.
+    pub empty_frames_per_minute_max: u32,
+    /// Most PRIORITY and PRIORITY_UPDATE frames, per minute (CVE-2019-9513). Default 10,000, range 100 to
+    /// 1,000,000.
+    pub priorities_per_minute_max: u32,
+    /// Most WINDOW_UPDATE frames, per minute, beyond what was sent meanwhile: one for each 1,024 bytes of
+    /// content, and two for each DATA frame that no window has cut short (CVE-2019-9511). Default 10,000,
+    /// range 100 to 1,000,000.
+    pub window_updates_per_minute_max: u32,
+    /// Most CONTINUATION frames of one header block; the block as a whole is bounded by
+    /// [`head_bytes_max`](RequestLimits::head_bytes_max). Default 16, range 1 to 1,024 (CERT VU#421644).
+    pub continuations_max: u32,
+    /// What becomes of a connection that passes a limit. Default GOAWAY.
+    pub on_flood: FloodAnswer,
+    /// Whether streams may carry WebSocket, announced as SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441).
+    /// Default true.
+    pub extended_connect: bool,
+}
+
+/// How a connection ends that asks for too much.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum FloodAnswer {
+    /// GOAWAY with `ENHANCE_YOUR_CALM`, then the end.
+    #[default]
+    GoAway,
+    /// An abrupt close.
+    Close,
+}
+
+impl Default for Http2Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_streams_max: 100,
+            header_table_bytes_max: 4_096,
+            client_resets_per_minute_max: 400,
+            server_resets_per_minute_max: 400,
+            settings_per_frame_max: 64,
+            settings_per_minute_max: 1_000,
+            pings_per_minute_max: 10_000,
+            empty_frames_per_minute_max: 1_000,
+            priorities_per_minute_max: 10_000,
+            window_updates_per_minute_max: 10_000,
+            continuations_max: 16,
+            on_flood: FloodAnswer::GoAway,
+            extended_connect: true,
+        }
+    }
+}
+
+impl Http2Limits {
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first number that is not, with its range.
+    pub fn check(&self) -> Result<(), LimitError> {
+        let million = 1_000_000;
+        let ranges = [
+            (
+                "concurrent_streams_max",
+                self.concurrent_streams_max,
+                1..=65_535,
+            ),
+            (
+                "header_table_bytes_max",
+                self.header_table_bytes_max,
+                0..=65_536,
+            ),
+            (
+                "client_resets_per_minute_max",
+                self.client_resets_per_minute_max,
+                0..=65_535,
+            ),
+            (
+                "server_resets_per_minute_max",
+                self.server_resets_per_minute_max,
+                0..=65_535,
+            ),
+            (
+                "settings_per_frame_max",
+                self.settings_per_frame_max,
+                7..=2_796_202,
+            ),
+            (
+                "settings_per_minute_max",
+                self.settings_per_minute_max,
+                7..=million,
+            ),
+            (
+                "pings_per_minute_max",
+                self.pings_per_minute_max,
+                60..=million,
+            ),
+            (
+                "empty_frames_per_minute_max",
+                self.empty_frames_per_minute_max,
+                16..=million,
+            ),
+            (
+                "priorities_per_minute_max",
+                self.priorities_per_minute_max,
+                100..=million,
+            ),
+            (
+                "window_updates_per_minute_max",
+                self.window_updates_per_minute_max,
+                100..=million,
+            ),
+            ("continuations_max", self.continuations_max, 1..=1_024),
+        ];
+        ranges
+            .into_iter()
+            .try_for_each(|(name, value, range)| LimitError::check(name, value, range))
+    }
+}
+
 /// A number set outside its range. The caller's fault.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LimitError {
@@ -156,14 +360,24 @@ impl LimitError {
         value: u32,
         range: RangeInclusive<u32>,
     ) -> Result<(), LimitError> {
-        if range.contains(&value) {
-            return Ok(());
+        let range = u64::from(*range.start())..=u64::from(*range.end());
+        Self::check_long(name, value.into(), range)
+    }
+
+    /// As [`check`](Self::check), for numbers that may be large.
+    ///
+    /// # Errors
+    ///
+    /// It is not.
+    pub fn check_long(
+        name: &'static str,
+        value: u64,
+        range: RangeInclusive<u64>,
+    ) -> Result<(), LimitError> {
+        match range.contains(&value) {
+            true => Ok(()),
+            false => Err(Self { name, value, range }),
         }
-        Err(Self {
-            name,
-            value: value.into(),
-            range: u64::from(*range.start())..=u64::from(*range.end()),
-        })
     }
 }
 

@@ -13,11 +13,12 @@ use crate::url_prefix::UrlPrefix;
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// Names a request within the backend's life.
+/// Names a request within the backend's life. Never 0, and no connection has the same number: a stream
+/// of HTTP/2 that becomes a WebSocket connection is named by it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-/// The minor version of HTTP/1 that the peer speaks.
+/// The version of HTTP that the peer speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Version {
@@ -25,6 +26,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1 or a later 1.x
     Http11,
+    /// HTTP/2
+    Http2,
 }
 
 impl Version {
@@ -33,6 +36,7 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
         }
     }
 }
@@ -54,7 +58,8 @@ impl Span {
     }
 }
 
-/// Where the parts of a request line stand in the bytes of its head. RFC 9112 §3.
+/// Where the parts of a request line, or of HTTP/2's pseudo-header fields, stand in the bytes of a head.
+/// RFC 9112 §3, RFC 9113 §8.3.1.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLine {
     /// The method.
@@ -69,6 +74,8 @@ pub struct RequestLine {
     pub query: Option<Span>,
     /// The protocol version.
     pub version: Version,
+    /// The protocol that an extended CONNECT asks for (RFC 8441); never in HTTP/1.
+    pub protocol: Option<Span>,
 }
 
 /// How the end of a request's content is found. RFC 9112 §6.3.
@@ -78,7 +85,8 @@ pub enum ContentFraming {
     None,
     /// `Content-Length` bytes, at least one.
     Length(u64),
-    /// Chunks, then a trailer section.
+    /// Content of unknown length: in HTTP/1 chunks, then a trailer section; in HTTP/2 DATA frames up to
+    /// the end of the stream, which an application sees as chunked too (http-server-api §11, case T07).
     Chunked,
 }
 
@@ -153,6 +161,12 @@ impl<'a> RequestHead<'a> {
     #[inline]
     pub fn version(&self) -> Version {
         self.line.version
+    }
+
+    /// The protocol that an extended CONNECT asks for, `websocket`. RFC 8441 §4.
+    #[inline]
+    pub fn protocol(&self) -> Option<&'a [u8]> {
+        self.line.protocol.map(|span| span.of(self.bytes))
     }
 
     /// The value of the field `name`, joined when there are several. See [`Fields::value`].

@@ -5,7 +5,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::body::BodySource;
+use crate::cache_policy::HeadCachePolicy;
 use crate::field_block::FieldBlock;
+use crate::piece::{Piece, total_length};
 
 /// A response's status and fields.
 ///
@@ -22,8 +24,17 @@ pub struct ResponseHead {
     pub fields: FieldBlock,
     /// How content of unknown length is sent.
     pub transfer: Transfer,
-    /// Whether the connection closes after this response (the API's disconnect flag).
+    /// Whether the connection closes after this response (the API's disconnect flag). In HTTP/2 it begins
+    /// to close: the client is asked to open no more streams (case T06).
     pub close: bool,
+    /// The trailer section of content that is no stream; a stream's own comes from its source. Sent in
+    /// HTTP/2 only (case T16).
+    pub trailers: Option<Box<FieldBlock>>,
+    /// Whether it may be stored, to be served again without the application. Default no.
+    ///
+    /// It is stored only if the request and the response are fit for it (http-server-api §8): see
+    /// [`CachePolicy`](crate::CachePolicy). Sent it is in any case.
+    pub cache: HeadCachePolicy,
 }
 
 impl ResponseHead {
@@ -35,9 +46,16 @@ impl ResponseHead {
             fields: FieldBlock::new(),
             transfer: Transfer::Automatic,
             close: false,
+            trailers: None,
+            cache: HeadCachePolicy::NONE,
         }
     }
 }
+
+// A response, which is a head and content, is moved a few times on its way: where it is longer than 128 bytes,
+// each time takes a call.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<ResponseHead>() <= 64, "a head has grown");
 
 /// How content of unknown length is sent on HTTP/1.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -50,6 +68,33 @@ pub enum Transfer {
     /// Server API does when an application sends in several calls without a length (case C03).
     UntilClose,
 }
+
+/// Ends an HTTP/2 stream with this error code. RFC 9113 §7.
+///
+/// What [`Responder::reset`](crate::Responder::reset) does before a response, a
+/// [`BodySource`] does in the middle of it by failing with this error.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StreamReset {
+    /// The code sent.
+    pub code: u32,
+}
+
+impl StreamReset {
+    /// `CANCEL`: the request is given up.
+    pub const CANCEL: Self = Self { code: 0x8 };
+}
+
+impl fmt::Display for StreamReset {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "the application reset the stream with code {}",
+            self.code
+        )
+    }
+}
+
+impl std::error::Error for StreamReset {}
 
 /// A response's content.
 #[derive(Default)]
@@ -64,6 +109,8 @@ pub enum Body {
     Owned(Vec<u8>),
     /// Bytes shared with others; large ones are sent without being copied.
     Shared(Bytes),
+    /// Bytes and parts of files, sent one after the other. Their lengths sum up to the content's.
+    Pieces(Vec<Piece>),
     /// Content that comes piece by piece.
     Stream {
         /// Its length, when known. Giving fewer or more bytes ends the connection.
@@ -81,6 +128,7 @@ impl Body {
             Self::Static(bytes) => Some(bytes.len() as u64),
             Self::Owned(bytes) => Some(bytes.len() as u64),
             Self::Shared(bytes) => Some(bytes.len() as u64),
+            Self::Pieces(pieces) => Some(total_length(pieces)),
             Self::Stream { length, .. } => *length,
         }
     }
@@ -93,6 +141,7 @@ impl fmt::Debug for Body {
             Self::Static(_) => "Static",
             Self::Owned(_) => "Owned",
             Self::Shared(_) => "Shared",
+            Self::Pieces(_) => "Pieces",
             Self::Stream { .. } => "Stream",
         };
         formatter
