@@ -74,9 +74,10 @@ pub fn parse_authority(bytes: &[u8]) -> Result<Authority<'_>, Reject> {
 #[inline(always)]
 pub(super) fn check(view: &[u8], span: Span) -> Result<(), Reject> {
     let host = span.of(view);
-    // A name or IPv4 address, as most are. The blocks may reach beyond the host, but what stands
-    // there is never a host's.
+    // A name or IPv4 address, as most are. The blocks may reach beyond the host; in HTTP/2, what stands
+    // there may look like more of it.
     let name_len = usual_name_len(view.get(span.start as usize..).unwrap_or_default());
+    let name_len = name_len.min(host.len());
     match host.get(name_len..) {
         Some([]) if !host.is_empty() => Ok(()),
         Some([b':', port @ ..]) if name_len != 0 && is_port(port) => Ok(()),

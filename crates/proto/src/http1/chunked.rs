@@ -247,7 +247,7 @@ fn parse_trailers(section: &[u8], limits: &RequestLimits) -> Result<(Trailers, u
                 let value_start = field.value_start as usize;
                 let name = &section[name_start..name_start + usize::from(field.name_len)];
                 let value = &section[value_start..value_start + field.value_len as usize];
-                if !is_forbidden(name) {
+                if !is_forbidden_in_trailers(name) {
                     let name = name.iter().copied().map(char::from).collect();
                     fields.push((name, value.to_vec()));
                 }
@@ -262,7 +262,7 @@ fn parse_trailers(section: &[u8], limits: &RequestLimits) -> Result<(Trailers, u
 
 /// Whether a field may not stand in a trailer section: it frames or routes the message, modifies the
 /// request, authenticates, or says how to read the content. RFC 9110 §6.5.1.
-fn is_forbidden(name: &[u8]) -> bool {
+pub(crate) fn is_forbidden_in_trailers(name: &[u8]) -> bool {
     FORBIDDEN_IN_TRAILERS
         .iter()
         .any(|forbidden| name.eq_ignore_ascii_case(forbidden))

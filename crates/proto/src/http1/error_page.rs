@@ -18,28 +18,35 @@ pub fn encode_error_page(
     detail: &str,
     context: &ResponseContext<'_>,
 ) -> EncodedHead {
-    let reason_phrase = match reason_phrase {
-        "" => standard_reason(status),
-        given => given,
-    };
-    let page = page(status, reason_phrase, detail);
-    let mut head = ResponseHead::new(status);
+    let (mut head, page) = error_page(status, reason_phrase, detail);
     head.close = true;
-    if reason_phrase != standard_reason(status) {
-        head.reason = Some(reason_phrase.into());
-    }
-    head.fields
-        .append("Content-Type", "text/html; charset=us-ascii")
-        .expect("a constant name and value without control characters");
     let context = ResponseContext {
         from_driver: true,
         ..*context
     };
     let encoded = encode_head(out, &head, Some(page.len() as u64), &context);
     if encoded.send_content {
-        out.extend_from_slice(page.as_bytes());
+        out.extend_from_slice(&page);
     }
     encoded
+}
+
+/// An error response and its content, whose connection may stay open.
+///
+/// The arguments are those of [`encode_error_page`]; [`ResponseContext::from_driver`] belongs to it.
+pub fn error_page(status: u16, reason_phrase: &str, detail: &str) -> (ResponseHead, Vec<u8>) {
+    let reason_phrase = match reason_phrase {
+        "" => standard_reason(status),
+        given => given,
+    };
+    let mut head = ResponseHead::new(status);
+    if reason_phrase != standard_reason(status) {
+        head.reason = Some(reason_phrase.into());
+    }
+    head.fields
+        .append("Content-Type", "text/html; charset=us-ascii")
+        .expect("a constant name and value without control characters");
+    (head, page(status, reason_phrase, detail).into_bytes())
 }
 
 fn standard_reason(status: u16) -> &'static str {

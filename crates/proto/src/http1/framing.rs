@@ -6,7 +6,7 @@ use super::reject::Reject;
 
 /// All `Content-Length` values of a head, which must be one and the same.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Lengths {
+pub(crate) struct Lengths {
     value: Option<u64>,
 }
 
@@ -34,7 +34,7 @@ impl Lengths {
     }
 
     /// The length, if there was one.
-    pub(super) fn value(&self) -> Option<u64> {
+    pub(crate) fn value(&self) -> Option<u64> {
         self.value
     }
 }
@@ -55,14 +55,14 @@ pub(super) fn parse_length(digits: &[u8]) -> Result<u64, Reject> {
 
 /// What `Connection` fields ask for.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Connection {
-    pub(super) close: bool,
+pub(crate) struct Connection {
+    pub(crate) close: bool,
     pub(super) upgrade: bool,
 }
 
 impl Connection {
     /// Adds one field line's value.
-    pub(super) fn add(&mut self, value: &[u8]) {
+    pub(crate) fn add(&mut self, value: &[u8]) {
         for option in elements(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");

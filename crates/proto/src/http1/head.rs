@@ -1,7 +1,8 @@
 //! A request's head: request line and header section, read in one pass over borrowed bytes.
 //!
 //! Rules on one line are decided when that line is whole, rules on the section at its end, so the
-//! same bytes get the same answer however they were split. Source: RFC 9112 §2 to §6.
+//! same bytes get the same answer however they were split. What the fields say together, [`Seen`], is
+//! asked by HTTP/2 as well. Source: RFC 9112 §2 to §6.
 
 use memchr::{memchr, memmem, memrchr};
 use tidegate_httpapi::{
@@ -121,11 +122,12 @@ impl From<Reject> for Stop {
 
 /// What the fields say about the message as a whole.
 #[derive(Default)]
-struct Seen {
-    host: Option<Span>,
+pub(crate) struct Seen {
+    /// The `Host` field's value.
+    pub(crate) host: Option<Span>,
     /// Whether there was any of the following.
     others: bool,
-    lengths: Lengths,
+    pub(crate) lengths: Lengths,
     transfer_encodings: u32,
     chunked: bool,
     connection: Connection,
@@ -156,7 +158,7 @@ fn parse(
 }
 
 impl ParsedHead {
-    pub(super) const EMPTY: Self = Self {
+    pub(crate) const EMPTY: Self = Self {
         line: RequestLine {
             method: Span { start: 0, len: 0 },
             target: Span { start: 0, len: 0 },
@@ -164,6 +166,7 @@ impl ParsedHead {
             path: Span { start: 0, len: 0 },
             query: None,
             version: Version::Http11,
+            protocol: None,
         },
         head_bytes: 0,
         framing: ContentFraming::None,
@@ -201,8 +204,9 @@ impl Seen {
         }
     }
 
+    /// Takes note of a field.
     #[inline(always)]
-    fn look_at(&mut self, view: &[u8], field: &FieldSpan) -> Result<(), Reject> {
+    pub(crate) fn look_at(&mut self, view: &[u8], field: &FieldSpan) -> Result<(), Reject> {
         use KnownField::{Connection, ContentLength, Expect, Host, TransferEncoding, Upgrade};
         let span = Span {
             start: field.value_start,
@@ -242,6 +246,13 @@ impl Seen {
         }
     }
 
+    /// Takes note of what `Transfer-Encoding: chunked` says.
+    pub(crate) fn add_chunked(&mut self) {
+        self.others = true;
+        self.transfer_encodings += 1;
+        self.chunked = true;
+    }
+
     #[inline(never)]
     fn look_at_other(&mut self, known: KnownField, value: &[u8]) -> Result<(), Reject> {
         self.others = true;
@@ -265,7 +276,12 @@ impl Seen {
 
     /// Checks the section as a whole, and fills in what it says.
     #[inline(always)]
-    fn finish(&self, view: &[u8], verb: Verb, head: &mut ParsedHead) -> Result<(), Reject> {
+    pub(crate) fn finish(
+        &self,
+        view: &[u8],
+        verb: Verb,
+        head: &mut ParsedHead,
+    ) -> Result<(), Reject> {
         let is_http_10 = head.line.version == Version::Http10;
         if self.host.is_none() && !is_http_10 {
             return Err(Reject::HostMissing);
@@ -335,7 +351,7 @@ fn blank_lines_len(view: &[u8]) -> usize {
 
 /// The longest field line. Names' lengths are kept in sixteen bits.
 #[inline(always)]
-pub(super) fn field_bytes_max(limits: &RequestLimits) -> usize {
+pub(crate) fn field_bytes_max(limits: &RequestLimits) -> usize {
     limits.field_bytes_max.min(u16::MAX.into()) as usize
 }
 

@@ -2,10 +2,11 @@
 //!
 //! [`parse`] takes the usual line in few instructions; [`parse_whole`] takes every line that is
 //! right, and names the rule that a wrong one breaks. It decides by whole lines only, so the answer
-//! does not depend on how the bytes came in. Source: RFC 9112 §3.
+//! does not depend on how the bytes came in. [`parse_method`] and [`parse_path`] are the same rules for
+//! HTTP/2, which has no line but fields for its parts. Source: RFC 9112 §3, RFC 9113 §8.3.1.
 
 use memchr::{memchr, memchr2};
-use tidegate_httpapi::{RequestLimits, Version};
+use tidegate_httpapi::{RequestLimits, Span, Version};
 
 use super::block::{BLOCK, Block, first_not};
 use super::field_line::is_token;
@@ -14,7 +15,7 @@ use super::reject::{PartialLine, Reject};
 
 /// The methods that change how a head is read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Head,
     /// `POST` and `PUT`: must say how long their content is.
     WithContent,
@@ -201,6 +202,74 @@ fn parse_whole<'a>(
         divide_target(view, limits, head)?;
     }
     Ok((verb, &rest[end + 1..]))
+}
+
+/// Reads a method that stands alone.
+#[inline]
+pub(crate) fn parse_method(method: &[u8], limits: &RequestLimits) -> Result<Verb, Reject> {
+    match method {
+        b"GET" => Ok(Verb::Other),
+        b"POST" => Ok(Verb::WithContent),
+        _ if method.len() > limits.method_bytes_max as usize => Err(Reject::MethodTooLong),
+        _ => verb(method),
+    }
+}
+
+/// Reads a target that stands alone, as `:path` does: a path and perhaps a query, or an asterisk. Fills
+/// in what it says. The target is not empty.
+#[inline]
+pub(crate) fn parse_path(
+    view: &[u8],
+    target: Span,
+    verb: Verb,
+    limits: &RequestLimits,
+    head: &mut ParsedHead,
+) -> Result<(), Reject> {
+    let target_len = target.len as usize;
+    if target_len > field_bytes_max(limits) {
+        return Err(Reject::TargetTooLong);
+    }
+    let is_special = is_special(view, target).ok_or(Reject::TargetByte)?;
+    head.line.target = target;
+    match target.of(view) {
+        [b'/', ..] if is_special => divide_path(view, target.start as usize, limits, head),
+        [b'/', ..] => {
+            head.line.path = target;
+            head.path_is_plain = is_short(target_len, limits);
+            Ok(())
+        }
+        b"*" if verb == Verb::Options => {
+            head.asterisk = true;
+            head.path_is_plain = true;
+            Ok(())
+        }
+        _ => Err(Reject::TargetForm),
+    }
+}
+
+/// Whether a target may have more than a plain path has; `None` if it has a byte that no target has.
+#[inline]
+fn is_special(view: &[u8], target: Span) -> Option<bool> {
+    let end = (target.start + target.len) as usize;
+    let mut at = target.start as usize;
+    let mut special = 0;
+    while at < end {
+        let Some(next) = view[at..].first_chunk::<{ BLOCK + 1 }>() else {
+            // Too near to the end of all bytes for a block.
+            let rest = &view[at..end];
+            return rest.iter().all(u8::is_ascii_graphic).then_some(true);
+        };
+        let block = Block::new(next.first_chunk()?);
+        // What is behind the target counts for nothing, but that its first byte may make a slash before
+        // it look special.
+        let own = (1 << (end - at).min(BLOCK)) - 1;
+        if !block.target_bytes() & own != 0 {
+            return None;
+        }
+        special |= block.special(Block::new(next.last_chunk()?)) & own;
+        at += BLOCK;
+    }
+    Some(special != 0)
 }
 
 /// Finds authority, path and query of the target.

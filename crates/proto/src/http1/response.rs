@@ -2,7 +2,7 @@
 //!
 //! What an application set is written as it is, but for what would break the message's framing:
 //! `Date`, `Transfer-Encoding` and `Connection` are ours, `Content-Length` is the application's if it
-//! is a number. Source: RFC 9112 §4, §6; the HTTP Server API's rules for responses.
+//! is a number. What holds in any version, [`plan_content`] and its like, is HTTP/2's as well. Source: RFC 9112 §4, §6; the HTTP Server API's rules for responses.
 
 use tidegate_httpapi::{
     Field, FieldBlock, KnownField, ResponseHead, ServerHeaderMode, Transfer, Version, reason_phrase,
@@ -136,6 +136,50 @@ struct ApplicationFields {
     close: bool,
 }
 
+/// What becomes of a response's content, in any version of HTTP.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Content {
+    /// None is sent.
+    None,
+    /// As long as the `Content-Length` says.
+    Known {
+        /// That length.
+        length: u64,
+        /// Whether the content given has another.
+        contradicted: bool,
+    },
+    /// Its length is not known.
+    Unknown,
+}
+
+/// Decides what becomes of the content, and which `Content-Length` is written besides the application's.
+#[inline(always)]
+pub(crate) fn plan_content(
+    status: u16,
+    head_request: bool,
+    application: Option<u64>,
+    length: Option<u64>,
+) -> (Content, Option<u64>) {
+    if !may_have_content(status) {
+        return (Content::None, None);
+    }
+    if head_request {
+        // What GET would have had; an empty answer to HEAD says nothing about that.
+        let would_have = length.filter(|length| *length != 0 && application.is_none());
+        return (Content::None, would_have);
+    }
+    let known = |length, contradicted| Content::Known {
+        length,
+        contradicted,
+    };
+    match (application, length) {
+        (None, Some(length)) => (known(length, false), Some(length)),
+        (Some(said), Some(length)) => (known(said, said != length), None),
+        (Some(said), None) => (known(said, false), None),
+        (None, None) => (Content::Unknown, None),
+    }
+}
+
 /// Writes the lines that frame the content.
 #[inline(always)]
 fn frame(
@@ -145,42 +189,36 @@ fn frame(
     application: &ApplicationFields,
     context: &ResponseContext<'_>,
 ) -> EncodedHead {
-    let encoded = |framing, close| EncodedHead {
-        framing,
-        close,
-        send_content: true,
-    };
-    let empty = EncodedHead {
-        framing: SentFraming::None,
-        close: false,
-        send_content: false,
-    };
-    if !may_have_content(head.status) {
-        return empty;
+    let (content, length_to_write) = plan_content(
+        head.status,
+        context.head_request,
+        application.length,
+        length,
+    );
+    if let Some(length) = length_to_write {
+        length_line(out, length);
     }
-    if context.head_request {
-        // What GET would have had; an empty answer to HEAD says nothing about that.
-        if let (None, Some(length @ 1..)) = (application.length, length) {
-            length_line(out, length);
-        }
-        return empty;
-    }
-    match (application.length, length) {
-        (None, Some(length)) => {
-            length_line(out, length);
-            encoded(SentFraming::Length(length), false)
-        }
-        (Some(said), Some(length)) => encoded(SentFraming::Length(length), said != length),
-        (Some(said), None) => encoded(SentFraming::Length(said), false),
-        (None, None)
+    let (framing, close) = match content {
+        Content::None => (SentFraming::None, false),
+        // The content given is what is sent, whatever was said of it.
+        Content::Known {
+            length: said,
+            contradicted,
+        } => (SentFraming::Length(length.unwrap_or(said)), contradicted),
+        Content::Unknown
             if context.version == Version::Http10 || head.transfer == Transfer::UntilClose =>
         {
-            encoded(SentFraming::UntilClose, true)
+            (SentFraming::UntilClose, true)
         }
-        (None, None) => {
+        Content::Unknown => {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-            encoded(SentFraming::Chunked, false)
+            (SentFraming::Chunked, false)
         }
+    };
+    EncodedHead {
+        framing,
+        close,
+        send_content: content != Content::None,
     }
 }
 
@@ -239,7 +277,7 @@ fn connection_line(out: &mut Vec<u8>, status: u16, value: &[u8]) -> bool {
 /// The application's `Content-Length`: one number, in a response that may have one.
 ///
 /// RFC 9110 §8.6: 1xx and 204 have none; 304 may say what 200 would have had.
-fn application_length(head: &ResponseHead) -> Option<u64> {
+pub fn application_length(head: &ResponseHead) -> Option<u64> {
     if head.status < 200 || head.status == NO_CONTENT {
         return None;
     }
@@ -255,7 +293,7 @@ fn may_have_content(status: u16) -> bool {
     status >= 200 && status != NO_CONTENT && status != NOT_MODIFIED
 }
 
-fn shows_token(context: &ResponseContext<'_>) -> bool {
+pub(crate) fn shows_token(context: &ResponseContext<'_>) -> bool {
     let shown = match context.server_mode {
         ServerHeaderMode::Full => true,
         ServerHeaderMode::NotOnErrors => !context.from_driver,

@@ -1,8 +1,10 @@
 //! The server's side of the opening handshake: is this a request to speak WebSocket, and a right one.
 //!
-//! Which origins, protocols and extensions are taken is decided by whoever asks here. Nothing is
-//! written: the answer is a response with the fields that [`Handshake::accept`] gives, or one with the
-//! status and fields of the [`HandshakeError`]. Source: RFC 6455 §4.2, RFC 9110 §7.8.
+//! It comes as an upgrade of an HTTP/1.1 connection, or as an extended CONNECT on an HTTP/2 stream, which
+//! needs neither key nor `Upgrade`. Which origins, protocols and extensions are taken is decided by
+//! whoever asks here. Nothing is written: the answer is a response with the
+//! [status](Handshake::status) and the fields that [`Handshake::accept`] gives, or one with the status
+//! and fields of the [`HandshakeError`]. Source: RFC 6455 §4.2, RFC 9110 §7.8, RFC 8441 §4 and §5.
 
 use std::borrow::Cow;
 
@@ -35,10 +37,19 @@ impl Default for HandshakeRules {
 /// A request to speak WebSocket that obeys the rules.
 #[derive(Clone, Debug)]
 pub struct Handshake<'a> {
-    key: &'a [u8],
+    form: Form<'a>,
     origin: Option<&'a str>,
     protocols: Cow<'a, str>,
     extensions: Cow<'a, str>,
+}
+
+/// How WebSocket is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Form<'a> {
+    /// RFC 6455: with this key.
+    Upgrade { key: &'a [u8] },
+    /// RFC 8441.
+    ExtendedConnect,
 }
 
 /// Whether a request asks to upgrade to WebSocket. What is wrong with it, if anything, says
@@ -55,35 +66,62 @@ pub fn is_upgrade(head: &RequestHead<'_>) -> bool {
             connection |= lists(field.value, b"upgrade");
         }
     }
-    // RFC 9110 §7.8: a server ignores an upgrade in an HTTP/1.0 request.
-    upgrade && connection && head.version() != Version::Http10
+    // RFC 9110 §7.8: a server ignores an upgrade in an HTTP/1.0 request. HTTP/2 has none (RFC 9113 §8.6).
+    upgrade && connection && head.version() == Version::Http11
+}
+
+/// Whether a request asks to speak WebSocket on its HTTP/2 stream. What is wrong with it, if anything,
+/// says [`Handshake::parse`]. RFC 8441 §4.
+pub fn is_extended_connect(head: &RequestHead<'_>) -> bool {
+    let protocol = head.protocol();
+    protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+        && head.method() == "CONNECT"
 }
 
 impl<'a> Handshake<'a> {
-    /// Checks a request that [asks to upgrade](is_upgrade).
+    /// Checks a request that [asks to upgrade](is_upgrade), or for a [stream](is_extended_connect).
     ///
     /// # Errors
     ///
     /// A rule is broken. The peer is at fault.
     pub fn parse(head: &RequestHead<'a>, rules: &HandshakeRules) -> Result<Self, HandshakeError> {
-        if head.method() != "GET" {
+        let is_stream = is_extended_connect(head);
+        if !is_stream && head.method() != "GET" {
             return Err(HandshakeError::Method);
         }
-        if !is_upgrade(head) {
+        if !is_stream && !is_upgrade(head) {
             return Err(HandshakeError::NotAnUpgrade);
         }
-        if head.framing != ContentFraming::None {
+        // What follows on a stream are frames, however a backend tells of that.
+        let has_content = match head.framing {
+            ContentFraming::None => false,
+            ContentFraming::Chunked => !is_stream,
+            ContentFraming::Length(_) => true,
+        };
+        if has_content {
             return Err(HandshakeError::Content);
         }
         let once = |name, error| only(head, name).map_err(|Repeated| error);
         let version = once("Sec-WebSocket-Version", HandshakeError::VersionRepeated)?;
         if rules.enforce_version && version != Some(VERSION) {
-            return Err(HandshakeError::Version);
+            return Err(match is_stream {
+                true => HandshakeError::StreamVersion,
+                false => HandshakeError::Version,
+            });
         }
-        let key = once("Sec-WebSocket-Key", HandshakeError::KeyRepeated)?;
-        if rules.validate_key && !key.is_some_and(is_key) {
-            return Err(HandshakeError::Key);
-        }
+        let form = match is_stream {
+            // RFC 8441 §5: a key is not looked at.
+            true => Form::ExtendedConnect,
+            false => {
+                let key = once("Sec-WebSocket-Key", HandshakeError::KeyRepeated)?;
+                if rules.validate_key && !key.is_some_and(is_key) {
+                    return Err(HandshakeError::Key);
+                }
+                Form::Upgrade {
+                    key: key.unwrap_or_default(),
+                }
+            }
+        };
         let origin = once("Origin", HandshakeError::Origin)?;
         let origin = origin.map(std::str::from_utf8).transpose();
         let protocols = joined(head, "Sec-WebSocket-Protocol").ok_or(HandshakeError::Protocol)?;
@@ -94,7 +132,7 @@ impl<'a> Handshake<'a> {
         let extensions = extensions.ok_or(HandshakeError::Extensions)?;
         ExtensionList::parse(extensions.as_bytes()).map_err(|_| HandshakeError::Extensions)?;
         Ok(Self {
-            key: key.unwrap_or_default(),
+            form,
             origin: origin.map_err(|_| HandshakeError::Origin)?,
             protocols,
             extensions,
@@ -122,7 +160,15 @@ impl<'a> Handshake<'a> {
         ExtensionList::of_checked(&self.extensions)
     }
 
-    /// Adds to the fields of a 101 what makes it the answer: `Upgrade`, `Connection`,
+    /// The status of the answer that accepts.
+    pub fn status(&self) -> u16 {
+        match self.form {
+            Form::Upgrade { .. } => 101,
+            Form::ExtendedConnect => 200,
+        }
+    }
+
+    /// Adds to the fields of the answer what makes it one: on HTTP/1.1 `Upgrade`, `Connection` and
     /// `Sec-WebSocket-Accept`, and the sub-protocol and extensions that were chosen.
     ///
     /// # Errors
@@ -134,9 +180,11 @@ impl<'a> Handshake<'a> {
         protocol: Option<&str>,
         extensions: Option<&str>,
     ) -> Result<(), FieldError> {
-        fields.append("Upgrade", "websocket")?;
-        fields.append("Connection", "Upgrade")?;
-        fields.append("Sec-WebSocket-Accept", accept_key(self.key))?;
+        if let Form::Upgrade { key } = self.form {
+            fields.append("Upgrade", "websocket")?;
+            fields.append("Connection", "Upgrade")?;
+            fields.append("Sec-WebSocket-Accept", accept_key(key))?;
+        }
         if let Some(protocol) = protocol {
             fields.append("Sec-WebSocket-Protocol", protocol)?;
         }

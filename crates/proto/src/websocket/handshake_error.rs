@@ -1,6 +1,6 @@
 //! Why a request to speak WebSocket is refused, and with what answer.
 //!
-//! Source: RFC 6455 §4.2.1, §4.4.
+//! Source: RFC 6455 §4.2.1, §4.4; RFC 8441 §5.
 
 use std::fmt;
 
@@ -16,6 +16,8 @@ pub enum HandshakeError {
     Content,
     /// The version is missing, or not 13.
     Version,
+    /// The version is missing, or not 13, on an HTTP/2 stream.
+    StreamVersion,
     /// More than one `Sec-WebSocket-Version`.
     VersionRepeated,
     /// The key is missing, or not 16 bytes in base64.
@@ -38,6 +40,8 @@ impl HandshakeError {
             Self::Version => 426,
             Self::NotAnUpgrade
             | Self::Content
+            // Not 426, whose `Upgrade` (RFC 9110 §15.5.22) HTTP/2 does not have.
+            | Self::StreamVersion
             | Self::VersionRepeated
             | Self::Key
             | Self::KeyRepeated
@@ -58,6 +62,7 @@ impl HandshakeError {
                 ("Upgrade", "websocket"),
                 ("Connection", "Upgrade"),
             ],
+            Self::StreamVersion => &[("Sec-WebSocket-Version", "13")],
             _ => &[],
         }
     }
@@ -69,7 +74,7 @@ impl fmt::Display for HandshakeError {
             Self::Method => "the method of a WebSocket handshake is not GET",
             Self::NotAnUpgrade => "not a request to upgrade to WebSocket",
             Self::Content => "a WebSocket handshake with content",
-            Self::Version => "Sec-WebSocket-Version is not 13",
+            Self::Version | Self::StreamVersion => "Sec-WebSocket-Version is not 13",
             Self::VersionRepeated => "more than one Sec-WebSocket-Version",
             Self::Key => "Sec-WebSocket-Key is not 16 bytes in base64",
             Self::KeyRepeated => "more than one Sec-WebSocket-Key",

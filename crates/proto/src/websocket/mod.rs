@@ -2,7 +2,7 @@
 //!
 //! [`Decoder`] makes messages of a peer's bytes, [`encode_frame`] and [`FrameHead`] make frames. Every
 //! broken rule is a [`Violation`], which knows its close code. Not here: when to send what, timers, the
-//! randomness of masking keys. Source: RFC 6455.
+//! randomness of masking keys. Source: RFC 6455, RFC 8441.
 
 mod budget;
 mod client;
@@ -30,7 +30,7 @@ pub use deflate::{
 };
 pub use extension::{Extension, ExtensionList, MalformedExtensions};
 pub use frame::{FrameHead, HEAD_BYTES_MAX, Opcode, Role, encode_frame};
-pub use handshake::{Handshake, HandshakeRules, accept_key, is_upgrade};
+pub use handshake::{Handshake, HandshakeRules, accept_key, is_extended_connect, is_upgrade};
 pub use handshake_error::HandshakeError;
 pub use mask::apply_mask;
 pub use origin::{OriginError, OriginList};

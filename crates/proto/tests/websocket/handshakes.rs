@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tidegate_httpapi::{
-    ConnectionId, FieldBlock, Fields, Registration, RequestHead, RequestId, RequestLimits,
+    ConnectionId, ContentFraming, FieldBlock, FieldSpan, Fields, KnownField, Registration,
+    RequestHead, RequestId, RequestLimits, RequestLine, Span, Version,
 };
 use tidegate_proto::http1::{Parsed, parse_head};
 use tidegate_proto::websocket::{
-    Handshake, HandshakeError, HandshakeRules, accept_key, is_upgrade,
+    Handshake, HandshakeError, HandshakeRules, accept_key, is_extended_connect, is_upgrade,
 };
 
 const RULES: HandshakeRules = HandshakeRules {
@@ -248,4 +249,170 @@ fn the_accept_key_is_the_hash_of_key_and_guid() {
     ] {
         assert_eq!(&accept_key(key), accept);
     }
+}
+
+/// A request as an HTTP/2 stream brings it, with these pseudo-header fields and these fields.
+fn on_stream<T>(
+    (method, protocol): (&str, Option<&str>),
+    fields: &[(&str, &str)],
+    framing: ContentFraming,
+    look: impl FnOnce(&RequestHead<'_>) -> T,
+) -> T {
+    let mut bytes = Vec::new();
+    let mut put = |text: &str| {
+        let start = bytes.len() as u32;
+        bytes.extend_from_slice(text.as_bytes());
+        Span {
+            start,
+            len: text.len() as u32,
+        }
+    };
+    let line = RequestLine {
+        method: put(method),
+        target: put("/chat"),
+        authority: None,
+        path: Span { start: 0, len: 0 },
+        query: None,
+        version: Version::Http2,
+        protocol: protocol.map(&mut put),
+    };
+    let spans: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| (put(name), put(value)))
+        .map(|(name, value)| FieldSpan {
+            name_start: name.start,
+            name_len: name.len as u16,
+            value_start: value.start,
+            value_len: value.len,
+            known: KnownField::Other,
+        })
+        .collect();
+    let registration = Arc::new(Registration {
+        prefix: "http://h:80/".parse().expect("a prefix"),
+        context: 0,
+    });
+    look(&RequestHead {
+        bytes: &bytes,
+        line: &line,
+        fields: Fields::new(&bytes, &spans),
+        cooked_path: "/chat",
+        framing,
+        expects_continue: false,
+        registration: &registration,
+        connection_id: ConnectionId(1),
+        request_id: RequestId(2),
+    })
+}
+
+const CONNECT: (&str, Option<&str>) = ("CONNECT", Some("websocket"));
+
+#[track_caller]
+fn check_stream(fields: &[(&str, &str)], rules: &HandshakeRules, expected: Option<HandshakeError>) {
+    let error = on_stream(CONNECT, fields, ContentFraming::None, |head| {
+        Handshake::parse(head, rules).err()
+    });
+    assert_eq!(error, expected, "{fields:?}");
+}
+
+// RFC 8441 §5.1.
+#[test]
+fn the_standard_s_handshake_on_a_stream_is_answered_as_shown() {
+    let fields = [
+        ("sec-websocket-protocol", "chat, superchat"),
+        ("sec-websocket-extensions", "permessage-deflate"),
+        ("sec-websocket-version", "13"),
+        ("origin", "http://www.example.com"),
+    ];
+    // A stream that is open both ways may look as if it had content of unknown length.
+    for framing in [ContentFraming::None, ContentFraming::Chunked] {
+        on_stream(CONNECT, &fields, framing, |head| {
+            assert!(is_extended_connect(head) && !is_upgrade(head));
+            let handshake = Handshake::parse(head, &RULES).unwrap();
+            assert_eq!(handshake.status(), 200);
+            assert_eq!(handshake.origin(), Some("http://www.example.com"));
+            assert_eq!(handshake.extensions().iter().count(), 1);
+            let protocol = handshake.choose_protocol(|name| *name == "chat");
+            let mut fields = FieldBlock::new();
+            let extensions = Some("permessage-deflate");
+            handshake.accept(&mut fields, protocol, extensions).unwrap();
+            assert_eq!(
+                fields.as_bytes(),
+                b"Sec-WebSocket-Protocol: chat\r\n\
+                  Sec-WebSocket-Extensions: permessage-deflate\r\n"
+            );
+        });
+    }
+}
+
+#[test]
+fn only_an_extended_connect_for_websocket_asks_for_a_stream() {
+    let upgrade = [
+        ("upgrade", "websocket"),
+        ("connection", "upgrade"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", "13"),
+    ];
+    for (line, asks) in [
+        (("CONNECT", Some("websocket")), true),
+        (("CONNECT", Some("WebSocket")), true),
+        (("CONNECT", Some("websockets")), false),
+        (("CONNECT", Some("connect-udp")), false),
+        (("CONNECT", None), false),
+        (("GET", Some("websocket")), false),
+        // RFC 9113 §8.6: no upgrades.
+        (("GET", None), false),
+    ] {
+        on_stream(line, &upgrade, ContentFraming::None, |head| {
+            assert_eq!(is_extended_connect(head), asks, "{line:?}");
+            assert!(!is_upgrade(head), "{line:?}");
+            assert_eq!(Handshake::parse(head, &RULES).is_ok(), asks, "{line:?}");
+        });
+    }
+}
+
+// RFC 8441 §5: all but the key is as in RFC 6455.
+#[test]
+fn the_rules_of_a_stream_s_handshake_are_those_of_an_upgrade_but_for_the_key() {
+    let version = ("sec-websocket-version", "13");
+    check_stream(&[version], &RULES, None);
+    check_stream(&[version, ("sec-websocket-key", "odd")], &RULES, None);
+    let key = ("sec-websocket-key", "odd");
+    check_stream(&[version, key, key], &RULES, None);
+    for fields in [&[][..], &[("sec-websocket-version", "8")]] {
+        check_stream(fields, &RULES, Some(HandshakeError::StreamVersion));
+        let lenient = HandshakeRules {
+            enforce_version: false,
+            ..RULES
+        };
+        check_stream(fields, &lenient, None);
+    }
+    // RFC 9113 §8.2.2: 426 with its Upgrade cannot be said.
+    assert_eq!(HandshakeError::StreamVersion.status(), 400);
+    assert_eq!(
+        HandshakeError::StreamVersion.fields(),
+        [("Sec-WebSocket-Version", "13")]
+    );
+    for (fields, error) in [
+        ([version, version], HandshakeError::VersionRepeated),
+        (
+            [version, ("sec-websocket-protocol", "a b")],
+            HandshakeError::Protocol,
+        ),
+        (
+            [version, ("sec-websocket-extensions", ";")],
+            HandshakeError::Extensions,
+        ),
+    ] {
+        check_stream(&fields, &RULES, Some(error));
+    }
+    let origin = ("origin", "http://a");
+    check_stream(
+        &[version, origin, origin],
+        &RULES,
+        Some(HandshakeError::Origin),
+    );
+    let error = on_stream(CONNECT, &[version], ContentFraming::Length(1), |head| {
+        Handshake::parse(head, &RULES).err()
+    });
+    assert_eq!(error, Some(HandshakeError::Content));
 }
