@@ -22,7 +22,7 @@ pub struct Counters {
     pub requests_get: u64,
     /// Of these, the ones with the method HEAD.
     pub requests_head: u64,
-    /// Responses of the application, finished.
+    /// Responses of the application, and copies of them, finished.
     pub responses: u64,
     /// Connections given to the application with 101.
     pub upgraded: u64,

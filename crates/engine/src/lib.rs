@@ -1,11 +1,12 @@
 //! The rules of the HTTP Server API as plain values.
 //!
 //! [`Control`] owns sessions, groups, queues and the URL namespace; workers read the [`Snapshot`] it
-//! publishes and learn who gets a request. [`RequestQueue`], [`ConnectionCount`], [`TimerWheel`] and
+//! publishes and learn who gets a request. [`CacheStore`] keeps responses. [`RequestQueue`], [`ConnectionCount`], [`TimerWheel`] and
 //! [`SendRate`] are the rules that the driver keeps for its queues and connections. No I/O, no clock
 //! (time is an argument), no locks, no threads, no bytes of a request but its host and path.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod control;
 mod counters;
 mod listen;
@@ -16,6 +17,11 @@ mod snapshot;
 mod timers;
 mod unavailable;
 
+pub use cache::{
+    CacheAnswer, CacheBypass, CacheConditions, CacheEntry, CacheKey, CacheReplica, CacheRequest,
+    CacheState, CacheStore, CacheTotals, Candidate, FlushPattern, FlushSite, KeyedPath, NoRoom,
+    NotStored, Wanted, admits_coding, may_be_served, may_be_stored,
+};
 pub use control::Control;
 pub use counters::Counters;
 pub use listen::{ListenAt, ListenChange, ListenNeed, PortKey};

@@ -135,6 +135,25 @@ impl<Q> Snapshot<Q> {
         port.search(hosts, cooked_path)
     }
 
+    /// All registrations with their groups, in no particular order.
+    pub fn entries(&self) -> impl Iterator<Item = &RegistrationEntry<Q>> {
+        self.ports.iter().flat_map(|port| &port.entries)
+    }
+
+    /// Whether a registration stands on this port and leads to this queue.
+    pub fn leads_to(
+        &self,
+        port: PortKey,
+        registration: &Arc<Registration>,
+        queue: RequestQueueId,
+    ) -> bool {
+        let is_it = |entry: &RegistrationEntry<Q>| {
+            Arc::ptr_eq(&entry.registration, registration) && entry.group.queue_id() == Some(queue)
+        };
+        self.port(port)
+            .is_some_and(|port| port.entries.iter().any(is_it))
+    }
+
     fn port_index(&self, key: PortKey) -> Option<usize> {
         self.ports.binary_search_by_key(&key, |port| port.key).ok()
     }
@@ -177,6 +196,11 @@ impl<Q> PortTable<Q> {
 }
 
 impl<Q> GroupView<Q> {
+    /// Names the queue it is bound to, whether that takes requests or not.
+    pub fn queue_id(&self) -> Option<RequestQueueId> {
+        self.queue.as_ref().map(|queue| queue.id)
+    }
+
     /// The queue that takes this group's requests.
     ///
     /// # Errors

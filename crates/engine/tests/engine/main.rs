@@ -6,6 +6,7 @@
     reason = "tests, the walks' steps outside of test functions too"
 )]
 
+mod cache;
 mod conflict;
 mod listen;
 mod properties;
