@@ -6,6 +6,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::file_send::READ;
+use crate::platform::FILE_ENDED;
+
 /// A system call that failed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct SystemError {
@@ -21,6 +24,21 @@ impl SystemError {
             call,
             code: error.raw_os_error().unwrap_or(0),
         }
+    }
+
+    /// A file that ended before all that was to be sent of it was.
+    pub(crate) fn of_ended_file() -> Self {
+        Self {
+            call: READ,
+            code: FILE_ENDED,
+        }
+    }
+
+    /// Whether a file that was to be sent is at fault: it ended early, or could not be read. Otherwise the
+    /// connection is, or the system.
+    #[must_use]
+    pub fn is_of_file(&self) -> bool {
+        self.call == READ
     }
 
     /// What kind of error the code is.
@@ -55,5 +73,13 @@ mod tests {
         let text = SystemError::new("connect", &cause).to_string();
         assert!(text.starts_with("connect: "), "{text}");
         assert!(text.contains(&cause.to_string()), "{text}");
+    }
+
+    #[test]
+    fn a_file_at_fault_is_told_from_a_connection() {
+        assert!(SystemError::of_ended_file().is_of_file());
+        let cause = io::Error::from_raw_os_error(2);
+        assert!(!SystemError::new("send", &cause).is_of_file());
+        assert!(!SystemError::new("sendfile", &cause).is_of_file());
     }
 }

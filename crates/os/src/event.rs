@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::SystemError;
+use crate::file::FileRange;
 use crate::key::{ConnectionKey, ListenerKey};
 use crate::socket::Listener;
 use crate::waker::Waker;
@@ -67,12 +68,13 @@ pub enum Event<'a> {
         /// Why.
         error: SystemError,
     },
-    /// A send that was pending has ended: the whole buffer was given to the system, or sending
-    /// failed.
+    /// A send that was pending has ended: the whole buffer, and the file that followed it, was given
+    /// to the system, or sending failed.
     Sent {
         /// Which connection.
         connection: ConnectionKey,
-        /// The buffer, as it was given to [`Operations::send`], to be reused.
+        /// The buffer, as it was given to [`Operations::send`] or
+        /// [`send_file`](Operations::send_file), to be reused.
         buffer: SendBuffer,
         /// Whether all of it was given to the system.
         result: Result<(), SystemError>,
@@ -227,6 +229,29 @@ pub trait Operations {
     /// If a send of this connection is pending.
     #[must_use = "a buffer that comes back can be reused"]
     fn send(&mut self, connection: ConnectionKey, buffer: SendBuffer) -> Option<SendBuffer>;
+
+    /// Sends the whole buffer, then a part of a file, as one send: head and content share segments.
+    ///
+    /// Some of it is sent in each turn, so that no large file keeps other connections waiting. The
+    /// file is not copied where the system can help it. If it is not in memory, the loop waits for
+    /// the disk: [`is_in_memory`](crate::is_in_memory) tells before.
+    ///
+    /// As with [`send`](Self::send), but it is never done at once: exactly one [`Event::Sent`]
+    /// follows, unless the connection is closed first. `Some`: the key is of a closed connection.
+    /// The file is let go before that. A file that ends before its part does is an error of this
+    /// send, after what there was has been sent: see
+    /// [`SystemError::is_of_file`](crate::SystemError::is_of_file).
+    ///
+    /// # Panics
+    ///
+    /// If a send of this connection is pending.
+    #[must_use = "a buffer that comes back can be reused"]
+    fn send_file(
+        &mut self,
+        connection: ConnectionKey,
+        buffer: SendBuffer,
+        range: FileRange,
+    ) -> Option<SendBuffer>;
 
     /// Bytes given to the system for this connection so far, within a pending send too.
     fn bytes_sent(&self, connection: ConnectionKey) -> u64;

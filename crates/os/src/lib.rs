@@ -1,4 +1,4 @@
-//! System calls: sockets, two event loops with one contract, the folder of a program's logs.
+//! System calls: sockets, two event loops with one contract, files and folders.
 //!
 //! The contract is in `event`: [`EventLoop`], [`Operations`], [`Event`]. [`UringLoop`] keeps it
 //! with Linux' io_uring, [`PollLoop`] with what `mio` has on each platform (epoll, kqueue, AFD), for
@@ -10,6 +10,9 @@
 
 mod error;
 mod event;
+mod file;
+mod file_send;
+mod folder;
 mod key;
 mod owner;
 mod platform;
@@ -26,6 +29,8 @@ pub use event::{
     ACCEPT_PAUSE, EndpointAddress, Event, EventLoop, Handler, LoopSettings, Operations,
     ReceiveOrder, SendBuffer,
 };
+pub use file::{FileRange, append_at, append_now, is_in_memory, read_ahead};
+pub use folder::{EntryKind, FileState, Folder, Opened, file_state, open_file};
 pub use key::{ConnectionKey, ListenerKey};
 pub use owner::ProcessName;
 pub use platform::{REUSE_PORT_BALANCES, create_private_folder, log_folder};

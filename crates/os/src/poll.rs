@@ -5,6 +5,7 @@
 //! ready is remembered until the system says "would block", or a read leaves room in the buffer.
 
 mod accept;
+mod files;
 mod operations;
 mod turn;
 

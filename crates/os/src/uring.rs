@@ -9,6 +9,7 @@
 //! of small answers. Source: io_uring(7), io_uring_enter(2), io_uring_prep_recv_multishot(3).
 
 mod accept;
+mod files;
 mod operations;
 mod receive_buffers;
 mod ring;

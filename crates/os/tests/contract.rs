@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "contract/files.rs"]
+mod files;
 mod rig;
 
 use std::io::{ErrorKind, Read};
@@ -9,6 +11,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use bytes::Bytes;
+use files::*;
 use rig::*;
 use tidegate_os::*;
 
@@ -77,6 +80,19 @@ contract! {
     ipv6_works_alike
     dropped_loop_closes_its_connections
     one_connection_does_not_starve_another
+    file_follows_the_buffer
+    parts_of_a_file_are_sent
+    file_to_a_slow_reader_goes_on_and_shows_progress
+    bytes_are_received_while_a_file_is_sent
+    files_share_a_turn
+    file_that_ends_early_fails_its_send
+    file_cut_while_it_is_sent_fails_its_send
+    file_that_cannot_be_read_fails_its_send
+    peer_that_resets_fails_the_send_of_a_file
+    close_while_a_file_is_sent_gives_no_event
+    shutdown_follows_a_file
+    file_goes_over_a_unix_socket
+    dropped_loop_lets_files_go
 }
 
 fn bytes_go_both_ways<L: EventLoop>() {

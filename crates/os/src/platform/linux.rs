@@ -27,6 +27,12 @@ pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = false;
 /// A broken connection is an error of the send, not a signal to the process.
 pub(crate) const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL;
 
+/// A send takes what the socket has room for, whether the socket blocks or not.
+pub(crate) const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
+
+/// The code for a file that ended too early, for which systems have none of their own.
+pub(crate) const FILE_ENDED: i32 = libc::ENODATA;
+
 /// Accepting failed because of the one connection it was to take (gone, or forbidden by a firewall),
 /// so that the next may succeed. Source: accept(2), "Error handling".
 pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[

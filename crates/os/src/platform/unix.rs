@@ -18,6 +18,11 @@ pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = false;
 /// macOS knows no MSG_NOSIGNAL. Rust programs ignore SIGPIPE from their start.
 pub(crate) const SEND_FLAGS: i32 = 0;
 
+pub(crate) const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
+
+/// Not all of these systems have ENODATA.
+pub(crate) const FILE_ENDED: i32 = libc::EIO;
+
 pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
 
 pub(crate) const PRIVILEGED_PORT_HELP: &str =

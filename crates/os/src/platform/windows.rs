@@ -23,6 +23,12 @@ pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = true;
 
 pub(crate) const SEND_FLAGS: i32 = 0;
 
+/// There is no such flag; the sockets of our loops do not block.
+pub(crate) const DONT_WAIT: i32 = 0;
+
+/// ERROR_HANDLE_EOF.
+pub(crate) const FILE_ENDED: i32 = 38;
+
 /// WSAEINTR, WSAECONNABORTED, WSAECONNRESET.
 pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[10004, 10053, 10054];
 

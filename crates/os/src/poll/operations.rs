@@ -1,6 +1,6 @@
 //! What the owner asks of the readiness loop, and the state of each connection.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use socket2::{SockAddr, SockRef};
 use super::accept::Listeners;
 use crate::error::SystemError;
 use crate::event::{EndpointAddress, Operations, SendBuffer};
+use crate::file::FileRange;
+use crate::file_send::{FileSends, send_pieces};
 use crate::key::{ConnectionKey, ListenerKey};
 use crate::platform::SEND_FLAGS;
 use crate::socket::{Listener, endpoint};
@@ -27,6 +29,7 @@ pub struct PollOperations {
     pub(super) ready: Vec<ConnectionKey>,
     /// Sends that failed at once. Their buffers are in the connections.
     pub(super) failed_sends: Vec<(ConnectionKey, SystemError)>,
+    pub(super) files: FileSends,
 }
 
 /// One connection. Small: it is all that an idle connection costs in this crate.
@@ -44,9 +47,9 @@ pub(super) struct Connection {
     pub(super) is_queued: bool,
     pub(super) send: SendState,
     shutdown_follows: bool,
-    sent_total: u64,
-    sent: usize,
-    buffer: SendBuffer,
+    pub(super) sent_total: u64,
+    pub(super) sent: usize,
+    pub(super) buffer: SendBuffer,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,8 +57,23 @@ pub(super) enum SendState {
     Idle,
     /// Until the socket takes bytes again.
     Waiting,
+    /// A send of a file, until the socket takes bytes again.
+    FileWaiting,
+    /// A send of a file, until its turn comes.
+    FileQueued,
     /// It failed when it was asked for, and is to be handed over.
     Failed,
+}
+
+impl SendState {
+    #[inline]
+    pub(super) fn waits_for_room(self) -> bool {
+        matches!(self, Self::Waiting | Self::FileWaiting)
+    }
+
+    fn is_of_file(self) -> bool {
+        matches!(self, Self::FileWaiting | Self::FileQueued)
+    }
 }
 
 impl Connection {
@@ -100,26 +118,8 @@ impl Connection {
     }
 
     fn write_vectored(&self, buffer: &SendBuffer) -> io::Result<usize> {
-        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-        let mut count = 0;
-        let mut skip = self.sent;
-        let tail = buffer.tail.iter().map(|piece| &piece[..]);
-        for piece in std::iter::once(&buffer.head[..]).chain(tail) {
-            if skip >= piece.len() {
-                skip -= piece.len();
-                continue;
-            }
-            pieces[count] = IoSlice::new(&piece[skip..]);
-            skip = 0;
-            count += 1;
-            if count == PIECES_MAX {
-                break;
-            }
-        }
-        self.stream.try_io(|| {
-            self.socket()
-                .send_vectored_with_flags(&pieces[..count], SEND_FLAGS)
-        })
+        self.stream
+            .try_io(|| send_pieces(&self.socket(), buffer, self.sent, SEND_FLAGS))
     }
 }
 
@@ -132,6 +132,7 @@ impl PollOperations {
             sleep,
             ready: Vec::new(),
             failed_sends: Vec::new(),
+            files: FileSends::default(),
         }
     }
 
@@ -181,6 +182,11 @@ impl PollOperations {
         key: ConnectionKey,
     ) -> Option<(SendBuffer, Result<(), SystemError>)> {
         let connection = self.connections.get_mut(key)?;
+        if connection.send == SendState::FileWaiting {
+            connection.send = SendState::FileQueued;
+            self.files.queue(key);
+            return None;
+        }
         let buffer = std::mem::take(&mut connection.buffer);
         match connection.write(&buffer) {
             Ok(true) => self.end_send(key, buffer, Ok(())),
@@ -203,7 +209,7 @@ impl PollOperations {
         self.end_send(key, buffer, Err(error))
     }
 
-    fn end_send(
+    pub(super) fn end_send(
         &mut self,
         key: ConnectionKey,
         buffer: SendBuffer,
@@ -277,6 +283,26 @@ impl Operations for PollOperations {
         None
     }
 
+    fn send_file(
+        &mut self,
+        connection: ConnectionKey,
+        buffer: SendBuffer,
+        range: FileRange,
+    ) -> Option<SendBuffer> {
+        let Some(state) = self.connections.get_mut(connection) else {
+            return Some(buffer);
+        };
+        assert!(
+            state.send == SendState::Idle,
+            "a send of this connection is pending"
+        );
+        state.send = SendState::FileQueued;
+        state.sent = 0;
+        state.buffer = buffer;
+        self.files.begin(connection, range);
+        None
+    }
+
     fn bytes_sent(&self, connection: ConnectionKey) -> u64 {
         self.connections
             .get(connection)
@@ -287,7 +313,13 @@ impl Operations for PollOperations {
         self.connections
             .get(connection)
             .filter(|state| state.send != SendState::Idle)
-            .map_or(0, |state| state.buffer.len() - state.sent)
+            .map_or(0, |state| {
+                let of_buffer = state.buffer.len() - state.sent;
+                if state.send.is_of_file() {
+                    return of_buffer.saturating_add(self.files.left(connection));
+                }
+                of_buffer
+            })
     }
 
     fn shutdown_send(&mut self, connection: ConnectionKey) {
@@ -300,7 +332,10 @@ impl Operations for PollOperations {
     }
 
     fn close(&mut self, connection: ConnectionKey) {
-        if self.connections.get(connection).is_some() {
+        if let Some(state) = self.connections.get(connection) {
+            if state.send.is_of_file() {
+                self.files.end(connection);
+            }
             self.connections.retire(connection);
             // An event of this turn that is still to be looked at may then be taken for one of the
             // next connection at this index. That makes it read once in vain.
@@ -337,6 +372,3 @@ impl Operations for PollOperations {
 fn send_error(error: &io::Error) -> SystemError {
     SystemError::new("send", error)
 }
-
-/// Pieces in one system call; the rest goes with the next.
-const PIECES_MAX: usize = 64;

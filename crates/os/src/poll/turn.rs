@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll};
 
 use super::accept::WAKE;
-use super::operations::{PollOperations, SendState};
+use super::operations::PollOperations;
 use crate::error::SystemError;
 use crate::event::{Event, EventLoop, Handler, LoopSettings, RECEIVE_BUFFER_BYTES, ReceiveOrder};
 use crate::key::ConnectionKey;
@@ -84,6 +84,9 @@ impl EventLoop for PollLoop {
             let ended = self.operations.fail_send(connection, error);
             count += hand_over_sent(connection, ended, &mut self.operations, handler);
         }
+        if self.operations.files.any_queued() {
+            count += self.operations.send_files(handler);
+        }
         // A wake during the turn is handed over with it.
         woken |= self.operations.sleep.end();
         if woken {
@@ -101,6 +104,7 @@ impl PollLoop {
         operations.listeners.resume();
         let is_busy = !operations.ready.is_empty()
             || !operations.failed_sends.is_empty()
+            || operations.files.any_queued()
             || operations.listeners.any_ready();
         let timeout = if is_busy {
             Some(Duration::ZERO)
@@ -147,7 +151,7 @@ impl PollLoop {
                 connection.read_closed |= read_closed;
             }
             let wants_read = connection.wants_read();
-            if connection.send == SendState::Waiting && event.is_writable() {
+            if connection.send.waits_for_room() && event.is_writable() {
                 let ended = operations.continue_send(key);
                 count += hand_over_sent(key, ended, operations, handler);
             }
@@ -243,7 +247,7 @@ impl Receive {
 }
 
 #[inline]
-fn hand_over_sent(
+pub(super) fn hand_over_sent(
     connection: ConnectionKey,
     ended: Option<(crate::event::SendBuffer, Result<(), SystemError>)>,
     operations: &mut PollOperations,

@@ -1,9 +1,11 @@
 //! What the owner asks of the io_uring loop, and the state of each connection.
 //!
-//! A connection holds at most two operations of the kernel: its standing receive and one send.
+//! A connection holds at most two operations of the kernel: its standing receive and one send, or
+//! in place of a send the wait for room for more of a file.
 //! Closing a descriptor does not end them, so a closed connection keeps its place and its send
 //! buffer until their last completions were taken.
 
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
@@ -17,6 +19,8 @@ use super::submission::{self, Operation};
 use super::vectored::Vectored;
 use crate::error::SystemError;
 use crate::event::{EndpointAddress, Operations, SendBuffer};
+use crate::file::FileRange;
+use crate::file_send::FileSends;
 use crate::key::{ConnectionKey, ListenerKey};
 use crate::socket::{Listener, endpoint};
 use crate::table::Table;
@@ -36,11 +40,12 @@ pub struct UringOperations {
     spare_vectored: Vec<Box<Vectored>>,
     /// Connections closed whose descriptors wait for operations of the kernel.
     pub(super) closing: usize,
+    pub(super) files: FileSends,
 }
 
 /// One connection. Small: it is all that an idle connection costs in this crate.
 pub(super) struct Connection {
-    socket: OwnedFd,
+    pub(super) socket: OwnedFd,
     /// The standing receive is with the kernel.
     pub(super) receiving: bool,
     /// It was told to end.
@@ -49,16 +54,20 @@ pub(super) struct Connection {
     paused: bool,
     /// The peer's FIN or an error was taken: there is nothing to receive any more.
     pub(super) receive_ended: bool,
-    /// A send is with the kernel.
+    /// A send is with the kernel, or it is one of a file.
     pub(super) sending: bool,
+    /// The send is one of a file.
+    pub(super) sends_file: bool,
+    /// The kernel is to say when the socket takes bytes again.
+    pub(super) waits_for_room: bool,
     /// A FIN is to follow the send.
-    shutdown_follows: bool,
+    pub(super) shutdown_follows: bool,
     /// Bytes given to the system since the connection began.
-    sent_total: u64,
+    pub(super) sent_total: u64,
     /// Bytes of `buffer` given to the system.
-    sent: usize,
+    pub(super) sent: usize,
     /// What is being sent.
-    buffer: SendBuffer,
+    pub(super) buffer: SendBuffer,
     vectored: Option<Box<Vectored>>,
 }
 
@@ -72,7 +81,7 @@ impl Connection {
     }
 
     /// Not by the ring, which would hand it to a thread of the kernel.
-    fn shutdown(&mut self) {
+    pub(super) fn shutdown(&mut self) {
         self.shutdown_follows = false;
         // It fails if the connection is broken, which the owner hears of by other events.
         let _ = self.socket().shutdown(Shutdown::Write);
@@ -88,6 +97,7 @@ impl UringOperations {
             sleep,
             spare_vectored: Vec::new(),
             closing: 0,
+            files: FileSends::default(),
         }
     }
 
@@ -99,6 +109,8 @@ impl UringOperations {
             paused: false,
             receive_ended: false,
             sending: false,
+            sends_file: false,
+            waits_for_room: false,
             shutdown_follows: false,
             sent_total: 0,
             sent: 0,
@@ -222,8 +234,14 @@ impl UringOperations {
             let _ = connection.socket().set_linger(Some(Duration::ZERO));
         }
         let receive = connection.receiving && !connection.receive_cancelled;
-        let send = connection.sending;
-        for (pending, operation) in [(receive, Operation::Receive), (send, Operation::Send)] {
+        let mut send = (connection.sending, Operation::Send);
+        if connection.sends_file {
+            self.files.end(key);
+            connection.buffer.clear();
+            connection.sending = connection.waits_for_room;
+            send = (connection.waits_for_room, Operation::Room);
+        }
+        for (pending, operation) in [(receive, Operation::Receive), send] {
             if pending {
                 // SAFETY: the entry points to no memory.
                 unsafe { self.ring.push(&submission::cancel(operation, key.index())) };
@@ -237,7 +255,7 @@ impl UringOperations {
     fn address(
         &self,
         key: ConnectionKey,
-        of: impl Fn(&SockRef<'_>) -> std::io::Result<SockAddr>,
+        of: impl Fn(&SockRef<'_>) -> io::Result<SockAddr>,
     ) -> Option<EndpointAddress> {
         let connection = self.connections.get(key)?;
         endpoint(&of(&connection.socket()).ok()?)
@@ -296,6 +314,24 @@ impl Operations for UringOperations {
         None
     }
 
+    fn send_file(
+        &mut self,
+        connection: ConnectionKey,
+        buffer: SendBuffer,
+        range: FileRange,
+    ) -> Option<SendBuffer> {
+        let Some(state) = self.connections.get_mut(connection) else {
+            return Some(buffer);
+        };
+        assert!(!state.sending, "a send of this connection is pending");
+        state.sending = true;
+        state.sends_file = true;
+        state.sent = 0;
+        state.buffer = buffer;
+        self.files.begin(connection, range);
+        None
+    }
+
     fn bytes_sent(&self, connection: ConnectionKey) -> u64 {
         self.connections
             .get(connection)
@@ -306,7 +342,13 @@ impl Operations for UringOperations {
         self.connections
             .get(connection)
             .filter(|state| state.sending)
-            .map_or(0, |state| state.buffer.len() - state.sent)
+            .map_or(0, |state| {
+                let of_buffer = state.buffer.len() - state.sent;
+                if state.sends_file {
+                    return of_buffer.saturating_add(self.files.left(connection));
+                }
+                of_buffer
+            })
     }
 
     fn shutdown_send(&mut self, connection: ConnectionKey) {

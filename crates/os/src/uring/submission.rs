@@ -13,6 +13,8 @@ pub(super) enum Operation {
     Accept,
     Wake,
     Timer,
+    /// A socket is to take bytes again.
+    Room,
     /// Nothing waits for it.
     Unwatched,
 }
@@ -31,6 +33,7 @@ impl Operation {
             2 => Self::Accept,
             3 => Self::Wake,
             4 => Self::Timer,
+            5 => Self::Room,
             _ => Self::Unwatched,
         };
         (operation, (user_data >> 8) as u32)
@@ -93,6 +96,13 @@ pub(super) fn watch(fd: i32) -> Entry {
         .multi(true)
         .build()
         .user_data(Operation::Wake.user_data(0))
+}
+
+/// Completes when the socket takes bytes, or nothing can be sent any more.
+pub(super) fn room(fd: i32, index: u32) -> Entry {
+    opcode::PollAdd::new(types::Fd(fd), libc::POLLOUT as u32)
+        .build()
+        .user_data(Operation::Room.user_data(index))
 }
 
 /// # Safety

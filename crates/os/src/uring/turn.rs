@@ -94,6 +94,9 @@ impl EventLoop for UringLoop {
         self.submit_and_wait(timeout)?;
         let mut woken = self.operations.sleep.end();
         let mut count = self.take_completions(handler);
+        if self.operations.files.any_queued() {
+            count += self.operations.send_files(handler);
+        }
         // A wake during the turn is handed over with it.
         woken |= self.operations.sleep.end();
         if woken {
@@ -113,7 +116,7 @@ impl UringLoop {
             }
             return self.ring.enter(0);
         }
-        if timeout == Some(Duration::ZERO) {
+        if timeout == Some(Duration::ZERO) || self.operations.files.any_queued() {
             return self.ring.enter(0);
         }
         let timeout = match self.operations.listeners.paused_until() {
@@ -175,6 +178,7 @@ impl UringLoop {
                     }
                 }
                 Operation::Timer => timer.expired(),
+                Operation::Room => operations.room_completed(index),
                 Operation::Unwatched => {}
             }
         }

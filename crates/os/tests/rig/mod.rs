@@ -161,6 +161,11 @@ impl<L: EventLoop> Rig<L> {
         if let Some(buffer) = self.operations().send(to, buffer) {
             return buffer;
         }
+        self.await_sent(to)
+    }
+
+    /// Waits until a pending send is done; gives the buffer back.
+    pub fn await_sent(&mut self, to: ConnectionKey) -> SendBuffer {
         let before = self.sent(to);
         self.until("send", |rig| rig.sent(to) > before);
         let place = self
