@@ -61,6 +61,11 @@ impl Clock {
         self.tick
     }
 
+    /// The present minute, for what is counted by the minute.
+    pub(crate) fn minute(&self) -> u32 {
+        self.tick / TICKS_A_MINUTE
+    }
+
     /// The tick by which `instant` has passed.
     pub(crate) fn ticks_until(&self, instant: Instant) -> u32 {
         let since = instant.saturating_duration_since(self.start);
@@ -73,6 +78,11 @@ impl Clock {
         due.saturating_duration_since(self.now)
     }
 
+    /// The seconds since 1970-01-01 00:00:00 UTC.
+    pub(crate) fn unix_second(&self) -> u64 {
+        self.unix_second
+    }
+
     pub(crate) fn date(&self) -> &[u8; 29] {
         &self.date
     }
@@ -80,6 +90,8 @@ impl Clock {
 
 /// One tick of a timer.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
+
+const TICKS_A_MINUTE: u32 = 600;
 
 /// Longer times are as good as never: three years.
 const TICKS_MAX: u32 = 1_000_000_000;

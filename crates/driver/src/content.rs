@@ -59,8 +59,9 @@ impl ContentChannel {
         })
     }
 
-    /// Puts in a piece of content.
-    pub(crate) fn push(&self, bytes: &[u8]) -> Pushed {
+    /// Puts in a piece of content. `wakers` gets who is to be woken: when the turn ends, since more may
+    /// come in it, and a reader on another thread that is woken for each piece costs more than the piece.
+    pub(crate) fn push(&self, bytes: &[u8], wakers: &mut Vec<Waker>) -> Pushed {
         let mut state = self.lock();
         if state.reader_gone {
             return Pushed::NobodyReads;
@@ -75,11 +76,7 @@ impl ContentChannel {
         } else {
             Pushed::Room
         };
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.extend(state.waker.take());
         pushed
     }
 

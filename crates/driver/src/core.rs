@@ -1,37 +1,82 @@
 //! What a worker has beside its connections: clocks, memory, the error log, the way to the others.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Waker;
 use std::time::Instant;
 
 use tidegate_engine::{ConnectionCount, Counters, HostRoute, PortKey, Snapshot, TimerWheel};
-use tidegate_httpapi::{ConnectionFilter, PeerAddress, Version};
+use tidegate_httpapi::{
+    AddressRange, ConnectionFilter, HttpProtocols, PeerAddress, TlsInfo, Version,
+};
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
 use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 
+use crate::cache::{ResponseCache, WorkerCache};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::connection::request::ReceivedRequest;
 use crate::connection::respond::Seen;
 use crate::error_log::{ErrorLog, ErrorRecord};
+use crate::file_reader::FileReader;
+use crate::http2::Tunnels;
 use crate::lanes::Lanes;
 use crate::mailbox::Mailbox;
 use crate::output::Pool;
 use crate::pending::Ends;
 use crate::queue::Queue;
 use crate::settings::EmbeddedSettings;
+use crate::tls::Bindings;
 use crate::view::KnownRoute;
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) settings: EmbeddedSettings,
     pub(crate) error_log: ErrorLog,
+    pub(crate) cache: ResponseCache,
+    /// Reads the files that are not in memory.
+    pub(crate) file_reader: FileReader,
     pub(crate) connections: Arc<ConnectionCount>,
     /// The version of the last snapshot that is in all mailboxes.
     pub(crate) published: AtomicU64,
+    /// Which certificate a new connection gets. Written when one changes, read once for each handshake.
+    pub(crate) tls_bindings: RwLock<Arc<Bindings>>,
+    /// The versions of HTTP spoken on new connections without TLS, by port, where not both are.
+    pub(crate) cleartext: RwLock<HashMap<u16, HttpProtocols>>,
+    /// Whose PROXY headers are awaited, by port.
+    pub(crate) proxies: RwLock<HashMap<u16, Arc<[AddressRange]>>>,
+    /// There is something in `proxies`.
+    pub(crate) has_proxies: AtomicBool,
+    /// There is something in `cleartext`: mostly there is not, and nobody takes its lock.
+    pub(crate) has_cleartext: AtomicBool,
+}
+
+impl Shared {
+    /// The certificates as they are now.
+    pub(crate) fn tls_bindings(&self) -> Arc<Bindings> {
+        let bindings = self.tls_bindings.read();
+        Arc::clone(&bindings.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The versions of HTTP spoken on a port without TLS.
+    pub(crate) fn cleartext_protocols(&self, port: PortKey) -> HttpProtocols {
+        // Acquire: what was put there before is visible.
+        let PortKey::Tcp(port) = port else {
+            return HttpProtocols::BOTH;
+        };
+        if !self.has_cleartext.load(Ordering::Acquire) {
+            return HttpProtocols::BOTH;
+        }
+        let chosen = self
+            .cleartext
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        chosen.get(&port).copied().unwrap_or_default()
+    }
 }
 
 /// A worker's own things. Its connections are apart, so that one of them and this can be held at once.
@@ -41,6 +86,7 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) wheel: TimerWheel<ConnectionKey>,
     pub(crate) pool: Pool,
+    pub(crate) cache: WorkerCache,
     pub(crate) counters: Counters,
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
     /// By when all must have ended, once the driver stops.
@@ -49,6 +95,12 @@ pub(crate) struct Core {
     pub(crate) lanes: Lanes,
     /// Upgraded connections for which something is to be done at the end of the turn.
     pub(crate) listed: VecDeque<ConnectionKey>,
+    /// Where the streams are that carry WebSocket.
+    pub(crate) tunnels: Tunnels,
+    /// Which certificate a connection gets, as it was for the last handshake.
+    pub(crate) tls_bindings: Arc<Bindings>,
+    /// Readers of content that are to be woken when the turn ends.
+    pub(crate) wakers: Vec<Waker>,
     /// What usual heads end with.
     pub(crate) usual_end: UsualEnd,
     locals: Vec<IpAddr>,
@@ -68,11 +120,15 @@ impl Core {
             shared,
             mailbox,
             pool: Pool::default(),
+            cache: WorkerCache::default(),
             counters: Counters::default(),
             filter: None,
             draining: None,
             lanes: Lanes::default(),
             listed: VecDeque::new(),
+            tunnels: Tunnels::default(),
+            wakers: Vec::new(),
+            tls_bindings: Arc::default(),
             locals: Vec::new(),
             memo: HostMemo::default(),
             next_id: 0,
@@ -83,6 +139,15 @@ impl Core {
     pub(crate) fn begin_turn(&mut self) {
         if self.clock.update() {
             self.usual_end.set_date(self.clock.date());
+        }
+    }
+
+    /// Wakes whoever reads content that came in this turn.
+    pub(crate) fn wake_readers(&mut self) {
+        for waker in self.wakers.drain(..) {
+            if catch_unwind(AssertUnwindSafe(|| waker.wake())).is_err() {
+                tracing::error!("a reader of content panicked when it was woken");
+            }
         }
     }
 
@@ -189,26 +254,40 @@ impl Core {
     pub(crate) fn peer<O: Operations>(&self, operations: &O, conn: &Connection) -> PeerAddress {
         match &conn.ends {
             Some(ends) => ends.peer.clone(),
-            None => address(operations.peer_address(conn.key)),
+            None => match conn.told_ends() {
+                Some(told) => PeerAddress::Tcp(told.source),
+                None => address(operations.peer_address(conn.key)),
+            },
         }
     }
 
     pub(crate) fn local<O: Operations>(&self, operations: &O, conn: &Connection) -> PeerAddress {
         match &conn.ends {
             Some(ends) => ends.local.clone(),
-            None => address(operations.local_address(conn.key)),
+            None => match conn.told_ends() {
+                Some(told) => PeerAddress::Tcp(told.destination),
+                None => address(operations.local_address(conn.key)),
+            },
         }
+    }
+
+    /// What secures a connection.
+    pub(crate) fn tls_info(&self, conn: &Connection) -> Option<Arc<TlsInfo>> {
+        conn.tls.as_ref()?.session().info().cloned()
     }
 
     /// Both ends' addresses, to be kept away from the worker.
     pub(crate) fn ends<O: Operations>(&self, operations: &O, conn: &mut Connection) -> Arc<Ends> {
-        let ends = conn.ends.get_or_insert_with(|| {
-            Arc::new(Ends {
-                peer: address(operations.peer_address(conn.key)),
-                local: address(operations.local_address(conn.key)),
-            })
+        if let Some(ends) = &conn.ends {
+            return Arc::clone(ends);
+        }
+        let ends = Arc::new(Ends {
+            peer: self.peer(operations, conn),
+            local: self.local(operations, conn),
+            tls: self.tls_info(conn),
         });
-        Arc::clone(ends)
+        conn.ends = Some(Arc::clone(&ends));
+        ends
     }
 
     /// Writes a line into the HTTPERR log.
@@ -246,6 +325,7 @@ impl Core {
                 record.uri = line.target.of(bytes).to_vec();
                 record.version = match line.version {
                     Version::Http10 => b"HTTP/1.0".to_vec(),
+                    Version::Http2 => b"HTTP/2.0".to_vec(),
                     _ => b"HTTP/1.1".to_vec(),
                 };
             }

@@ -3,28 +3,32 @@
 //! The control plane. Every change goes through one lock; workers get the outcome as a new snapshot.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
 use tidegate_httpapi::{
-    ApiError, Application, Backend, BackendInfo, ConnectionFilter, Endpoint, GroupProperties,
-    OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
-    SessionProperties, UrlGroupId, UrlPrefix,
+    AddressRange, ApiError, Application, Backend, BackendInfo, CacheCounters, CacheFlush,
+    CachedResponse, ConnectionFilter, Endpoint, GroupProperties, HttpProtocols, OperatingMode,
+    QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties,
+    TlsBinding, TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
     EventLoop, LoopSettings, Operations, PollLoop, ReceiveOrder, SystemError, uring_available,
 };
 
+use crate::cache::ResponseCache;
 use crate::core::Shared;
 use crate::error_log::ErrorLog;
+use crate::file_reader::FileReader;
 use crate::listeners::Listeners;
 use crate::mailbox::{Mailbox, Message};
 use crate::queue::Queue;
 use crate::settings::{EmbeddedSettings, Io};
+use crate::tls::Store;
 use crate::worker::{LANE_CLOSE_MAX, Worker};
 
 /// The driver in the application's own process.
@@ -32,6 +36,9 @@ pub struct Embedded {
     shared: Arc<Shared>,
     workers: Vec<Arc<Mailbox>>,
     io: Io,
+    /// The certificates. Has a lock of its own, under which no other is taken but that of the snapshot it
+    /// publishes.
+    tls: Store,
     /// Guards the tables and the sockets that belong to them. No other lock is taken under it but a
     /// queue's or a mailbox's, and the application is never called.
     plane: Mutex<ControlPlane>,
@@ -63,12 +70,30 @@ impl Embedded {
         let snapshot = control.snapshot();
         let shared = Arc::new(Shared {
             error_log: ErrorLog::start(&settings.error_log),
+            cache: ResponseCache::new(&settings.cache, Arc::clone(&snapshot)),
+            file_reader: FileReader::default(),
             connections: Arc::new(ConnectionCount::default()),
             published: AtomicU64::new(snapshot.version()),
+            tls_bindings: RwLock::default(),
+            cleartext: RwLock::default(),
+            has_cleartext: AtomicBool::new(false),
+            proxies: RwLock::default(),
+            has_proxies: AtomicBool::new(false),
             settings,
         });
+        let tls = {
+            let shared = Arc::clone(&shared);
+            Store::new(
+                shared.settings.certificates_looked_at_every,
+                move |bindings| {
+                    let place = shared.tls_bindings.write();
+                    *place.unwrap_or_else(PoisonError::into_inner) = Arc::new(bindings);
+                },
+            )
+        };
         let mut embedded = Self {
             shared,
+            tls,
             workers: Vec::new(),
             io,
             plane: Mutex::new(ControlPlane {
@@ -90,6 +115,7 @@ impl Embedded {
                 }
             }
         }
+        embedded.shared.cache.set_workers(&embedded.workers);
         Ok(Arc::new(embedded))
     }
 
@@ -180,6 +206,8 @@ impl Embedded {
             return;
         }
         let order = receive_order(&plane.control);
+        // Before anybody routes by it: what he stores then has its owner here.
+        self.shared.cache.set_snapshot(&snapshot);
         self.post_all(|| Message::Snapshot(Arc::clone(&snapshot), order));
         // Release: whoever sees it finds the messages.
         published.store(snapshot.version(), Ordering::Release);
@@ -319,6 +347,7 @@ impl Backend for Embedded {
 
     fn close_request_queue(&self, queue: RequestQueueId) -> Result<(), ApiError> {
         let view = self.change(|control| control.close_queue(queue))?;
+        self.shared.cache.forget_queue(queue);
         view.queue.refuse();
         self.close_lanes(&view.queue);
         view.queue.close();
@@ -332,6 +361,77 @@ impl Backend for Embedded {
 
     fn delete_reservation(&self, prefix: &UrlPrefix) -> Result<(), ApiError> {
         self.change(|control| control.delete_reservation(prefix))
+    }
+
+    fn add_tls_binding(&self, key: &TlsBindingKey, binding: &TlsBinding) -> Result<(), ApiError> {
+        self.tls.add(key, binding)
+    }
+
+    fn update_tls_binding(
+        &self,
+        key: &TlsBindingKey,
+        binding: &TlsBinding,
+    ) -> Result<(), ApiError> {
+        self.tls.update(key, binding)
+    }
+
+    fn remove_tls_binding(&self, key: &TlsBindingKey) -> Result<(), ApiError> {
+        self.tls.remove(key)
+    }
+
+    fn tls_bindings(&self) -> Vec<TlsBindingInfo> {
+        self.tls.infos()
+    }
+
+    fn reload_certificates(&self) -> Result<(), ApiError> {
+        self.tls.reload()
+    }
+
+    fn set_proxy_protocol(
+        &self,
+        port: u16,
+        trusted: Option<Vec<AddressRange>>,
+    ) -> Result<(), ApiError> {
+        let proxies = self.shared.proxies.write();
+        let mut proxies = proxies.unwrap_or_else(PoisonError::into_inner);
+        match trusted {
+            Some(trusted) => proxies.insert(port, trusted.into()),
+            None => proxies.remove(&port),
+        };
+        // Release: pairs with the Acquire of who then takes the lock.
+        let has_proxies = &self.shared.has_proxies;
+        has_proxies.store(!proxies.is_empty(), Ordering::Release);
+        Ok(())
+    }
+
+    fn set_cleartext_protocols(&self, port: u16, protocols: HttpProtocols) -> Result<(), ApiError> {
+        let chosen = self.shared.cleartext.write();
+        let mut chosen = chosen.unwrap_or_else(PoisonError::into_inner);
+        match protocols {
+            HttpProtocols::BOTH => chosen.remove(&port),
+            some => chosen.insert(port, some),
+        };
+        // Release: pairs with the Acquire of who then takes the lock.
+        let has_cleartext = &self.shared.has_cleartext;
+        has_cleartext.store(!chosen.is_empty(), Ordering::Release);
+        Ok(())
+    }
+
+    fn flush_cache(
+        &self,
+        owner: Option<RequestQueueId>,
+        flush: &CacheFlush,
+    ) -> Result<u64, ApiError> {
+        let limits = &self.shared.settings.request_limits;
+        self.shared.cache.flush(owner, flush, limits)
+    }
+
+    fn cached_responses(&self) -> Vec<CachedResponse> {
+        self.shared.cache.responses()
+    }
+
+    fn cache_counters(&self) -> CacheCounters {
+        self.shared.cache.counters()
     }
 
     fn set_connection_filter(
@@ -386,6 +486,7 @@ impl Backend for Embedded {
         for queue in &queues {
             queue.join();
         }
+        self.shared.cache.clear();
         self.shared.error_log.stop();
     }
 }

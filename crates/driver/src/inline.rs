@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, PeerAddress, RequestHead,
-    Responder, ResponseHead,
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
+    PeerAddress, RequestHead, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 use tidegate_os::Operations;
 
+use crate::cache::Began;
 use crate::connection::{Connection, Respond};
 use crate::content::ContentReader;
 use crate::core::Core;
-use crate::mailbox::RequestKey;
 use crate::pending::{Closed, OwnedContent, OwnedExchange, Pending};
 use crate::queue::{Queue, Slot};
 
@@ -28,8 +28,12 @@ pub(crate) struct InlineExchange<'a, O> {
     pub(crate) queue: &'a Arc<Queue>,
     /// Room with the application, when it was taken beforehand.
     pub(crate) slot: Option<Slot>,
+    /// How the response cache was when the request was read.
+    pub(crate) began: Began,
     /// What the application has answered, if it was 101.
     pub(crate) upgrade: Option<(ResponseHead, Opening)>,
+    /// The application has given the request up.
+    pub(crate) reset: bool,
 }
 
 /// The content of a request on the fast path.
@@ -44,19 +48,17 @@ pub(crate) enum InlineContent<'a> {
 
 impl<O: Operations> InlineExchange<'_, O> {
     /// Leaves the fast path: what of the request must outlive this call.
-    fn leave(&mut self) -> (OwnedContent, Pending) {
+    fn leave(&mut self, head: &OwnedRequestHead) -> (OwnedContent, Pending) {
         let closed = Arc::new(Closed::default());
-        let request = RequestKey {
-            connection: self.conn.key,
-            request: self.conn.request,
-        };
+        let request = self.conn.request_key();
         let slot = self.slot.take().unwrap_or_else(|| Queue::hold(self.queue));
-        let pending = Pending::new(
+        let mut pending = Pending::new(
             Arc::clone(&self.core.mailbox),
             request,
             Arc::clone(&closed),
             Some(slot),
         );
+        pending.set_origin(self.core.owned_origin(self.conn, head, self.began));
         self.conn.respond = Respond::Application(closed);
         (self.content.take(), pending)
     }
@@ -103,6 +105,10 @@ impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
         self.core.local(self.operations, self.conn)
     }
 
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.core.tls_info(self.conn)
+    }
+
     #[inline]
     fn spare_memory(&mut self) -> Vec<u8> {
         self.core.pool.take()
@@ -114,11 +120,19 @@ impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
 
     #[inline]
     fn respond(&mut self, head: ResponseHead, body: Body) {
+        if !head.cache.is_none() {
+            let origin = self.core.origin(self.conn, self.head, self.began);
+            self.core.keep_answer(origin, &head, &body);
+        }
         self.core.answer(self.conn, head, body);
     }
 
     fn upgrade(&mut self, head: ResponseHead, opening: Opening) {
         self.upgrade = Some((head, opening));
+    }
+
+    fn reset(&mut self, _: StreamReset) {
+        self.reset = true;
     }
 
     fn abandon(&mut self) {
@@ -128,12 +142,13 @@ impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
     fn defer(&mut self) -> Deferred {
         let head = self.head.to_owned();
         let ends = self.core.ends(self.operations, self.conn);
-        let (mut content, pending) = self.leave();
+        let (mut content, pending) = self.leave(&head);
         Deferred {
             head,
             body: content.take(),
             peer: ends.peer.clone(),
             local: ends.local.clone(),
+            tls: ends.tls.clone(),
             responder: Responder::new(Box::new(pending)),
         }
     }
@@ -141,7 +156,7 @@ impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
     fn move_to_handler_thread(&mut self) {
         let head = self.head.to_owned();
         let ends = self.core.ends(self.operations, self.conn);
-        let (content, pending) = self.leave();
+        let (content, pending) = self.leave(&head);
         let exchange = OwnedExchange::new(head, content, ends, Arc::clone(self.queue), pending);
         self.queue.move_to_handler_thread(Box::new(exchange));
     }

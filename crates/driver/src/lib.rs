@@ -6,22 +6,28 @@
 //! `proto`'s, system calls are `os`'s: here they meet.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod clock;
 mod connection;
 mod content;
 mod core;
 mod embedded;
 mod error_log;
+mod file_reader;
+mod http2;
 mod inline;
 mod lanes;
 mod listeners;
 mod mailbox;
 mod output;
 mod pending;
+mod pieces;
 mod queue;
 mod settings;
+mod tls;
 mod view;
 mod worker;
 
 pub use embedded::Embedded;
 pub use settings::{EmbeddedSettings, ErrorLogSettings, Io, LogRollover};
+pub use tls::tls_provider;

@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tidegate_engine::{Counters, PortKey, Snapshot, Unavailable};
-use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, Opening, ResponseHead};
+use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, Opening, ResponseHead, StreamReset};
 use tidegate_os::{ConnectionKey, Listener, ReceiveOrder, Waker};
 
+use crate::cache::OwnedOrigin;
 use crate::pending::OwnedExchange;
 use crate::queue::Queue;
 
@@ -27,6 +28,13 @@ use crate::queue::Queue;
 pub(crate) struct RequestKey {
     pub(crate) connection: ConnectionKey,
     pub(crate) request: u64,
+    /// The slot of its HTTP/2 stream; [`NO_STREAM`](Self::NO_STREAM) in HTTP/1.
+    pub(crate) slot: u32,
+}
+
+impl RequestKey {
+    /// In place of a slot: the connection has one request at a time.
+    pub(crate) const NO_STREAM: u32 = u32::MAX;
 }
 
 /// Names a listener in all workers.
@@ -37,10 +45,14 @@ pub(crate) struct ListenerId(pub(crate) u32);
 pub(crate) enum Message {
     /// A deferred request is answered.
     Respond(RequestKey, ResponseHead, Body),
+    /// A deferred request is answered, and the answer asks to be stored.
+    RespondAndKeep(Box<OwnedOrigin>, RequestKey, ResponseHead, Body),
     /// A deferred request is answered with 101.
     Upgrade(RequestKey, ResponseHead, Opening),
     /// A deferred request sends an interim response.
     Inform(RequestKey, u16, FieldBlock),
+    /// A deferred request is given up: its connection, or its HTTP/2 stream, is reset.
+    Reset(RequestKey, StreamReset),
     /// A deferred request was dropped unanswered.
     Abandon(RequestKey),
     /// The application has begun to read the content, or has made room for more of it.
@@ -69,10 +81,33 @@ pub(crate) enum Message {
     Filter(Option<Arc<dyn ConnectionFilter>>),
     /// Say what has been counted.
     Count(Sender<Counters>),
+    /// Drop what is not in the response cache any more.
+    TidyCache,
     /// The queue is closed: its lane ends. The sender is dropped when it has.
     CloseLane(Arc<Queue>, Sender<()>),
     /// Accept no more, finish what is in progress, end by then.
     Stop(Instant),
+}
+
+impl Message {
+    /// The request it is about, if that came on an HTTP/2 stream and the message is for its worker's
+    /// connection.
+    pub(crate) fn stream_request(&self) -> Option<RequestKey> {
+        match *self {
+            Self::Respond(request, ..)
+            | Self::Upgrade(request, ..)
+            | Self::Inform(request, ..)
+            | Self::Reset(request, _)
+            | Self::Abandon(request)
+            | Self::ContentWanted(request)
+            | Self::ContentUnwanted(request)
+            | Self::StreamReady(request)
+            | Self::Refuse(request, _) => {
+                (request.slot != RequestKey::NO_STREAM).then_some(request)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// A worker's mailbox.

@@ -81,6 +81,41 @@ impl Output {
         }
     }
 
+    /// Takes what comes first, about `max` bytes of it, to be given to the loop.
+    pub(crate) fn take_part(&mut self, max: usize) -> SendBuffer {
+        if self.len() <= max {
+            return self.take();
+        }
+        let head = std::mem::take(&mut self.head);
+        let Some(rest) = &mut self.rest else {
+            return head.into();
+        };
+        rest.close_last();
+        let mut room = max.saturating_sub(head.len());
+        let mut count = 0;
+        while count < rest.pieces.len() && rest.pieces[count].len() <= room {
+            room -= rest.pieces[count].len();
+            count += 1;
+        }
+        let mut tail: Vec<Bytes> = rest.pieces.drain(..count).collect();
+        if room > 0
+            && let Some(next) = rest.pieces.first_mut()
+        {
+            tail.push(next.split_to(room));
+        }
+        rest.pieces_bytes -= tail.iter().map(Bytes::len).sum::<usize>();
+        SendBuffer { head, tail }
+    }
+
+    /// Takes so many bytes as come first. There must be as many.
+    pub(crate) fn take_exactly(&mut self, count: usize) -> SendBuffer {
+        if self.head.len() > count {
+            let rest = self.head.split_off(count);
+            return std::mem::replace(&mut self.head, rest).into();
+        }
+        self.take_part(count)
+    }
+
     /// Gives memory back that was taken in vain.
     #[inline]
     pub(crate) fn tidy(&mut self, pool: &mut Pool) {
@@ -190,6 +225,29 @@ mod tests {
         assert!(is_shared(&buffer.tail[0]) && is_shared(&buffer.tail[1]));
         assert_eq!(buffer.tail[2], "cd");
         assert!(is_shared(&buffer.tail[3]));
+    }
+
+    #[test]
+    fn parts_are_the_whole_in_order() {
+        let long: Bytes = (0..100_000u32).map(|number| number as u8).collect();
+        for max in [1, 10, 5_000, 99_999, 120_000, 1_000_000] {
+            let (mut output, mut pool) = (Output::default(), Pool::default());
+            output.open_end(&mut pool).extend_from_slice(b"first");
+            output.append(&mut pool, long.clone());
+            output.open_end(&mut pool).extend_from_slice(b"last");
+            let mut got = Vec::new();
+            while !output.is_empty() {
+                let before = output.len();
+                let part = output.take_part(max);
+                assert!(!part.is_empty() && part.len() <= max.max(5));
+                assert_eq!(output.len(), before - part.len());
+                got.extend_from_slice(&part.head);
+                part.tail
+                    .iter()
+                    .for_each(|piece| got.extend_from_slice(piece));
+            }
+            assert_eq!(got, [b"first", &long[..], b"last"].concat(), "{max}");
+        }
     }
 
     #[test]

@@ -9,17 +9,19 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tidegate_httpapi::{
     Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
-    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead,
+    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
+use crate::cache::OwnedOrigin;
 use crate::content::ContentReader;
 use crate::mailbox::{Mailbox, Message, RequestKey};
 use crate::queue::{Queue, Slot};
 
-/// The two ends of a connection, for requests away from its worker.
+/// The two ends of a connection and what secures it, for requests away from its worker.
 pub(crate) struct Ends {
     pub(crate) peer: PeerAddress,
     pub(crate) local: PeerAddress,
+    pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
 /// Tells whoever works on a request that its connection has ended.
@@ -65,6 +67,8 @@ pub(crate) struct Pending {
     answered: bool,
     /// Room that the request takes with the application; given back with the answer.
     slot: Option<Slot>,
+    /// What is needed to store the answer; `None` where none to such a request is stored.
+    origin: Option<OwnedOrigin>,
 }
 
 impl Pending {
@@ -80,19 +84,34 @@ impl Pending {
             closed,
             answered: false,
             slot,
+            origin: None,
         }
+    }
+
+    /// Says what the answer may be stored by.
+    pub(crate) fn set_origin(&mut self, origin: Option<OwnedOrigin>) {
+        self.origin = origin;
     }
 
     fn respond_with(&mut self, head: ResponseHead, body: Body) {
         self.answered = true;
-        self.mailbox
-            .post(Message::Respond(self.request, head, body));
+        let asks_to_be_kept = !head.cache.is_none();
+        let message = match self.origin.take().filter(|_| asks_to_be_kept) {
+            Some(origin) => Message::RespondAndKeep(Box::new(origin), self.request, head, body),
+            None => Message::Respond(self.request, head, body),
+        };
+        self.mailbox.post(message);
     }
 
     fn upgrade_with(&mut self, head: ResponseHead, opening: Opening) {
         self.answered = true;
         self.mailbox
             .post(Message::Upgrade(self.request, head, opening));
+    }
+
+    fn reset_with(&mut self, reset: StreamReset) {
+        self.answered = true;
+        self.mailbox.post(Message::Reset(self.request, reset));
     }
 
     /// Gives up the duty without saying anything to the worker, which already knows.
@@ -113,6 +132,10 @@ impl RespondLater for Pending {
 
     fn upgrade(mut self: Box<Self>, head: ResponseHead, opening: Opening) {
         self.upgrade_with(head, opening);
+    }
+
+    fn reset(mut self: Box<Self>, reset: StreamReset) {
+        self.reset_with(reset);
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -256,6 +279,10 @@ impl ExchangeBackend for OwnedExchange {
         self.ends.local.clone()
     }
 
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.ends.tls.clone()
+    }
+
     fn spare_memory(&mut self) -> Vec<u8> {
         Vec::new()
     }
@@ -278,6 +305,12 @@ impl ExchangeBackend for OwnedExchange {
         }
     }
 
+    fn reset(&mut self, reset: StreamReset) {
+        if let Some(mut pending) = self.pending.take() {
+            pending.reset_with(reset);
+        }
+    }
+
     fn abandon(&mut self) {
         self.pending = None;
     }
@@ -289,6 +322,7 @@ impl ExchangeBackend for OwnedExchange {
             body: self.content.take(),
             peer: self.ends.peer.clone(),
             local: self.ends.local.clone(),
+            tls: self.ends.tls.clone(),
             responder: Responder::new(match pending {
                 Some(pending) => Box::new(pending),
                 None => Box::new(Ended),
@@ -313,6 +347,8 @@ impl RespondLater for Ended {
     fn respond(self: Box<Self>, _: ResponseHead, _: Body) {}
 
     fn upgrade(self: Box<Self>, _: ResponseHead, _: Opening) {}
+
+    fn reset(self: Box<Self>, _: StreamReset) {}
 
     fn poll_closed(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())

@@ -1,8 +1,11 @@
 //! Settings of the embedded backend: plain values that never act.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use tidegate_httpapi::{LimitError, RequestLimits, ServerHeaderMode, ServiceLimits, Timeouts};
+use tidegate_httpapi::{
+    CacheLimits, Http2Limits, LimitError, RequestLimits, ServerHeaderMode, ServiceLimits, Timeouts,
+};
 
 /// Which event loop the workers run on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -27,6 +30,10 @@ pub struct EmbeddedSettings {
     pub io_threads: Option<u32>,
     /// Limits on requests.
     pub request_limits: RequestLimits,
+    /// Limits on HTTP/2 connections.
+    pub http2_limits: Http2Limits,
+    /// Limits of the response cache.
+    pub cache: CacheLimits,
     /// Limits of the whole backend.
     pub limits: ServiceLimits,
     /// Timers of sessions that set none. On a connection whose first request has not been routed yet,
@@ -38,6 +45,9 @@ pub struct EmbeddedSettings {
     pub server_token: String,
     /// Waiting connections that the system holds for each listener. Default 4096.
     pub listen_backlog: u32,
+    /// How often the files of certificates are looked at, whether they have changed. Default 5 s, at least
+    /// 100 ms.
+    pub certificates_looked_at_every: Duration,
     /// The HTTPERR log.
     pub error_log: ErrorLogSettings,
 }
@@ -48,11 +58,14 @@ impl Default for EmbeddedSettings {
             io: Io::Auto,
             io_threads: None,
             request_limits: RequestLimits::default(),
+            http2_limits: Http2Limits::default(),
+            cache: CacheLimits::default(),
             limits: ServiceLimits::default(),
             timeouts: Timeouts::default(),
             server_header: ServerHeaderMode::Full,
             server_token: concat!("Tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
             listen_backlog: 4096,
+            certificates_looked_at_every: Duration::from_secs(5),
             error_log: ErrorLogSettings::default(),
         }
     }
@@ -66,6 +79,8 @@ impl EmbeddedSettings {
     /// The first number that is not, with its range.
     pub fn check(&self) -> Result<(), LimitError> {
         self.request_limits.check()?;
+        self.http2_limits.check()?;
+        self.cache.check()?;
         self.limits.check()?;
         if let Some(threads) = self.io_threads {
             LimitError::check("io_threads", threads, 1..=256)?;

@@ -7,6 +7,7 @@ use tidegate_engine::{HostRoute, PortKey, Snapshot};
 use tidegate_httpapi::FieldSpan;
 use tidegate_proto::http1::ParsedHead;
 
+use crate::cache::KnownStored;
 use crate::queue::Queue;
 
 /// A worker's view of the namespace, and what it needs to read a request.
@@ -51,6 +52,8 @@ pub(crate) struct KnownHead {
     pub(crate) cooked_path: Box<str>,
     /// Where it was routed last.
     pub(crate) route: Cell<Option<KnownRoute>>,
+    /// What the cache had for it last.
+    pub(crate) stored: Cell<Option<KnownStored>>,
     /// Whether it came since another head wanted its place.
     wanted: Cell<bool>,
 }
@@ -115,6 +118,7 @@ impl HeadMemo {
             spans: spans.into(),
             cooked_path: cooked_path.into(),
             route: Cell::new(None),
+            stored: Cell::new(None),
             wanted: Cell::new(true),
         }));
     }

@@ -12,12 +12,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{PortKey, Snapshot};
-use tidegate_httpapi::{Admission, ConnectionId, ConnectionInfo, OpaqueEnd};
+use tidegate_httpapi::{ConnectionId, OpaqueEnd};
 use tidegate_os::{
     ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, ReceiveOrder, SendBuffer,
     SystemError,
 };
 
+use crate::connection::proxy_header::Entrance;
 use crate::connection::respond::Seen;
 use crate::connection::{Connection, Respond};
 use crate::core::{Core, Shared};
@@ -76,6 +77,12 @@ impl Worker {
             if !self.core.listed.is_empty() {
                 self.come_to_listed(operations);
             }
+            if !self.core.wakers.is_empty() {
+                self.core.wake_readers();
+            }
+            if self.core.cache.has_work(self.core.clock.now()) {
+                self.core.tend_cache();
+            }
             if self.core.lanes.any_closing() {
                 self.sweep_lanes(operations);
             }
@@ -97,6 +104,7 @@ impl Worker {
             draining,
             lanes,
             listed,
+            cache,
             ..
         } = &self.core;
         if !listed.is_empty() {
@@ -108,6 +116,7 @@ impl Worker {
             false => None,
         };
         let deadline = earlier(*draining, lanes_deadline);
+        let deadline = earlier(deadline, cache.deadline());
         let ends = deadline.map(|deadline| deadline.saturating_duration_since(clock.now()));
         earlier(timer, ends)
     }
@@ -161,6 +170,15 @@ impl Worker {
         }
     }
 
+    /// A change of the namespace holds for every connection and request that comes after the call that
+    /// made it, also when the message about it still waits.
+    #[inline]
+    fn take_changes<O: Operations>(&mut self, operations: &mut O) {
+        if self.core.shared.published.load(Ordering::Acquire) > self.view.snapshot.version() {
+            self.take_messages(operations);
+        }
+    }
+
     fn accepted<O: Operations>(
         &mut self,
         operations: &mut O,
@@ -182,20 +200,11 @@ impl Worker {
         let id = ConnectionId(core.next_request());
         let mut conn = Connection::new(key, id, info.port, slot);
         conn.local = info.local;
-        if let Some(filter) = &core.filter {
-            let connection = ConnectionInfo {
-                connection_id: id,
-                peer: core.peer(operations, &conn),
-                local: core.local(operations, &conn),
-            };
-            let filter = Arc::clone(filter);
-            let admission = catch_unwind(AssertUnwindSafe(|| filter.connected(&connection)));
-            // A filter that panics has not said that the connection may stay.
-            if !matches!(admission, Ok(Admission::Accept)) {
-                core.counters.connections_refused += 1;
-                operations.reset(key);
-                return;
-            }
+        core.settle_protocol(&self.view.snapshot, &mut conn);
+        if core.enter_port(operations, &mut conn) == Entrance::Refused {
+            core.counters.connections_refused += 1;
+            operations.reset(key);
+            return;
         }
         core.counters.connections_accepted += 1;
         self.connections.insert(conn);
@@ -216,13 +225,16 @@ impl Worker {
     fn failed<O: Operations>(&mut self, operations: &mut O, key: ConnectionKey) {
         self.with(operations, key, |core, _, operations, conn| {
             conn.ends_by(OpaqueEnd::Failed);
+            let serves_streams = conn.http2().is_some_and(|http2| !http2.is_idle());
             let was_waiting = core.withdraw(conn);
             let reason = match &conn.respond {
                 // What its lane makes of it is the lane's matter.
                 Respond::Ready if conn.lane().is_some() => None,
                 Respond::Application(_) if was_waiting => Some("Client_Reset"),
                 Respond::Application(_) | Respond::Stream(_) => Some("Connection_Dropped"),
-                Respond::Ready if conn.sending && !conn.ended => Some("Connection_Dropped"),
+                Respond::Ready if serves_streams || (conn.sending && !conn.ended) => {
+                    Some("Connection_Dropped")
+                }
                 Respond::Ready => None,
             };
             if let Some(reason) = reason {
@@ -241,13 +253,29 @@ impl Worker {
     ) {
         self.core.counters.bytes_sent += buffer.len() as u64;
         self.core.pool.put(buffer.head);
-        if result.is_err() {
-            self.failed(operations, key);
+        if let Err(error) = result {
+            self.send_failed(operations, key, error);
             return;
         }
         self.with(operations, key, |core, view, operations, conn| {
             conn.sending = false;
             core.go_on(view, operations, conn);
+        });
+    }
+
+    #[cold]
+    fn send_failed<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        key: ConnectionKey,
+        error: SystemError,
+    ) {
+        if !error.is_of_file() {
+            return self.failed(operations, key);
+        }
+        tracing::debug!(%error, "a file of a response cannot be sent");
+        self.with(operations, key, |core, _, operations, conn| {
+            core.break_off(operations, conn);
         });
     }
 
@@ -260,12 +288,18 @@ impl Worker {
         self.stop_lanes(operations);
         for key in self.connections.keys() {
             self.with(operations, key, |core, _, operations, conn| {
+                if conn.http2().is_some() {
+                    core.begin_goodbye(conn);
+                    core.drive(operations, conn);
+                    return;
+                }
                 let is_idle = conn.is_between_requests() && conn.input.is_empty();
                 if !is_idle || conn.closing {
                     return;
                 }
-                if conn.sending {
+                if conn.sending || conn.tls.is_some() {
                     core.close_after_output(conn);
+                    core.drive(operations, conn);
                 } else {
                     core.close(operations, conn);
                 }
@@ -307,12 +341,7 @@ impl<O: Operations> Handler<O> for Worker {
                 position,
             } => {
                 self.core.counters.bytes_received += bytes.len() as u64;
-                // A change of the namespace holds for every request received after the call that made
-                // it, also when the message about it still waits.
-                if self.core.shared.published.load(Ordering::Acquire) > self.view.snapshot.version()
-                {
-                    self.take_messages(operations);
-                }
+                self.take_changes(operations);
                 self.with(operations, connection, |core, view, operations, conn| {
                     core.received(view, operations, conn, bytes, position);
                 });
@@ -325,7 +354,11 @@ impl<O: Operations> Handler<O> for Worker {
             Event::Accepted {
                 listener,
                 connection,
-            } => self.accepted(operations, listener, connection),
+            } => {
+                // Whether a port is secure is one of them.
+                self.take_changes(operations);
+                self.accepted(operations, listener, connection);
+            }
             Event::PeerClosed { connection } => self.peer_closed(operations, connection),
             Event::Failed { connection, .. } => self.failed(operations, connection),
             Event::AcceptFailed { error, .. } => {
@@ -340,7 +373,7 @@ impl<O: Operations> Handler<O> for Worker {
 }
 
 impl Core {
-    /// Resets a connection that a panic has left in the middle of something.
+    /// Resets a connection that a panic or a file has left in the middle of something.
     #[cold]
     fn break_off<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
         conn.ends_by(OpaqueEnd::Internal);

@@ -1,6 +1,7 @@
 //! A request's content: what is known of it beforehand, and what is done with it as it arrives.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use tidegate_engine::QueueView;
 use tidegate_httpapi::{
@@ -14,7 +15,6 @@ use crate::connection::respond::Seen;
 use crate::connection::{Connection, Receive, Respond};
 use crate::content::{ContentChannel, ContentReader, Pushed};
 use crate::core::Core;
-use crate::mailbox::RequestKey;
 use crate::queue::Queue;
 
 /// A request's content while it arrives.
@@ -73,10 +73,7 @@ impl Core {
     ) -> ContentReader {
         let channel = ContentChannel::new(
             Arc::clone(&self.mailbox),
-            RequestKey {
-                connection: conn.key,
-                request: conn.request,
-            },
+            conn.request_key(),
             self.shared.settings.limits.receive_window_bytes as usize,
         );
         conn.receive = Receive::Content(Box::new(Content {
@@ -104,7 +101,8 @@ impl Core {
         };
         // Whoever sends without waiting for `100 Continue` needs none.
         conn.asked.awaits_continue = false;
-        match content.take(bytes, &self.shared.settings.request_limits) {
+        let limits = &self.shared.settings.request_limits;
+        match content.take(bytes, limits, &mut self.wakers) {
             Ok(Progress { taken, whole, full }) => {
                 if whole {
                     conn.receive = Receive::Head;
@@ -177,7 +175,12 @@ struct Progress {
 
 impl Content {
     /// Passes content on, up to its end.
-    fn take(&mut self, bytes: &[u8], limits: &RequestLimits) -> Result<Progress, Reject> {
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        limits: &RequestLimits,
+        wakers: &mut Vec<Waker>,
+    ) -> Result<Progress, Reject> {
         let mut at = 0;
         let mut full = false;
         loop {
@@ -200,7 +203,7 @@ impl Content {
                 return Err(Reject::ContentTooLarge);
             }
             if !piece.is_empty() {
-                full |= self.pass_on(piece);
+                full |= self.pass_on(piece, wakers);
             }
             if whole {
                 let trailers = self.trailers();
@@ -220,11 +223,11 @@ impl Content {
     }
 
     /// Gives a piece to the reader. Says whether it has enough for now.
-    fn pass_on(&mut self, piece: &[u8]) -> bool {
+    fn pass_on(&mut self, piece: &[u8], wakers: &mut Vec<Waker>) -> bool {
         let Some(channel) = &self.channel else {
             return false;
         };
-        match channel.push(piece) {
+        match channel.push(piece, wakers) {
             Pushed::Room => false,
             Pushed::Full => true,
             Pushed::NobodyReads => {

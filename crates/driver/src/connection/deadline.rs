@@ -13,6 +13,7 @@ use crate::clock::ticks;
 use crate::connection::respond::Seen;
 use crate::connection::{Connection, Receive, Respond};
 use crate::core::Core;
+use crate::http2::Http2;
 use crate::queue::Queue;
 
 /// A connection's deadline.
@@ -38,6 +39,8 @@ enum Waits {
     #[default]
     New,
     For(Phase),
+    /// For whatever its streams wait for, in HTTP/2.
+    Streams,
     /// For whatever its lane says, in opaque mode.
     Lane,
     /// For the peer to end its side after we have ended ours.
@@ -67,13 +70,37 @@ impl Deadline {
 }
 
 impl Connection {
+    #[inline(always)]
     fn waits(&self) -> Waits {
+        // Between two requests, as connections are most of the time that they are looked at.
+        let is_plain = self.tls.is_none() && matches!(self.receive, Receive::Head);
+        if is_plain
+            && !self.ended
+            && !self.sending
+            && self.proxied.is_none()
+            && self.input.is_empty()
+            && matches!(self.respond, Respond::Ready)
+        {
+            return Waits::For(Phase::Idle);
+        }
+        self.waits_otherwise()
+    }
+
+    #[inline(never)]
+    fn waits_otherwise(&self) -> Waits {
         if self.ended {
             return Waits::Linger;
         }
         let sends_long = self.sending && (!self.output.is_empty() || self.sends_large);
         let phase = match (&self.respond, &self.receive) {
             (_, Receive::Opaque(_)) if !self.closing => return Waits::Lane,
+            _ if self.shakes_hands() || self.awaits_proxy_header() => Phase::Head,
+            (_, Receive::Http2(_)) if sends_long => Phase::Send,
+            // A frame has come in part.
+            (_, Receive::Http2(_)) if !self.input.is_empty() && !self.receive_paused => Phase::Head,
+            // Or a head, whose CONTINUATION frames are to come: nothing else can go on before it has.
+            (_, Receive::Http2(Some(http2))) if http2.has_open_head() => Phase::Head,
+            (_, Receive::Http2(Some(http2))) if !http2.is_idle() => return Waits::Streams,
             (Respond::Application(_), _) if self.queued => Phase::Queue,
             (Respond::Application(_), Receive::Content(content))
                 if !content.paused && !self.asked.awaits_continue =>
@@ -82,6 +109,8 @@ impl Connection {
             }
             (Respond::Application(_), _) => Phase::Application,
             _ if sends_long => Phase::Send,
+            // However short it is: it may be all that the source gives for a long time.
+            (Respond::Stream(_), _) if self.sending => Phase::Send,
             // The source of a stream may take as long to think as an application.
             (Respond::Stream(_), _) => Phase::Application,
             (Respond::Ready, Receive::Content(_)) => Phase::Drain,
@@ -90,6 +119,13 @@ impl Connection {
             (Respond::Ready, _) => Phase::Head,
         };
         Waits::For(phase)
+    }
+}
+
+impl Connection {
+    /// Whether its end is something to be said and not only to be done.
+    fn says_goodbye(&self) -> bool {
+        matches!(self.receive, Receive::Http2(_)) || (self.tls.is_some() && !self.shakes_hands())
     }
 }
 
@@ -108,6 +144,9 @@ impl Core {
         if waits == deadline.waits {
             // The same wait goes on; or it begins anew within one tick, which makes no difference.
             let goes_on = request == deadline.request && !deadline.restart;
+            if waits == Waits::Streams {
+                return self.watch_streams(conn);
+            }
             if goes_on || deadline.since == self.clock.tick() {
                 return;
             }
@@ -124,6 +163,7 @@ impl Core {
         waits: Waits,
     ) {
         let request = conn.request as u32;
+        let speaks_http2 = conn.http2().map(Http2::wake).is_some();
         let deadline = &mut conn.deadline;
         deadline.since = self.clock.tick();
         deadline.waits = waits;
@@ -136,6 +176,11 @@ impl Core {
         let limit = match waits {
             // What the lane has set stays.
             Waits::Lane => return,
+            Waits::Streams => {
+                deadline.rate = None;
+                deadline.at = 0;
+                return self.watch_streams(conn);
+            }
             Waits::New => None,
             Waits::Linger => Some(LINGER),
             Waits::For(Phase::Send) => {
@@ -147,6 +192,8 @@ impl Core {
             }
             // While the driver stops, who came last may still ask, but not sit there.
             Waits::For(Phase::Idle) if self.is_draining() => Some(LINGER),
+            // First it comes to rest, see `due`.
+            Waits::For(Phase::Idle) if speaks_http2 => Some(REST_AFTER),
             Waits::For(phase) => limit(phase, timeouts),
         };
         if waits != Waits::For(Phase::Send) {
@@ -162,6 +209,15 @@ impl Core {
     pub(crate) fn set_due(&mut self, conn: &mut Connection, after: Option<Duration>) {
         conn.deadline.at = after.map_or(0, |after| self.clock.tick() + ticks(after) + 1);
         self.watch(conn);
+    }
+
+    /// Has the deadline be that of the stream whose time comes first.
+    fn watch_streams(&mut self, conn: &mut Connection) {
+        let due = conn.http2().map_or(0, |http2| http2.due());
+        if due != 0 && (conn.deadline.at == 0 || due < conn.deadline.at) {
+            conn.deadline.at = due;
+            self.watch(conn);
+        }
     }
 
     /// Sees to it that the wheel comes back to the connection by its deadline.
@@ -199,6 +255,10 @@ impl Core {
         let phase = match conn.deadline.waits {
             Waits::New => return,
             Waits::Lane => return self.tell_due(operations, conn),
+            Waits::Streams => {
+                self.streams_due(operations, conn);
+                return self.drive(operations, conn);
+            }
             Waits::Linger => return self.close(operations, conn),
             Waits::For(phase) => phase,
         };
@@ -208,6 +268,15 @@ impl Core {
                 self.settle(snapshot, operations, conn);
             }
             Phase::Send if !self.is_too_slow(operations, conn) => self.watch(conn),
+            Phase::Idle if conn.http2().is_some_and(|http2| http2.rest()) => {
+                let timeouts = match &conn.group {
+                    Some(group) => &group.timeouts,
+                    None => snapshot.machine_timeouts(),
+                };
+                let deadline = &mut conn.deadline;
+                deadline.at = limit(phase, timeouts).map_or(0, |limit| deadline.since + limit + 1);
+                self.watch(conn);
+            }
             Phase::Idle if conn.sending => self.expire(operations, conn, Timer::MinSendRate),
             _ => {
                 if let Some(timer) = phase.timer() {
@@ -244,11 +313,18 @@ impl Core {
         if timer == Timer::MinSendRate {
             // What the system still holds for the peer would keep the socket for long.
             self.reset(operations, conn);
+        } else if timer == Timer::IdleConnection && conn.says_goodbye() {
+            self.begin_goodbye(conn);
+            self.close_after_output(conn);
+            self.drive(operations, conn);
         } else {
             self.close(operations, conn);
         }
     }
 }
+
+/// How long an HTTP/2 connection without requests keeps the memory that busy ones need: a second.
+const REST_AFTER: u32 = 10;
 
 fn limit(phase: Phase, timeouts: &Timeouts) -> Option<u32> {
     phase.timer()?.limit(timeouts).map(ticks)

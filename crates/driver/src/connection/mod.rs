@@ -7,21 +7,27 @@
 pub(crate) mod content;
 pub(crate) mod deadline;
 pub(crate) mod opaque;
+pub(crate) mod proxy_header;
 pub(crate) mod receive;
 pub(crate) mod request;
 pub(crate) mod respond;
+pub(crate) mod secure;
 pub(crate) mod stream;
 
 use std::sync::Arc;
 
 use tidegate_engine::{ConnectionSlot, GroupView, PortKey};
-use tidegate_httpapi::{BodyError, ConnectionId, Trailers, Version};
+use tidegate_httpapi::{BodyError, ConnectionId, HttpProtocols, Trailers, Version};
 use tidegate_os::ConnectionKey;
 
 use crate::connection::content::Content;
 use crate::connection::deadline::Deadline;
 use crate::connection::opaque::Opaque;
+use crate::connection::proxy_header::Proxied;
+use crate::connection::secure::Secured;
 use crate::connection::stream::ResponseStream;
+use crate::http2::Http2;
+use crate::mailbox::RequestKey;
 use crate::output::Output;
 use crate::pending::{Closed, Ends};
 use crate::queue::Queue;
@@ -43,6 +49,14 @@ pub(crate) struct Connection {
     pub(crate) input_start: usize,
     /// To be sent after what is being sent now.
     pub(crate) output: Output,
+    /// The PROXY header that it begins with, where its port asks for one.
+    pub(crate) proxied: Option<Box<Proxied>>,
+    /// What secures it; `None`: nothing does.
+    pub(crate) tls: Option<Box<Secured>>,
+    /// The versions of HTTP that may be spoken.
+    pub(crate) protocols: HttpProtocols,
+    /// What is spoken is known.
+    pub(crate) is_settled: bool,
     pub(crate) receive: Receive,
     pub(crate) respond: Respond,
     /// Both ends' addresses, once something needed them away from the worker.
@@ -98,6 +112,8 @@ pub(crate) enum Receive {
     Discard,
     /// Its lane's, since a 101.
     Opaque(Opaque),
+    /// Frames. Taken out while something is done with it.
+    Http2(Option<Box<Http2>>),
 }
 
 /// Where the present request's response stands.
@@ -127,6 +143,10 @@ impl Connection {
             input_wanted: 0,
             input_start: 0,
             output: Output::default(),
+            proxied: None,
+            tls: None,
+            protocols: HttpProtocols::BOTH,
+            is_settled: false,
             receive: Receive::Head,
             respond: Respond::Ready,
             ends: None,
@@ -165,6 +185,10 @@ impl Connection {
                 }
                 None => true,
             },
+            other @ Receive::Http2(_) => {
+                self.receive = other;
+                true
+            }
             Receive::Head | Receive::Discard | Receive::Opaque(_) => true,
         }
     }
@@ -173,15 +197,25 @@ impl Connection {
     pub(crate) fn content_limit(&self) -> Option<u64> {
         match &self.receive {
             Receive::Content(content) => content.limit,
-            Receive::Head | Receive::Discard | Receive::Opaque(_) => None,
+            _ => None,
+        }
+    }
+
+    /// Names the present request of an HTTP/1 connection.
+    pub(crate) fn request_key(&self) -> RequestKey {
+        RequestKey {
+            connection: self.key,
+            request: self.request,
+            slot: RequestKey::NO_STREAM,
         }
     }
 
     /// Whether no request is in progress.
     pub(crate) fn is_between_requests(&self) -> bool {
-        matches!(
-            (&self.receive, &self.respond),
-            (Receive::Head, Respond::Ready)
-        )
+        match &self.receive {
+            Receive::Head => matches!(self.respond, Respond::Ready),
+            Receive::Http2(http2) => http2.as_ref().is_some_and(|http2| http2.is_idle()),
+            _ => false,
+        }
     }
 }

@@ -17,7 +17,7 @@ use tidegate_httpapi::{
 use tidegate_os::{ConnectionKey, Operations};
 use tidegate_proto::http1::{ResponseContext, encode_head};
 
-use crate::connection::respond::Seen;
+use crate::connection::respond::{Seen, response_context};
 use crate::connection::{Connection, Receive, Respond};
 use crate::core::Core;
 use crate::queue::Queue;
@@ -101,13 +101,8 @@ impl Core {
             ..
         } = self;
         let context = ResponseContext {
-            version: conn.asked.version,
-            head_request: conn.asked.head_request,
             keep_alive: true,
-            date: clock.date(),
-            server_token: &shared.settings.server_token,
-            server_mode: shared.settings.server_header,
-            from_driver: false,
+            ..response_context(shared, clock, &conn.asked)
         };
         conn.output
             .encode(pool, |out| encode_head(out, &head, Some(0), &context));
@@ -182,8 +177,13 @@ impl Core {
         operations: &mut O,
         conn: &mut Connection,
     ) {
-        let Receive::Opaque(opaque) = &mut conn.receive else {
-            return;
+        let opaque = match &mut conn.receive {
+            Receive::Opaque(opaque) => opaque,
+            Receive::Http2(Some(http2)) => {
+                http2.is_listed = false;
+                return self.drive(operations, conn);
+            }
+            _ => return,
         };
         opaque.is_listed = false;
         if opaque.resets {
@@ -198,7 +198,7 @@ impl Core {
     pub(crate) fn list_if_needed(&mut self, conn: &mut Connection) {
         conn.output.tidy(&mut self.pool);
         let resets = matches!(&conn.receive, Receive::Opaque(opaque) if opaque.resets);
-        let has_news = !conn.output.is_empty() || conn.closing || conn.tells_sent;
+        let has_news = conn.has_output() || conn.closing || conn.tells_sent;
         // What a send in progress keeps waiting goes out when that has ended.
         if resets || (has_news && !conn.sending) {
             self.list(conn);
@@ -207,9 +207,12 @@ impl Core {
 
     /// Puts a connection into the list of those that the worker comes to at the end of the turn.
     pub(crate) fn list(&mut self, conn: &mut Connection) {
-        if let Receive::Opaque(opaque) = &mut conn.receive
-            && !std::mem::replace(&mut opaque.is_listed, true)
-        {
+        let is_listed = match &mut conn.receive {
+            Receive::Opaque(opaque) => &mut opaque.is_listed,
+            Receive::Http2(Some(http2)) => &mut http2.is_listed,
+            _ => return,
+        };
+        if !std::mem::replace(is_listed, true) {
             self.listed.push_back(conn.key);
         }
     }
@@ -255,8 +258,11 @@ impl Core {
 }
 
 impl Connection {
-    /// Says why it ends, if it is in opaque mode and its lane has not ended it already.
+    /// Says why it ends, if it is in opaque mode and its lane has not ended it already; and its streams.
     pub(crate) fn ends_by(&mut self, end: OpaqueEnd) {
+        if let Some(http2) = self.http2() {
+            http2.tunnels_end_by(end);
+        }
         if let Receive::Opaque(opaque) = &mut self.receive
             && !self.ended
         {
@@ -374,13 +380,14 @@ impl<O: Operations> OpaqueConnection for Io<'_, O> {
 
 pub(crate) fn opaque_key(key: ConnectionKey) -> OpaqueKey {
     OpaqueKey {
-        index: key.index(),
+        // Odd ones are of streams.
+        index: key.index() * 2,
         generation: key.generation(),
     }
 }
 
 pub(crate) fn connection_key(key: OpaqueKey) -> ConnectionKey {
-    ConnectionKey::from_bits(u64::from(key.generation) << 32 | u64::from(key.index))
+    ConnectionKey::from_bits(u64::from(key.generation) << 32 | u64::from(key.index / 2))
 }
 
 /// Sends in a row that a lane may have told of before others get their turn.

@@ -22,30 +22,25 @@ impl Core {
         bytes: &mut [u8],
         position: u32,
     ) {
-        if conn.input.is_empty() && conn.lane().is_some() {
-            self.hand_over(operations, conn, bytes);
-            if !conn.gone {
-                // Sent at the end of the turn, with what further bytes of this turn lead to.
-                self.list_if_needed(conn);
-            }
-            return;
+        if conn.awaits_proxy_header() {
+            return self.received_proxy_header(view, operations, conn, bytes, position);
         }
-        if conn.input.is_empty() {
-            let consumed = self.take(view, operations, conn, bytes, position);
-            if consumed < bytes.len() && !conn.gone {
-                self.keep(conn, &bytes[consumed..]);
-            }
+        if !conn.is_settled {
+            self.settle_protocol(&view.snapshot, conn);
+        }
+        // The answer to an upgrade goes out at once: what its lane does next may be to reset.
+        let was_opaque = conn.lane().is_some();
+        if conn.tls.is_some() {
+            self.received_secured(view, operations, conn, bytes, position);
         } else {
-            let before = conn.input.len();
-            conn.input.extend_from_slice(bytes);
-            let waits_for_line = conn.is_between_requests()
-                && conn.input_wanted == 0
-                && !worth_parsing(&conn.input, before, &self.shared.settings.request_limits);
-            if !waits_for_line {
-                self.take_input(view, operations, conn, position);
-            }
+            self.take_or_keep(view, operations, conn, bytes, position);
         }
         if conn.gone {
+            return;
+        }
+        if was_opaque && conn.input.is_empty() {
+            // Sent at the end of the turn, with what further bytes of this turn lead to.
+            self.list_if_needed(conn);
             return;
         }
         let held = !conn.input.is_empty() && self.holds_requests(conn);
@@ -57,6 +52,34 @@ impl Core {
         let window = self.shared.settings.limits.receive_window_bytes as usize;
         if !conn.gone && conn.input.len() > window && !self.waits_for_rest(conn) {
             self.pause(operations, conn);
+        }
+    }
+
+    /// Takes bytes as far as may be now, and keeps the rest.
+    #[inline(always)]
+    pub(super) fn take_or_keep<O: Operations>(
+        &mut self,
+        view: &mut View,
+        operations: &mut O,
+        conn: &mut Connection,
+        bytes: &mut [u8],
+        position: u32,
+    ) {
+        if conn.input.is_empty() {
+            let consumed = self.take(view, operations, conn, bytes, position);
+            if consumed < bytes.len() && !conn.gone {
+                self.keep(conn, &bytes[consumed..]);
+            }
+        } else {
+            let before = conn.input.len();
+            conn.input.extend_from_slice(bytes);
+            let waits_for_line = matches!(conn.receive, Receive::Head)
+                && conn.is_between_requests()
+                && conn.input_wanted == 0
+                && !worth_parsing(&conn.input, before, &self.shared.settings.request_limits);
+            if !waits_for_line {
+                self.take_input(view, operations, conn, position);
+            }
         }
     }
 
@@ -116,7 +139,11 @@ impl Core {
             (Receive::Head, Respond::Ready) if self.has_output_room(conn) => {
                 self.close_after_output(conn);
             }
+            (Receive::Head, Respond::Stream(stream)) if stream.ends_with_peer() => {
+                self.close(operations, conn);
+            }
             (Receive::Opaque(_), _) => self.tell_peer_end(operations, conn),
+            (Receive::Http2(_), _) => self.meet_http2_end(conn),
             _ => {}
         }
     }
@@ -127,7 +154,7 @@ impl Core {
     }
 
     /// Whether the next request may be taken before what is answered has been sent.
-    fn has_output_room(&self, conn: &Connection) -> bool {
+    pub(crate) fn has_output_room(&self, conn: &Connection) -> bool {
         conn.output.len() < self.shared.settings.limits.send_window_bytes as usize
     }
 
@@ -207,12 +234,24 @@ impl Core {
                     rest.len()
                 }
                 Receive::Content(_) => self.take_content(operations, conn, rest),
+                Receive::Http2(_) if conn.closing => rest.len(),
+                Receive::Http2(_) => self.take_frames(view, operations, conn, rest, position),
                 Receive::Head => {
                     if !matches!(conn.respond, Respond::Ready)
                         || !self.has_output_room(conn)
                         || rest.len() < conn.input_wanted
                     {
                         break;
+                    }
+                    if conn.request == 0 {
+                        match Self::begins_http2(conn, rest) {
+                            None => break,
+                            Some(true) => {
+                                self.begin_http2(conn);
+                                continue;
+                            }
+                            Some(false) => {}
+                        }
                     }
                     self.take_head(view, operations, conn, rest, position)
                 }

@@ -12,12 +12,12 @@ use tidegate_httpapi::{Exchange, Fields, OperatingMode, RequestHead, RequestId};
 use tidegate_os::Operations;
 use tidegate_proto::http1::{Parsed, ParsedHead, Reject, cook_path, parse_head};
 
+use crate::cache::{Asking, Began, KnownStored};
 use crate::connection::content::Expected;
 use crate::connection::respond::Seen;
 use crate::connection::{Asked, Connection, Respond};
 use crate::core::Core;
 use crate::inline::{InlineContent, InlineExchange};
-use crate::mailbox::RequestKey;
 use crate::pending::{Closed, OwnedExchange, Pending};
 use crate::queue::{Admission, Queue};
 use crate::view::{KnownRoute, View};
@@ -48,6 +48,7 @@ impl Core {
                 fields: Fields::new(bytes, &known.spans),
                 cooked_path: &known.cooked_path,
                 route: Some(&known.route),
+                stored: Some(&known.stored),
                 position,
             },
             None => {
@@ -82,6 +83,7 @@ impl Core {
                     fields: Fields::new(bytes, spans),
                     cooked_path,
                     route: None,
+                    stored: None,
                     position,
                 }
             }
@@ -116,6 +118,23 @@ impl Core {
         };
         self.enter(conn, &entry.group)?;
         let queue = entry.group.queue()?;
+        let began = Began {
+            state: self.shared.cache.state(),
+            version: snapshot.version(),
+        };
+        if began.state.is_occupied() {
+            let asking = Asking {
+                request,
+                port: conn.port,
+                registration: &entry.registration,
+                queue: queue.id,
+                state: began.state,
+            };
+            if let Some(found) = self.find_stored(&asking) {
+                self.answer_found(conn, found);
+                return Ok(head.head_bytes);
+            }
+        }
         let content = self.content(conn, request, &queue.properties)?;
         let (whole, taken) = match content {
             Expected::Whole(whole) => (Some(whole), head.head_bytes + whole.len()),
@@ -144,13 +163,13 @@ impl Core {
         };
         let properties = &queue.properties;
         if properties.operating_mode == OperatingMode::Classic {
-            self.enqueue(operations, conn, &head, content, &queue.queue)?;
+            self.enqueue(operations, conn, &head, content, &queue.queue, began)?;
         } else {
             if !properties.skip_completion_on_success && request.position >= properties.queue_length
             {
                 return Err(Refused::Unavailable(Unavailable::QueueFull));
             }
-            self.call(operations, conn, &head, content, &queue.queue)?;
+            self.call(operations, conn, &head, content, &queue.queue, began)?;
         }
         Ok(taken)
     }
@@ -164,10 +183,13 @@ impl Core {
         head: &RequestHead<'_>,
         content: InlineContent<'_>,
         queue: &Arc<Queue>,
+        began: Began,
     ) -> Result<(), Refused> {
         let slot = match Queue::admit(queue) {
             Admission::Call(slot) => slot,
-            Admission::Wait => return self.enqueue(operations, conn, head, content, queue),
+            Admission::Wait => {
+                return self.enqueue(operations, conn, head, content, queue, began);
+            }
         };
         let mut exchange = InlineExchange {
             core: self,
@@ -177,7 +199,9 @@ impl Core {
             content,
             queue,
             slot,
+            began,
             upgrade: None,
+            reset: false,
         };
         let called = catch_unwind(AssertUnwindSafe(|| {
             queue.application().request(Exchange::new(&mut exchange));
@@ -189,6 +213,8 @@ impl Core {
         if let Some((head, opening)) = exchange.upgrade.take() {
             // Not within the application's own call, whose locks the lane may need.
             self.upgrade(operations, conn, queue, head, opening);
+        } else if exchange.reset {
+            self.reset(operations, conn);
         }
         Ok(())
     }
@@ -201,21 +227,21 @@ impl Core {
         head: &RequestHead<'_>,
         mut content: InlineContent<'_>,
         queue: &Arc<Queue>,
+        began: Began,
     ) -> Result<(), Refused> {
         // Looked at before anything is copied: under overload most requests end here.
         queue.has_room()?;
         let closed = Arc::new(Closed::default());
-        let pending = Pending::new(
+        let head = head.to_owned();
+        let mut pending = Pending::new(
             Arc::clone(&self.mailbox),
-            RequestKey {
-                connection: conn.key,
-                request: conn.request,
-            },
+            conn.request_key(),
             Arc::clone(&closed),
             None,
         );
+        pending.set_origin(self.owned_origin(conn, &head, began));
         let exchange = OwnedExchange::new(
-            head.to_owned(),
+            head,
             content.take(),
             self.ends(operations, conn),
             Arc::clone(queue),
@@ -229,7 +255,7 @@ impl Core {
 
     /// Counts a connection to the group its request was routed to.
     #[inline]
-    fn enter(
+    pub(crate) fn enter(
         &mut self,
         conn: &mut Connection,
         group: &Arc<GroupView<Queue>>,
@@ -257,11 +283,13 @@ pub(crate) struct ReceivedRequest<'a> {
     /// All bytes there are, from its first.
     pub(crate) bytes: &'a [u8],
     pub(crate) head: &'a ParsedHead,
-    fields: Fields<'a>,
-    cooked_path: &'a str,
+    pub(crate) fields: Fields<'a>,
+    pub(crate) cooked_path: &'a str,
     /// Where the same head was routed last, when it came before.
     pub(crate) route: Option<&'a Cell<Option<KnownRoute>>>,
-    position: u32,
+    /// What the cache had for it then.
+    pub(crate) stored: Option<&'a Cell<Option<KnownStored>>>,
+    pub(crate) position: u32,
 }
 
 /// Why a request does not reach its application.
@@ -272,6 +300,19 @@ pub(crate) enum Refused {
     NotFound,
     /// Nobody can take it now.
     Unavailable(Unavailable),
+}
+
+impl Refused {
+    /// The status, the log's reason and the sentence of the driver's page; why nobody can take it, if that
+    /// is it.
+    pub(crate) fn page(self) -> Result<(u16, &'static str, &'static str), Unavailable> {
+        match self {
+            Self::Reject(reject) => Ok((reject.status(), reject.reason(), reject.detail())),
+            // The spec gives no reason for it; the log's must never be empty.
+            Self::NotFound => Ok((404, "NotFound", "Nothing is registered for this URL.")),
+            Self::Unavailable(cause) => Err(cause),
+        }
+    }
 }
 
 impl From<Reject> for Refused {

@@ -7,18 +7,20 @@ use tidegate_engine::{Refusal, Unavailable};
 use tidegate_httpapi::{
     Body, BodyError, FieldBlock, RequestLine, ResponseHead, Verbosity503, Version, reason_phrase,
 };
-use tidegate_os::Operations;
+use tidegate_os::{FileRange, Operations};
 use tidegate_proto::http1::{
     ParsedHead, PartialLine, ResponseContext, SentFraming, encode_error_page, encode_head,
     encode_interim,
 };
 
+use crate::cache::Found;
+use crate::clock::Clock;
 use crate::connection::request::Refused;
-use crate::connection::stream::{Pumped, ResponseStream};
+use crate::connection::stream::{Files, Pumped, ResponseStream, StreamContent};
 use crate::connection::{Asked, Connection, Receive, Respond};
-use crate::core::Core;
-use crate::mailbox::RequestKey;
+use crate::core::{Core, Shared};
 use crate::output::COPIED_MAX;
+use crate::pieces::Pieces;
 
 impl Core {
     /// Answers the present request.
@@ -57,6 +59,39 @@ impl Core {
         self.answer_unusually(conn, head, body);
     }
 
+    /// Answers a request from the cache, before its application or queue have heard of it.
+    pub(crate) fn answer_found(&mut self, conn: &mut Connection, found: Found) {
+        conn.request = self.next_request();
+        self.counters.requests += 1;
+        match found {
+            Found::AsItIs(place) => self.answer_stored(conn, place),
+            Found::Made(made) => {
+                let (head, body) = *made;
+                self.answer(conn, head, body);
+            }
+        }
+    }
+
+    /// Answers with a stored response as it is.
+    fn answer_stored(&mut self, conn: &mut Connection, place: u32) {
+        let is_draining = self.is_draining();
+        let Self {
+            cache, pool, clock, ..
+        } = self;
+        let stored = cache.stored(place);
+        conn.asked.close |= stored.wire.closes() || is_draining;
+        let out = conn.output.open_end(pool);
+        stored.wire.append(out, clock.date(), conn.asked.close);
+        let content = &stored.content;
+        if content.len() < COPIED_MAX {
+            out.extend_from_slice(content);
+        } else {
+            conn.output.append(pool, content.clone());
+        }
+        self.counters.responses += 1;
+        self.finish_response(conn);
+    }
+
     #[inline(never)]
     fn answer_unusually(&mut self, conn: &mut Connection, head: ResponseHead, body: Body) {
         let length = body.length();
@@ -66,15 +101,7 @@ impl Core {
             pool,
             ..
         } = self;
-        let context = ResponseContext {
-            version: conn.asked.version,
-            head_request: conn.asked.head_request,
-            keep_alive: !conn.asked.close,
-            date: clock.date(),
-            server_token: &shared.settings.server_token,
-            server_mode: shared.settings.server_header,
-            from_driver: false,
-        };
+        let context = response_context(shared, clock, &conn.asked);
         let encoded = conn
             .output
             .encode(pool, |out| encode_head(out, &head, length, &context));
@@ -93,8 +120,16 @@ impl Core {
                 Body::Owned(bytes) if bytes.len() >= COPIED_MAX => self.append(conn, bytes.into()),
                 Body::Owned(bytes) => self.pool.put(bytes),
                 Body::Shared(bytes) if bytes.len() >= COPIED_MAX => self.append(conn, bytes),
+                Body::Pieces(pieces) => {
+                    let mut pieces = Pieces::new(pieces);
+                    if !pieces.append_short(&mut conn.output, &mut self.pool) {
+                        let content = StreamContent::Pieces(Box::new(pieces));
+                        self.stream(conn, content, encoded.framing);
+                        return;
+                    }
+                }
                 Body::Stream { source, .. } => {
-                    self.stream(conn, source, encoded.framing);
+                    self.stream(conn, StreamContent::Source(source), encoded.framing);
                     return;
                 }
                 _ => {}
@@ -107,19 +142,11 @@ impl Core {
         conn.output.append(&mut self.pool, bytes);
     }
 
-    fn stream(
-        &mut self,
-        conn: &mut Connection,
-        source: Box<dyn tidegate_httpapi::BodySource>,
-        framing: SentFraming,
-    ) {
-        let request = RequestKey {
-            connection: conn.key,
-            request: conn.request,
-        };
+    fn stream(&mut self, conn: &mut Connection, content: StreamContent, framing: SentFraming) {
+        let request = conn.request_key();
         let mailbox = Arc::clone(&self.mailbox);
         conn.respond = Respond::Stream(Box::new(ResponseStream::new(
-            source, framing, mailbox, request,
+            content, framing, mailbox, request,
         )));
     }
 
@@ -164,14 +191,9 @@ impl Core {
         seen: Seen<'_>,
     ) {
         conn.request = self.next_request();
-        let (status, reason, detail) = match refused {
-            Refused::Reject(reject) => (reject.status(), reject.reason(), reject.detail()),
-            // The spec gives no reason for it; the log's must never be empty.
-            Refused::NotFound => (404, "NotFound", "Nothing is registered for this URL."),
-            Refused::Unavailable(cause) => {
-                self.unavailable(operations, conn, cause, seen);
-                return;
-            }
+        let (status, reason, detail) = match refused.page() {
+            Ok(page) => page,
+            Err(cause) => return self.unavailable(operations, conn, cause, seen),
         };
         self.counters.count_rejected(status);
         self.log(operations, conn, reason, Some(status), seen);
@@ -220,13 +242,9 @@ impl Core {
             ..
         } = self;
         let context = ResponseContext {
-            version: conn.asked.version,
-            head_request: conn.asked.head_request,
             keep_alive: false,
-            date: clock.date(),
-            server_token: &shared.settings.server_token,
-            server_mode: shared.settings.server_header,
             from_driver: true,
+            ..response_context(shared, clock, &conn.asked)
         };
         conn.output.encode(pool, |out| {
             encode_error_page(out, status, reason_phrase, detail, &context);
@@ -246,8 +264,15 @@ impl Core {
                     break;
                 }
                 let window = self.shared.settings.limits.send_window_bytes as usize;
-                match stream.pump(&mut conn.output, &mut self.pool, window) {
+                let files = match (&conn.tls, conn.sending) {
+                    (Some(_), _) => Files::Read,
+                    (None, false) => Files::Send,
+                    (None, true) => Files::SendLater,
+                };
+                let reader = &self.shared.file_reader;
+                match stream.pump(&mut conn.output, &mut self.pool, window, files, reader) {
                     Pumped::Full | Pumped::Waiting => {}
+                    Pumped::File(range) => return self.send_file(operations, conn, range),
                     Pumped::Finished => self.finish_response(conn),
                     Pumped::Broken => {
                         self.log(operations, conn, "Internal", None, Seen::Nothing);
@@ -256,12 +281,23 @@ impl Core {
                     }
                 }
             }
-            if conn.sending || conn.output.is_empty() {
+            if matches!(conn.receive, Receive::Http2(_)) {
+                if sends == SENDS_MAX {
+                    // Others get their turn first.
+                    self.list(conn);
+                    break;
+                }
+                if self.pump_streams(operations, conn) {
+                    self.list(conn);
+                }
+            }
+            if conn.sending || !conn.has_output() {
                 break;
             }
             conn.sends_large = conn.output.len() > LARGE_SEND;
             self.counters.sends += 1;
-            match operations.send(conn.key, conn.output.take()) {
+            let buffer = self.next_send(conn);
+            match operations.send(conn.key, buffer) {
                 Some(buffer) => {
                     self.counters.bytes_sent += buffer.len() as u64;
                     self.pool.put(buffer.head);
@@ -281,6 +317,23 @@ impl Core {
         }
     }
 
+    /// Gives the loop what there is to send and what follows it of a file.
+    #[inline(never)]
+    fn send_file<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        conn: &mut Connection,
+        range: FileRange,
+    ) {
+        self.counters.sends += 1;
+        self.counters.bytes_sent += range.length;
+        let buffer = conn.output.take();
+        match operations.send_file(conn.key, buffer, range) {
+            Some(buffer) => self.pool.put(buffer.head),
+            None => conn.sending = true,
+        }
+    }
+
     /// All has been sent on a connection that ends then, or whose lane waits for it.
     #[inline(never)]
     fn meet_sent<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
@@ -296,6 +349,16 @@ impl Core {
     /// Closing at once could make the system reset it, and the reset could overtake the answer when
     /// the peer is still sending (RFC 9112 §9.6). So we end our side and wait a while for the peer's.
     fn end<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        if self.say_closed(conn) {
+            let buffer = self.next_send(conn);
+            match operations.send(conn.key, buffer) {
+                Some(buffer) => self.pool.put(buffer.head),
+                None => {
+                    conn.sending = true;
+                    return;
+                }
+            }
+        }
         if conn.peer_closed {
             self.close(operations, conn);
         } else if !conn.ended {
@@ -323,6 +386,7 @@ impl Core {
     /// Tells everybody concerned that the connection is no more. The worker removes it.
     fn closed(&mut self, conn: &mut Connection) {
         conn.gone = true;
+        self.drop_streams(conn);
         conn.end_content(Err(BodyError::Disconnected));
         self.disown(conn);
         conn.group_slot = None;
@@ -343,12 +407,25 @@ impl Core {
                 .group
                 .as_ref()
                 .and_then(|group| group.queue.as_ref())
-                .is_some_and(|queue| {
-                    queue.queue.withdraw(RequestKey {
-                        connection: conn.key,
-                        request: conn.request,
-                    })
-                })
+                .is_some_and(|queue| queue.queue.withdraw(conn.request_key()))
+    }
+}
+
+/// What the head of a response to a request depends on.
+#[inline(always)]
+pub(crate) fn response_context<'a>(
+    shared: &'a Shared,
+    clock: &'a Clock,
+    asked: &Asked,
+) -> ResponseContext<'a> {
+    ResponseContext {
+        version: asked.version,
+        head_request: asked.head_request,
+        keep_alive: !asked.close,
+        date: clock.date(),
+        server_token: &shared.settings.server_token,
+        server_mode: shared.settings.server_header,
+        from_driver: false,
     }
 }
 
@@ -357,7 +434,7 @@ const SENDS_MAX: u32 = 16;
 
 /// Content so short that it is copied behind its head.
 #[inline]
-fn short(body: &Body) -> Option<&[u8]> {
+pub(crate) fn short(body: &Body) -> Option<&[u8]> {
     let content: &[u8] = match body {
         Body::Empty => &[],
         Body::Static(bytes) => bytes,
@@ -391,6 +468,20 @@ impl Asked {
             awaits_continue: head.expects_continue,
         }
     }
+
+    /// What a stream's answer depends on, but for what its request says.
+    pub(crate) const STREAM: Self = Self {
+        version: Version::Http2,
+        head_request: false,
+        close: false,
+        awaits_continue: false,
+    };
+
+    /// A GET of HTTP/1.1 on a connection that stays open.
+    pub(crate) const PLAIN: Self = Self {
+        version: Version::Http11,
+        ..Self::STREAM
+    };
 
     /// What is assumed of a peer before its request is understood.
     pub(crate) const UNKNOWN: Self = Self {

@@ -44,7 +44,23 @@ impl Worker {
     }
 
     fn take_message<O: Operations>(&mut self, operations: &mut O, message: Message) {
+        if let Some(request) = message.stream_request() {
+            self.with(
+                operations,
+                request.connection,
+                |core, view, operations, conn| {
+                    core.take_stream_message(operations, conn, request, message);
+                    core.go_on(view, operations, conn);
+                },
+            );
+            return;
+        }
         match message {
+            Message::RespondAndKeep(origin, request, head, body) => {
+                // Whoever asks next gets it, whether or not this peer is still there.
+                self.core.keep_answer_later(&origin, &head, &body);
+                self.take_message(operations, Message::Respond(request, head, body));
+            }
             Message::Respond(request, head, body) => {
                 self.with_application(operations, request, |core, view, operations, conn| {
                     core.answer(conn, head, body);
@@ -55,6 +71,11 @@ impl Worker {
                 self.with_application(operations, request, |core, view, operations, conn| {
                     core.abandon(conn);
                     core.go_on(view, operations, conn);
+                });
+            }
+            Message::Reset(request, _) => {
+                self.with_application(operations, request, |core, _, operations, conn| {
+                    core.reset(operations, conn);
                 });
             }
             Message::Refuse(request, cause) => {
@@ -122,6 +143,7 @@ impl Worker {
                 // Whoever asked may have given up waiting.
                 let _ = asker.send(self.core.counters.clone());
             }
+            Message::TidyCache => self.core.tidy_cache(),
             Message::CloseLane(queue, done) => self.close_lane(operations, &queue, done),
             Message::Stop(deadline) => self.stop(operations, deadline),
         }
@@ -144,17 +166,24 @@ impl Worker {
 
     /// Calls the application with a request that waited in the queue (HighPerf).
     fn dispatch(&mut self, mut exchange: Box<OwnedExchange>) {
-        let waits = exchange.request().and_then(|request| {
-            let conn = self.connections.find(request.connection)?;
-            (conn.request == request.request).then_some(conn)
+        let core = &mut self.core;
+        let waits = exchange.request().is_some_and(|request| {
+            let Some(conn) = self.connections.find(request.connection) else {
+                return false;
+            };
+            if request.slot != RequestKey::NO_STREAM {
+                return core.begins_stream(conn, request);
+            }
+            let waits = conn.request == request.request;
+            conn.queued &= !waits;
+            waits
         });
         match waits {
-            Some(conn) => {
-                conn.queued = false;
+            true => {
                 let queue = Arc::clone(exchange.queue());
                 queue.call(&mut exchange);
             }
-            None => exchange.discard(),
+            false => exchange.discard(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{Connections, Worker};
 use crate::connection::Receive;
 use crate::connection::opaque::{Io, connection_key};
 use crate::core::Core;
+use crate::http2::names_stream;
 use crate::queue::Queue;
 
 impl Worker {
@@ -65,6 +66,7 @@ impl Worker {
         for index in self.core.lanes.sweep(self.core.clock.now()) {
             for key in self.connections.keys() {
                 self.with(operations, key, |core, _, operations, conn| {
+                    core.reset_tunnels(conn, index, OpaqueEnd::Stopped);
                     if conn.lane() == Some(index) {
                         conn.ends_by(OpaqueEnd::Stopped);
                         core.reset(operations, conn);
@@ -93,6 +95,7 @@ impl Worker {
         for conn in self.connections.iter_mut() {
             conn.ends_by(OpaqueEnd::Internal);
             self.core.tell_closed(conn);
+            self.core.drop_streams(conn);
         }
     }
 
@@ -137,8 +140,32 @@ struct LaneConnections<'a, O> {
     current: Option<ConnectionKey>,
 }
 
+impl<O: Operations> LaneConnections<'_, O> {
+    fn with_stream(
+        &mut self,
+        key: OpaqueKey,
+        act: &mut dyn FnMut(&mut dyn OpaqueConnection),
+    ) -> bool {
+        let Some((connection, stream)) = self.core.tunnels.find(key) else {
+            return false;
+        };
+        let Some(conn) = self.connections.find(connection) else {
+            return false;
+        };
+        self.current = Some(connection);
+        let (core, operations, lane) = (&mut *self.core, &mut *self.operations, self.lane);
+        let done = core.with_tunnel(operations, conn, stream, lane, act);
+        self.current = None;
+        self.core.list(conn);
+        done
+    }
+}
+
 impl<O: Operations> OpaqueConnections for LaneConnections<'_, O> {
     fn with(&mut self, key: OpaqueKey, act: &mut dyn FnMut(&mut dyn OpaqueConnection)) -> bool {
+        if names_stream(key) {
+            return self.with_stream(key, act);
+        }
         let key = connection_key(key);
         let Some(conn) = self.connections.find(key) else {
             return false;

@@ -1,9 +1,10 @@
-//! What is done at once, on the worker, costs no heap allocation: a request that is answered in HighPerf,
-//! and bytes that an upgraded connection's lane answers.
+//! What is done at once, on the worker, costs no heap allocation: a request that is answered in HighPerf, or
+//! from the response cache, and bytes that an upgraded connection's lane answers.
 //!
 //! The allocator of this program counts what the worker thread allocates, from the moment the
 //! application, called on that thread, says so. Source: design, the seam.
 
+mod cached;
 mod opaque;
 mod requests;
 
@@ -103,6 +104,7 @@ fn serve(io: Io, application: impl Application + 'static) -> Option<(Arc<Embedde
 fn what_is_done_at_once_allocates_nothing() {
     for io in [Io::Poll, Io::Uring] {
         requests::check(io);
+        cached::check(io);
         opaque::check(io);
     }
 }
