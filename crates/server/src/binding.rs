@@ -10,13 +10,18 @@ use std::str::FromStr;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use tidegate_httpapi::{PrefixError, UrlPrefix};
+use tidegate_httpapi::{HttpProtocols, PrefixError, Scheme, UrlPrefix};
+
+use crate::proxy_protocol::ProxyProtocol;
+use crate::tls::SslOptions;
+use crate::tls::file::{SslValue, some_protocols};
 
 /// One endpoint of a server: a URL prefix, or a Unix socket and the path served there.
 ///
-/// Written as a whole prefix, `http://+:8080/api/`, or as `unix:/run/app.sock`; the latter may name a
-/// path after another colon, `unix:/run/app.sock:/api/`. In a settings file it may also be a table
-/// with `host`, `port` and `path`, or `unix` and `path`, and with `context`.
+/// Written as a whole prefix, `http://+:8080/api/` or `https://+:8443/`, or as `unix:/run/app.sock`; the
+/// latter may name a path after another colon, `unix:/run/app.sock:/api/`. In a settings file it may also
+/// be a table with `host`, `port` and `path`, or `unix` and `path`, with `context`, with `protocols`, with
+/// `proxy_protocol`, and with `ssl`: true for https with the server's options, or a table with its own.
 ///
 /// ```
 /// # fn main() -> Result<(), tidegate::BindingError> {
@@ -29,6 +34,9 @@ use tidegate_httpapi::{PrefixError, UrlPrefix};
 pub struct Binding {
     place: Place,
     context: u64,
+    ssl: Option<SslOptions>,
+    protocols: Option<HttpProtocols>,
+    proxy_protocol: Option<ProxyProtocol>,
 }
 
 /// Where a binding listens.
@@ -48,13 +56,32 @@ impl Binding {
     ///
     /// The prefix is malformed; the error names the part.
     pub fn new(host: &str, port: u16, path: &str) -> Result<Self, BindingError> {
+        Self::with_scheme(Scheme::Http, host, port, path)
+    }
+
+    /// As [`new`](Self::new), over TLS. Its certificate is that of the server's
+    /// [`ssl_options`](crate::ServerBuilder::ssl_options), or [its own](Self::with_ssl).
+    ///
+    /// # Errors
+    ///
+    /// The prefix is malformed; the error names the part.
+    pub fn https(host: &str, port: u16, path: &str) -> Result<Self, BindingError> {
+        Self::with_scheme(Scheme::Https, host, port, path)
+    }
+
+    pub(crate) fn with_scheme(
+        scheme: Scheme,
+        host: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<Self, BindingError> {
         let host = match host {
             "0.0.0.0" | "::" | "[::]" => "+".to_owned(),
             address if address.contains(':') && !address.starts_with('[') => format!("[{address}]"),
             name => name.to_owned(),
         };
         let path = if path.is_empty() { "/" } else { path };
-        format!("http://{host}:{port}{path}").parse()
+        format!("{scheme}://{host}:{port}{path}").parse()
     }
 
     /// A Unix socket, for the URLs under `path`, whatever host they name.
@@ -72,10 +99,7 @@ impl Binding {
             return Err(refuse(BindingFault::SocketMissing));
         }
         match UrlPrefix::parse_path(path) {
-            Ok(path) => Ok(Self {
-                place: Place::Unix { socket, path },
-                context: 0,
-            }),
+            Ok(path) => Ok(Self::at(Place::Unix { socket, path })),
             Err(error) => Err(refuse(BindingFault::Prefix(error))),
         }
     }
@@ -87,18 +111,89 @@ impl Binding {
         Self { context, ..self }
     }
 
+    /// The same binding over TLS, with options of its own in place of the server's. A Unix socket has no
+    /// TLS: starting fails.
+    #[must_use]
+    pub fn with_ssl(mut self, options: SslOptions) -> Self {
+        self.secure();
+        self.ssl = Some(options);
+        self
+    }
+
+    /// The same binding with these versions of HTTP in place of the server's. Bindings without TLS that
+    /// share a port must agree, and so must https bindings that share a certificate. Unix sockets have no
+    /// choice: starting fails.
+    #[must_use]
+    pub fn with_protocols(self, protocols: HttpProtocols) -> Self {
+        Self {
+            protocols: Some(protocols),
+            ..self
+        }
+    }
+
+    /// The same binding with connections that begin with a PROXY header, or do not, in place of the server's.
+    /// Bindings that share a port must agree. Unix sockets have no choice: starting fails.
+    #[must_use]
+    pub fn with_proxy_protocol(self, proxy_protocol: ProxyProtocol) -> Self {
+        Self {
+            proxy_protocol: Some(proxy_protocol),
+            ..self
+        }
+    }
+
     /// The number that comes back with each request.
     pub fn context(&self) -> u64 {
         self.context
+    }
+
+    /// Its own options, where it has any.
+    pub fn ssl(&self) -> Option<&SslOptions> {
+        self.ssl.as_ref()
+    }
+
+    /// Its own versions of HTTP, where it has any.
+    pub fn protocols(&self) -> Option<HttpProtocols> {
+        self.protocols
+    }
+
+    /// Its own word on PROXY headers, where it has one.
+    pub fn proxy_protocol(&self) -> Option<&ProxyProtocol> {
+        self.proxy_protocol.as_ref()
+    }
+
+    fn at(place: Place) -> Self {
+        Self {
+            place,
+            context: 0,
+            ssl: None,
+            protocols: None,
+            proxy_protocol: None,
+        }
+    }
+
+    fn secure(&mut self) {
+        if let Place::Prefix(prefix) = &mut self.place {
+            prefix.scheme = Scheme::Https;
+        }
     }
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Whether both say the same but for the context.
-    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
-        self.place == other.place
+    /// Whether both are registered as the same: all but certificate and protocols.
+    pub(crate) fn is_same_registration(&self, other: &Self) -> bool {
+        self.place == other.place && self.context == other.context
+    }
+
+    /// Whether only one of both can be registered: a place has one binding, a port one scheme.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        match (&self.place, &other.place) {
+            (Place::Prefix(one), Place::Prefix(two)) if one.scheme != two.scheme => {
+                one.port == two.port
+            }
+            (one, two) => one == two,
+        }
     }
 
     /// The URL prefix, unless this is a Unix socket.
@@ -120,10 +215,7 @@ impl Binding {
 
 impl From<UrlPrefix> for Binding {
     fn from(prefix: UrlPrefix) -> Self {
-        Self {
-            place: Place::Prefix(prefix),
-            context: 0,
-        }
+        Self::at(Place::Prefix(prefix))
     }
 }
 
@@ -217,9 +309,9 @@ impl<'de> Visitor<'de> for BindingVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Binding, A::Error> {
         let parts = BindingParts::deserialize(MapAccessDeserializer::new(map))?;
-        let binding = match (parts.unix, parts.host, parts.port) {
+        let binding = match (&parts.unix, &parts.host, parts.port) {
             (Some(socket), None, None) => Binding::unix(socket, &parts.path),
-            (None, Some(host), Some(port)) => Binding::new(&host, port, &parts.path),
+            (None, Some(host), Some(port)) => Binding::new(host, port, &parts.path),
             _ => {
                 return Err(A::Error::custom(
                     "a binding has either `host` and `port`, or `unix`",
@@ -227,7 +319,7 @@ impl<'de> Visitor<'de> for BindingVisitor {
             }
         };
         match binding {
-            Ok(binding) => Ok(binding.with_context(parts.context)),
+            Ok(binding) => parts.complete(binding).map_err(A::Error::custom),
             Err(error) => Err(A::Error::custom(with_cause(&error))),
         }
     }
@@ -244,6 +336,31 @@ struct BindingParts {
     path: String,
     #[serde(default)]
     context: u64,
+    ssl: Option<SslValue>,
+    #[serde(default, deserialize_with = "some_protocols")]
+    protocols: Option<HttpProtocols>,
+    proxy_protocol: Option<ProxyProtocol>,
+}
+
+impl BindingParts {
+    fn complete(self, binding: Binding) -> Result<Binding, &'static str> {
+        let is_chosen =
+            self.ssl.is_some() || self.protocols.is_some() || self.proxy_protocol.is_some();
+        if self.unix.is_some() && is_chosen {
+            return Err("a Unix socket has neither `ssl`, `protocols` nor `proxy_protocol`");
+        }
+        let mut binding = binding.with_context(self.context);
+        binding.protocols = self.protocols;
+        binding.proxy_protocol = self.proxy_protocol;
+        match self.ssl {
+            Some(ssl) if ssl.enabled => {
+                binding.secure();
+                binding.ssl = ssl.options;
+            }
+            _ => {}
+        }
+        Ok(binding)
+    }
 }
 
 fn root_path() -> String {

@@ -5,23 +5,30 @@ use std::time::Duration;
 
 use http_body::Body as HttpBody;
 use tidegate_httpapi::{
-    Admission, Backend, ConnectionInfo, RequestLimits, ServerHeaderMode, Verbosity503,
+    Admission, Backend, ConnectionInfo, Http2Limits, HttpProtocols, RequestLimits,
+    ServerHeaderMode, Verbosity503,
 };
 use tokio::runtime::Handle;
 use tower_service::Service;
 
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
+use crate::cors::{self, CorsSettings};
 use crate::error::Error;
 use crate::event::{
     BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, MessageResult, PeerError, Sent,
 };
+use crate::files::{self, FilesSettings};
+use crate::forward::{Forward, ForwardError, ForwardSettings};
 use crate::handler::{Handlers, OnHttpRequest};
-use crate::http::{Body, OwnedRequest, Request, Response};
+use crate::http::{Body, EventStreamSettings, OwnedRequest, Request, Response};
+use crate::proxy_protocol::ProxyProtocol;
 use crate::runtime::AsyncRuntime;
 use crate::server::Server;
-use crate::settings::{ErrorLog, FineTune, Io, Settings, Timeouts};
+use crate::settings::{CacheSettings, ErrorLog, FineTune, Io, Settings, Timeouts};
+use crate::tls::{BindingOptions, SslOptions};
 use crate::tower::{BoxError, Mount};
+use crate::upload::{BeforeUpload, HttpUploadFiles, SaveFile, UploadSettings, UploadedFile};
 use crate::websocket::{
     Connection, Disconnect, Handshake, HandshakeResponse, Hub, SubProtocol, WebSocketSettings,
 };
@@ -34,7 +41,7 @@ use crate::websocket::{
 pub struct ServerBuilder {
     settings: Settings,
     handlers: Handlers,
-    mounts: Vec<Mount>,
+    mounts: Vec<Arc<Mount>>,
     protocols: Vec<Arc<dyn SubProtocol>>,
     runtime: Option<Handle>,
     backend: Option<Arc<dyn Backend>>,
@@ -65,7 +72,37 @@ impl ServerBuilder {
         self
     }
 
-    /// Adds a binding: a whole prefix such as `http://+:8080/api/`, or a Unix socket,
+    /// Sets whether the one binding that host and port form is https.
+    pub fn ssl(mut self, enabled: bool) -> Self {
+        self.settings.ssl.enabled = enabled;
+        self
+    }
+
+    /// Sets the certificate, and the rules, of https bindings that have none of their own.
+    pub fn ssl_options(mut self, options: SslOptions) -> Self {
+        self.settings.ssl.options = options;
+        self
+    }
+
+    /// Sets what starting does for bindings besides listening.
+    pub fn binding_options(mut self, options: BindingOptions) -> Self {
+        self.settings.binding_options = options;
+        self
+    }
+
+    /// Sets which versions of HTTP are offered by bindings that do not say so themselves.
+    pub fn protocols(mut self, protocols: HttpProtocols) -> Self {
+        self.settings.protocols = protocols;
+        self
+    }
+
+    /// Sets whether connections begin with a PROXY header, for bindings that do not say so themselves.
+    pub fn proxy_protocol(mut self, proxy_protocol: ProxyProtocol) -> Self {
+        self.settings.proxy_protocol = proxy_protocol;
+        self
+    }
+
+    /// Adds a binding: a whole prefix such as `http://+:8080/api/` or `https://+:8443/`, or a Unix socket,
     /// `unix:/run/app.sock`.
     pub fn bind(self, binding: &str) -> Self {
         self.add_binding(binding.parse())
@@ -76,7 +113,8 @@ impl ServerBuilder {
         self.add_binding(Binding::new(host, port, path))
     }
 
-    /// Adds bindings, for instance ones with a [context](Binding::with_context).
+    /// Adds bindings, for instance ones with a [context](Binding::with_context) or a
+    /// [certificate](Binding::with_ssl) of their own.
     pub fn bindings(mut self, bindings: impl IntoIterator<Item = Binding>) -> Self {
         self.settings.bindings.extend(bindings);
         self
@@ -118,6 +156,18 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets what becomes of forms with files, and of files sent without a form.
+    pub fn http_upload_files(mut self, settings: HttpUploadFiles) -> Self {
+        self.settings.http_upload_files = settings;
+        self
+    }
+
+    /// Adds a place that takes files in without code.
+    pub fn upload(mut self, settings: UploadSettings) -> Self {
+        self.settings.upload.push(settings);
+        self
+    }
+
     /// Sets what stands in the `Server` field in place of the driver's own token.
     pub fn software(mut self, software: impl Into<String>) -> Self {
         self.settings.software = Some(software.into());
@@ -154,6 +204,30 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets limits on HTTP/2 connections.
+    pub fn http2(mut self, limits: Http2Limits) -> Self {
+        self.settings.http2 = limits;
+        self
+    }
+
+    /// Adds which pages of other origins may use what is served under a path.
+    pub fn cors(mut self, settings: CorsSettings) -> Self {
+        self.settings.cors.push(settings);
+        self
+    }
+
+    /// Sets up streams of events.
+    pub fn event_streams(mut self, settings: EventStreamSettings) -> Self {
+        self.settings.event_streams = settings;
+        self
+    }
+
+    /// Sets what of responses is kept in the driver, to be served again without the application.
+    pub fn cache(mut self, cache: CacheSettings) -> Self {
+        self.settings.cache = cache;
+        self
+    }
+
     /// Sets up the HTTPERR log.
     pub fn error_log(mut self, log: ErrorLog) -> Self {
         self.settings.error_log = log;
@@ -174,14 +248,15 @@ impl ServerBuilder {
 
     /// Runs on this driver instead of an embedded one of its own. Of the settings, those that concern
     /// the whole driver (`io`, `io_threads`, `max_connections`, `read_buffer_size`, `request_limits`,
-    /// `software`, `server_header`, `error_log`, `listen_backlog`) are the driver's owner's then.
+    /// `http2`, `cache`, `software`, `server_header`, `error_log`, `listen_backlog`) are the driver's owner's
+    /// then.
     pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
         self.backend = Some(backend);
         self
     }
 
     /// Runs async handlers and mounted services on this tokio runtime instead of one of its own,
-    /// which is started when first needed.
+    /// which is started when first needed. Streams of events need its timer, forwarding its I/O as well.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
@@ -206,7 +281,32 @@ impl ServerBuilder {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        self.mounts.push(Mount::new(path, service));
+        self.mounts.push(Arc::new(Mount::new(path, service)));
+        self
+    }
+
+    /// Forwards a part of the paths to other servers. The longest path wins, of mounted services too.
+    pub fn forward(mut self, settings: ForwardSettings) -> Self {
+        self.settings.forward.push(settings);
+        self
+    }
+
+    /// Serves the files of a folder at and under `path`: a folder's path, or [`FilesSettings`] with
+    /// `path` set to this one.
+    ///
+    /// Their paths end below that folder whatever is asked for. What a file is answered with, conditions
+    /// and ranges among it, is as with [`Response::file`]. WebSocket handshakes go to their events all the
+    /// same.
+    ///
+    /// ```
+    /// let builder = tidegate::Server::builder()
+    ///     .files("/", "public")
+    ///     .on_message(|connection, text| connection.send_text(text));
+    /// ```
+    pub fn files(mut self, path: &str, site: impl Into<FilesSettings>) -> Self {
+        let mut site = site.into();
+        site.path = path.to_owned();
+        self.settings.files.push(site);
         self
     }
 
@@ -278,6 +378,76 @@ impl ServerBuilder {
         self.handlers.http_request = OnHttpRequest::Async(Arc::new(move |request, response| {
             Box::pin(handler(request, response))
         }));
+        self
+    }
+
+    /// See [`Events::on_before_forward_http`].
+    ///
+    /// ```
+    /// let builder = tidegate::Server::builder().on_before_forward_http(|request, forward| {
+    ///     if request.document().starts_with("/legacy/") {
+    ///         forward.to("http://127.0.0.1:9000");
+    ///     }
+    /// });
+    /// ```
+    pub fn on_before_forward_http(
+        mut self,
+        handler: impl Fn(&Request<'_>, &mut Forward) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.before_forward = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_after_forward_http`].
+    ///
+    /// ```
+    /// let builder = tidegate::Server::builder().on_after_forward_http(|_, response, error| {
+    ///     if error.is_some() {
+    ///         response.text("Back in a minute.");
+    ///     }
+    /// });
+    /// ```
+    pub fn on_after_forward_http(
+        mut self,
+        handler: impl Fn(&OwnedRequest, &mut Response, Option<&ForwardError>) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.after_forward = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_http_upload_before_create_post_stream`].
+    pub fn on_http_upload_before_create_post_stream(
+        mut self,
+        handler: impl Fn(&Request<'_>) -> BeforeUpload + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.before_upload = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_http_upload_before_save_file`].
+    pub fn on_http_upload_before_save_file(
+        mut self,
+        handler: impl Fn(&Request<'_>, &mut SaveFile) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.before_save_file = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_http_upload_after_save_file`].
+    pub fn on_http_upload_after_save_file(
+        mut self,
+        handler: impl Fn(&Request<'_>, &UploadedFile) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.after_save_file = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_http_upload_read_input`].
+    pub fn on_http_upload_read_input(
+        mut self,
+        handler: impl Fn(&Request<'_>, &str, &str) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.read_input = Some(Box::new(handler));
         self
     }
 
@@ -404,13 +574,17 @@ impl ServerBuilder {
     ///
     /// # Errors
     ///
-    /// A binding is malformed, or a number is out of its range. The caller's fault.
+    /// A binding is malformed, a number is out of its range, or rules for other origins cannot be. The
+    /// caller's fault.
     pub fn build(self) -> Result<Server, Error> {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
         self.settings.check()?;
+        cors::check(&self.settings.cors)?;
+        files::check(&self.settings.files)?;
         self.settings.collect_bindings()?;
+        self.settings.check_forwards()?;
         let shared = Shared::new(
             Box::new(self.handlers),
             self.mounts,

@@ -8,38 +8,44 @@ use std::sync::Arc;
 
 use tidegate_httpapi::{
     Admission, Application, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
-    ResponseHead,
+    ResponseHead, Version,
 };
 
+use crate::cors::{self, Cors};
 use crate::event::{Events, RequestIds};
-use crate::http::{Request, Response};
+use crate::files::Site;
+use crate::forward::Forwards;
+use crate::http::{ContentLimits, EventStreams, Request, Response};
+use crate::lane::ComponentLane;
+use crate::place::{Place, Places};
 use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
 use crate::tower::Mount;
-use crate::websocket::{Gate, Hub, Lane, Scripts};
+use crate::upload::{InProgress, Intake, Uploads};
+use crate::websocket::{Gate, Hub, Scripts};
 
 /// What a server and all it has in progress share.
 pub(crate) struct Shared {
     events: Box<dyn Events>,
-    /// Longest path first.
-    mounts: Vec<Mount>,
+    mounts: Vec<Arc<Mount>>,
     runtime: AsyncRuntime,
     websockets: Hub,
+    event_streams: EventStreams,
 }
 
 impl Shared {
     pub(crate) fn new(
         events: Box<dyn Events>,
-        mut mounts: Vec<Mount>,
+        mounts: Vec<Arc<Mount>>,
         runtime: AsyncRuntime,
         websockets: Hub,
     ) -> Self {
-        mounts.sort_by_key(|mount| std::cmp::Reverse(mount.path_len()));
         Self {
             events,
             mounts,
             runtime,
             websockets,
+            event_streams: EventStreams::new(),
         }
     }
 
@@ -47,12 +53,12 @@ impl Shared {
         &*self.events
     }
 
-    pub(crate) fn mount(&self, index: usize) -> &Mount {
-        &self.mounts[index]
-    }
-
     pub(crate) fn websockets(&self) -> &Hub {
         &self.websockets
+    }
+
+    pub(crate) fn event_streams(&self) -> &EventStreams {
+        &self.event_streams
     }
 
     pub(crate) fn runtime(&self) -> &AsyncRuntime {
@@ -69,41 +75,99 @@ impl fmt::Debug for Shared {
 /// Answers the requests of one request queue.
 pub(crate) struct Component {
     shared: Arc<Shared>,
-    content_bytes_max: u64,
+    cors: Cors,
+    places: Places,
+    forwards: Forwards,
+    watches_forwarding: bool,
+    intake: Intake,
+    limits: ContentLimits,
+    /// Whether the driver lets longer content pass, since uploads may be longer.
+    checks_length: bool,
     waits_for_content: bool,
     gate: Gate,
     scripts: Scripts,
 }
 
+/// What is made of settings before a start, since it may fail.
+pub(crate) struct Opened {
+    pub(crate) forwards: Forwards,
+    pub(crate) sites: Vec<Site>,
+    pub(crate) intake: Intake,
+}
+
 impl Component {
-    pub(crate) fn new(shared: Arc<Shared>, settings: &Settings) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, settings: &Settings, opened: Opened) -> Self {
+        let Opened {
+            forwards,
+            sites,
+            intake,
+        } = opened;
         let websocket = &settings.websocket;
         shared
             .websockets()
             .set_memory_budget(websocket.memory_budget);
+        shared.event_streams().begin(&settings.event_streams);
         Self {
             gate: Gate::new(websocket, shared.events().accepts_websockets()),
             scripts: Scripts::new(websocket),
+            cors: Cors::new(&settings.cors),
+            places: Places::new(&shared.mounts, forwards.routes(), sites),
+            watches_forwarding: shared.events().watches_forwarding(),
+            forwards,
+            intake,
+            checks_length: settings.longest_content() != settings.content_bytes_max(),
+            limits: ContentLimits::of(settings),
             waits_for_content: shared.events().waits_for_content(),
-            content_bytes_max: settings.content_bytes_max().unwrap_or(u64::MAX),
             shared,
         }
     }
-}
 
-impl Application for Component {
-    fn request(&self, mut exchange: Exchange<'_>) {
+    pub(crate) fn uploads_in_progress(&self) -> &Arc<InProgress> {
+        self.intake.in_progress()
+    }
+
+    /// Whether content is longer than may be, as far as its length is known.
+    #[inline]
+    fn is_too_long(&self, exchange: &Exchange<'_>) -> bool {
+        self.checks_length && self.limits.are_exceeded(exchange)
+    }
+
+    fn answer(&self, mut exchange: Exchange<'_>) {
         let shared = &self.shared;
-        let mounts = &shared.mounts;
-        if !mounts.is_empty() {
-            let path = exchange.head().cooked_path;
-            if let Some(index) = mounts.iter().position(|mount| mount.covers(path)) {
-                return Mount::serve(shared, index, exchange.defer());
+        let head = exchange.head();
+        let place = self.places.find(head.cooked_path);
+        if let Some(upload) = self.intake.place(&head, place.map(Place::path)) {
+            return self.intake.take_to_place(shared, upload, exchange);
+        }
+        let (mut route, mut site) = (None, None);
+        match place {
+            None => {}
+            Some(Place::Service(_)) if exchange.head().protocol().is_some() => {
+                return refuse_connect(exchange);
+            }
+            Some(Place::Service(_)) if self.is_too_long(&exchange) => {
+                return refuse_content(exchange);
+            }
+            Some(Place::Service(mount)) => {
+                let mut deferred = exchange.defer();
+                deferred.body.limit(self.limits.bytes_max);
+                return mount.serve(shared, deferred);
+            }
+            Some(Place::Forward(found)) => route = Some(found),
+            Some(Place::Files(found)) => site = Some(found),
+        }
+        if route.is_some() || self.watches_forwarding {
+            let is_watched = self.watches_forwarding;
+            match self.forwards.take(shared, exchange, route, is_watched) {
+                Some(ordinary) => exchange = ordinary,
+                None => return,
             }
         }
         if self.gate.is_open() {
             let head = exchange.head();
             let given_back = if self.gate.concerns(&head) {
+                // Files speak no other protocol.
+                site = None;
                 self.gate.take(shared, exchange)
             } else if self.scripts.concerns(&head) {
                 self.scripts.take(shared.websockets(), exchange)
@@ -115,15 +179,71 @@ impl Application for Component {
                 None => return,
             }
         }
+        if let Some(site) = site {
+            if exchange.head().protocol().is_some() {
+                return refuse_connect(exchange);
+            }
+            // Whatever else is asked is refused unread, or passed on, to an upload perhaps.
+            let is_read = matches!(exchange.head().method(), "GET" | "HEAD");
+            if is_read && self.is_too_long(&exchange) {
+                return refuse_content(exchange);
+            }
+            match site.serve(shared, exchange) {
+                Some(passed_on) => exchange = passed_on,
+                None => return,
+            }
+        }
+        exchange = match self.intake.take(shared, exchange) {
+            Some(ordinary) => ordinary,
+            None => return,
+        };
+        if self.is_too_long(&exchange) {
+            return refuse_content(exchange);
+        }
+        if self.waits_for_content && exchange.content().is_none() && !exchange.may_block() {
+            return exchange.move_to_handler_thread();
+        }
+        let delivery = Delivery {
+            shared,
+            limits: &self.limits,
+            uploads: None,
+        };
+        delivery.deliver(exchange);
+    }
+}
+
+/// What it takes to call the application with a request.
+pub(crate) struct Delivery<'a> {
+    pub(crate) shared: &'a Arc<Shared>,
+    pub(crate) limits: &'a ContentLimits,
+    /// What of the content has gone to disk: all of it.
+    pub(crate) uploads: Option<Uploads>,
+}
+
+impl Delivery<'_> {
+    /// Has the application's handler answer. Where it may not block it must not have to wait for content.
+    #[inline]
+    pub(crate) fn deliver(self, mut exchange: Exchange<'_>) {
+        let Self {
+            shared,
+            limits,
+            uploads,
+        } = self;
         let mut body = None;
         if exchange.content().is_none() {
-            if self.waits_for_content && !exchange.may_block() {
-                return exchange.move_to_handler_thread();
-            }
-            body = Some(exchange.take_body());
+            let mut reader = exchange.take_body();
+            reader.limit(limits.bytes_max);
+            body = Some(reader);
         }
         let mut response = Response::with_memory(exchange.spare_memory());
-        let request = Request::arriving(&exchange, body, self.content_bytes_max);
+        let request = match uploads {
+            None => Request::arriving(&exchange, body, limits),
+            Some(uploads) => Request::uploaded(&exchange, uploads, limits),
+        };
+        if request.asks_for_protocol() {
+            drop(request);
+            return refuse_connect(exchange);
+        }
         let ids = RequestIds {
             connection: request.connection_id(),
             request: request.request_id(),
@@ -131,10 +251,13 @@ impl Application for Component {
         let handled = catch_unwind(AssertUnwindSafe(|| {
             shared.events.on_http_request(&request, &mut response)
         }));
-        let body = request.into_reader();
+        let left = request.into_left();
         match handled {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
+                if let Some(reset) = error.reset() {
+                    return exchange.reset(reset);
+                }
                 let status = shared.events().handler_failed(ids, error);
                 return exchange.respond(ResponseHead::new(status), Default::default());
             }
@@ -142,7 +265,7 @@ impl Application for Component {
             Err(payload) => return shared.events().panicked(Some(ids), &*payload),
         }
         if response.is_plain() {
-            let (head, content) = response.finish(shared, ids, false);
+            let (head, content) = response.finish_plain();
             return exchange.respond(head, content);
         }
         let (interim, deferral) = response.take_deferral();
@@ -152,20 +275,49 @@ impl Application for Component {
         match deferral {
             Some(deferral) => {
                 let may_block = exchange.may_block();
-                let settled = (shared, self.content_bytes_max, may_block);
-                deferral.run(exchange.defer(), body, response, settled);
+                let settled = (shared, limits, may_block);
+                deferral.run(exchange.defer(), left, response, settled);
             }
             None => {
-                let is_head = exchange.head().method() == "HEAD";
-                let (head, content) = response.finish(shared, ids, is_head);
+                if let Some(reset) = response.wants_reset() {
+                    return exchange.reset(reset);
+                }
+                let (head, content) = response.finish(shared, &exchange.head());
                 exchange.respond(head, content);
             }
         }
     }
+}
+
+impl Application for Component {
+    fn request(&self, exchange: Exchange<'_>) {
+        match self.cors.find(exchange.head().cooked_path) {
+            Some(policy) => cors::apply(policy, exchange, |exchange| self.answer(exchange)),
+            None => self.answer(exchange),
+        }
+    }
 
     fn open_lane(&self, host: LaneHost) -> Box<dyn OpaqueLane> {
-        Box::new(Lane::open(&self.shared, &self.gate, host))
+        Box::new(ComponentLane::open(&self.shared, &self.gate, host))
     }
+}
+
+/// Answers a request whose content is too long, as the driver would.
+#[cold]
+pub(crate) fn refuse_content(exchange: Exchange<'_>) {
+    let mut head = ResponseHead::new(413);
+    // Of what follows nothing is wanted.
+    head.close = exchange.head().version() < Version::Http2;
+    exchange.respond(head, Default::default());
+}
+
+/// Answers a request for another protocol on its HTTP/2 stream (RFC 8441 §4) that is not spoken here.
+///
+/// It is no ordinary request: what a handler says to one, 200 mostly, would tell the client that it is.
+#[cold]
+fn refuse_connect(exchange: Exchange<'_>) {
+    // RFC 9220 §3, of HTTP/3, where extended CONNECT is the same: a protocol that is not supported.
+    exchange.respond(ResponseHead::new(501), Default::default());
 }
 
 /// Asks the application about each new connection.

@@ -4,13 +4,30 @@
 
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use tidegate_driver as driver;
 use tidegate_httpapi::{ApiError, Backend};
 
 use crate::settings::{Io, LogRollover, Settings};
 
-/// Starts the embedded driver with these settings.
-pub(crate) fn start(settings: &Settings) -> Result<Arc<dyn Backend>, ApiError> {
+/// The cryptography that the driver runs TLS on, for connections to others as well.
+pub(crate) fn tls_provider() -> Arc<CryptoProvider> {
+    driver::tls_provider()
+}
+
+/// Starts the embedded driver with these settings. A server without handlers for WebSockets does not
+/// announce them on HTTP/2: browsers would come that way and be refused.
+pub(crate) fn start(
+    settings: &Settings,
+    accepts_websockets: bool,
+) -> Result<Arc<dyn Backend>, ApiError> {
+    let mut embedded = driver_settings(settings);
+    embedded.http2_limits.extended_connect &= accepts_websockets;
+    let backend = driver::Embedded::start(embedded)?;
+    Ok(backend)
+}
+
+fn driver_settings(settings: &Settings) -> driver::EmbeddedSettings {
     let mut embedded = driver::EmbeddedSettings::default();
     embedded.io = match settings.io {
         Io::Auto => driver::Io::Auto,
@@ -19,6 +36,9 @@ pub(crate) fn start(settings: &Settings) -> Result<Arc<dyn Backend>, ApiError> {
     };
     embedded.io_threads = settings.io_threads;
     embedded.request_limits = settings.request_limits.clone();
+    embedded.http2_limits = settings.http2.clone();
+    embedded.http2_limits.extended_connect &= settings.websocket.rfc8441;
+    embedded.cache = settings.cache.limits();
     embedded.limits.connections_max =
         (settings.max_connections != 0).then_some(settings.max_connections);
     embedded.limits.read_buffer_bytes = settings.read_buffer_size;
@@ -42,6 +62,30 @@ pub(crate) fn start(settings: &Settings) -> Result<Arc<dyn Backend>, ApiError> {
     };
     embedded.error_log.rollover_bytes = log.rollover_bytes;
     embedded.error_log.local_time_rollover = log.local_time_rollover;
-    let backend = driver::Embedded::start(embedded)?;
-    Ok(backend)
+    embedded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_the_cache_reach_the_driver() {
+        let mut settings = Settings::default();
+        settings.cache.max_response_bytes = 5_000;
+        settings.cache.enabled = false;
+        let limits = driver_settings(&settings).cache;
+        assert_eq!((limits.content_bytes_max, limits.enabled), (5_000, false));
+    }
+
+    #[test]
+    fn limits_on_http2_reach_the_driver() {
+        let mut settings = Settings::default();
+        assert!(driver_settings(&settings).http2_limits.extended_connect);
+        settings.http2.concurrent_streams_max = 7;
+        settings.websocket.rfc8441 = false;
+        let limits = driver_settings(&settings).http2_limits;
+        assert_eq!(limits.concurrent_streams_max, 7);
+        assert!(!limits.extended_connect);
+    }
 }

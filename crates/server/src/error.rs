@@ -10,6 +10,11 @@ use std::sync::Arc;
 use tidegate_httpapi::{ApiError, LimitError};
 
 use crate::binding::BindingError;
+use crate::cors::CorsError;
+use crate::files::FilesError;
+use crate::forward::ForwardSettingsError;
+use crate::tls::SslError;
+use crate::upload::UploadSetupError;
 
 /// Why a call on a server failed.
 ///
@@ -22,6 +27,16 @@ pub enum Error {
     Binding(BindingError),
     /// A number is out of its range.
     Setting(LimitError),
+    /// Rules for pages of other origins cannot be.
+    Cors(CorsError),
+    /// A part of the paths cannot be forwarded as the settings say.
+    Forward(ForwardSettingsError),
+    /// What is asked of https bindings, or of a binding's protocols, cannot be.
+    Ssl(SslError),
+    /// A static site cannot be served.
+    Files(FilesError),
+    /// Uploads cannot be taken in as the settings say.
+    Upload(UploadSetupError),
     /// The server has been started already, or is being started.
     AlreadyStarted,
     /// The server is being started, restarted or stopped; this can be asked for once it is done.
@@ -34,6 +49,8 @@ pub enum Error {
     AddressInUse(Arc<ApiError>),
     /// A binding's address or port cannot be listened on for another reason, such as permission.
     Listen(Arc<ApiError>),
+    /// A certificate, or what belongs to it, cannot be used; the cause says which file and why.
+    Certificate(Arc<ApiError>),
     /// The driver refused a call.
     Driver(Arc<ApiError>),
     /// A thread could not be started.
@@ -55,9 +72,15 @@ impl Error {
             Self::AlreadyStarted => "call stop() first, or restart()",
             Self::Busy => "wait with wait_started() or wait_stopped()",
             Self::NotStarted => "call start() or run() first",
+            Self::Ssl(error) => error.way_out(),
+            Self::Files(error) => error.way_out(),
+            Self::Upload(error) => error.way_out(),
             Self::Driver(error) => match &**error {
                 ApiError::AlreadyRegistered { .. } => "each binding may be given once",
                 ApiError::SchemeConflict { .. } => "choose another port",
+                ApiError::AlreadyBound { .. } => {
+                    "set `binding_options.configure_ssl_certificate` to false to use what is bound"
+                }
                 _ => return None,
             },
             _ => return None,
@@ -77,12 +100,43 @@ impl From<LimitError> for Error {
     }
 }
 
+impl From<CorsError> for Error {
+    fn from(error: CorsError) -> Self {
+        Self::Cors(error)
+    }
+}
+
+impl From<ForwardSettingsError> for Error {
+    fn from(error: ForwardSettingsError) -> Self {
+        Self::Forward(error)
+    }
+}
+
+impl From<SslError> for Error {
+    fn from(error: SslError) -> Self {
+        Self::Ssl(error)
+    }
+}
+
+impl From<FilesError> for Error {
+    fn from(error: FilesError) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl From<UploadSetupError> for Error {
+    fn from(error: UploadSetupError) -> Self {
+        Self::Upload(error)
+    }
+}
+
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         match error {
             ApiError::Limit(error) => Self::Setting(error),
             ApiError::Listen { in_use: true, .. } => Self::AddressInUse(Arc::new(error)),
             ApiError::Listen { in_use: false, .. } => Self::Listen(Arc::new(error)),
+            ApiError::Certificate { .. } => Self::Certificate(Arc::new(error)),
             error => Self::Driver(Arc::new(error)),
         }
     }
@@ -93,13 +147,19 @@ impl fmt::Display for Error {
         match self {
             Self::Binding(error) => error.fmt(formatter),
             Self::Setting(error) => error.fmt(formatter),
+            Self::Cors(error) => error.fmt(formatter),
+            Self::Forward(error) => error.fmt(formatter),
+            Self::Ssl(error) => error.fmt(formatter),
+            Self::Files(error) => error.fmt(formatter),
+            Self::Upload(error) => error.fmt(formatter),
             Self::AlreadyStarted => formatter.write_str("the server has been started already"),
             Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
             Self::NotStarted => formatter.write_str("the server is not started"),
             Self::NoBinding => formatter.write_str("there is no binding to listen on"),
-            Self::AddressInUse(error) | Self::Listen(error) | Self::Driver(error) => {
-                error.fmt(formatter)
-            }
+            Self::AddressInUse(error)
+            | Self::Listen(error)
+            | Self::Certificate(error)
+            | Self::Driver(error) => error.fmt(formatter),
             Self::Thread(_) => formatter.write_str("cannot start a thread"),
             Self::HandlerPanicked { event, message } => {
                 write!(formatter, "the handler of {event} panicked: {message}")
@@ -128,7 +188,12 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Binding(error) => error.source(),
-            Self::AddressInUse(error) | Self::Listen(error) | Self::Driver(error) => error.source(),
+            Self::Files(error) => error.source(),
+            Self::Upload(error) => error.source(),
+            Self::AddressInUse(error)
+            | Self::Listen(error)
+            | Self::Certificate(error)
+            | Self::Driver(error) => error.source(),
             Self::Thread(error) => Some(&**error),
             _ => None,
         }

@@ -9,13 +9,19 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 
-use tidegate_httpapi::{Admission, BodyError, ConnectionId, ConnectionInfo, RequestId};
+use tidegate_httpapi::{
+    Admission, BodyError, ConnectionId, ConnectionInfo, RequestId, StreamReset,
+};
 
 use crate::binding::Binding;
 use crate::error::Error;
-use crate::http::{ContentError, Request, Response, ResponseError};
+use crate::forward::{Forward, ForwardError};
+use crate::http::{
+    ContentError, FileError, OwnedRequest, Request, Response, ResponseError, reset_of,
+};
 use crate::server::Server;
 use crate::tower::BoxError;
+use crate::upload::{BeforeUpload, SaveFile, UploadError, UploadedFile};
 use crate::websocket::{
     Connection, Disconnect, Handshake, HandshakeError, HandshakeResponse, Opcode, Violation,
     WriteError,
@@ -82,7 +88,8 @@ pub trait Events: Send + Sync + 'static {
     /// # Errors
     ///
     /// The request is answered with [`HandlerError::status`] instead of `response`, and
-    /// [`on_error`](Self::on_error) or [`on_exception`](Self::on_exception) hears of it.
+    /// [`on_error`](Self::on_error) or [`on_exception`](Self::on_exception) hears of it. With a
+    /// [`StreamReset`] it is not answered but given up, as by [`Response::reset`].
     fn on_http_request(
         &self,
         request: &Request<'_>,
@@ -99,6 +106,83 @@ pub trait Events: Send + Sync + 'static {
     /// False spares that detour for a handler that answers through [`Response::answer_async`] or
     /// [`Response::defer`].
     fn waits_for_content(&self) -> bool {
+        true
+    }
+
+    /// A request is about to be served here, or to be forwarded as the settings say: it may be forwarded
+    /// elsewhere, otherwise, or not at all. WebSocket handshakes are among these requests; those for
+    /// mounted services are not.
+    ///
+    /// Where it is called is as with requests; it never waits for content, which cannot be read here.
+    fn on_before_forward_http(&self, request: &Request<'_>, forward: &mut Forward) {
+        let _ = (request, forward);
+    }
+
+    /// An upstream has answered a forwarded request, or none has, for the reason of `error`. The response
+    /// says what the upstream said, or the status of the error: it may be changed, or filled anew after
+    /// [`Response::clear`].
+    ///
+    /// Its content is still on its way, and stays so when the handler leaves it alone. The request's
+    /// content is gone. Not called for WebSocket connections that were passed on.
+    ///
+    /// Called on the async runtime in either mode: it must not block. A handler that has to, answers
+    /// through [`Response::answer_blocking`].
+    fn on_after_forward_http(
+        &self,
+        request: &OwnedRequest,
+        response: &mut Response,
+        error: Option<&ForwardError>,
+    ) {
+        let _ = (request, response, error);
+    }
+
+    /// Whether [`on_before_forward_http`](Self::on_before_forward_http) and
+    /// [`on_after_forward_http`](Self::on_after_forward_http) are to be called at all; asked once at start.
+    fn watches_forwarding(&self) -> bool {
+        true
+    }
+
+    /// An upload's head has arrived, and nothing of its content has been read: whether it is to be. The place
+    /// to check who sends it, what and how much. The request's content is not to be had here.
+    ///
+    /// Called for each form with files (`multipart/form-data`), in memory or to disk, and for whatever else
+    /// [`HttpUploadFiles`](crate::HttpUploadFiles) or [`UploadSettings`](crate::UploadSettings) send to
+    /// disk. This and the other events of uploads are called where they may block, in either mode, and come
+    /// in order: this; then, when all of the upload has arrived, for each part in turn
+    /// [`on_http_upload_read_input`](Self::on_http_upload_read_input), or
+    /// [`on_http_upload_before_save_file`](Self::on_http_upload_before_save_file) and
+    /// [`on_http_upload_after_save_file`](Self::on_http_upload_after_save_file); then
+    /// [`on_http_request`](Self::on_http_request). A panic in one of them is answered with 500, and nothing
+    /// of the upload stays.
+    fn on_http_upload_before_create_post_stream(&self, request: &Request<'_>) -> BeforeUpload {
+        let _ = request;
+        BeforeUpload::Accept
+    }
+
+    /// A file of an upload has arrived and is about to get its name: name and directory may be changed.
+    ///
+    /// What is given here is the application's own choice, so any directory may be. A name that is none, or
+    /// that has a path, is an error.
+    fn on_http_upload_before_save_file(&self, request: &Request<'_>, file: &mut SaveFile) {
+        let _ = (request, file);
+    }
+
+    /// A file of an upload has its name. Should one of the files after it fail, it is removed again.
+    fn on_http_upload_after_save_file(&self, request: &Request<'_>, file: &UploadedFile) {
+        let _ = (request, file);
+    }
+
+    /// A field of a form that is no file; only of forms that go to disk with
+    /// [`remove_boundaries`](crate::HttpUploadFiles::remove_boundaries).
+    fn on_http_upload_read_input(&self, request: &Request<'_>, name: &str, value: &str) {
+        let _ = (request, name, value);
+    }
+
+    /// Whether
+    /// [`on_http_upload_before_create_post_stream`](Self::on_http_upload_before_create_post_stream) is to be
+    /// called for forms that stay in memory; asked once at start. In HighPerf mode these requests have to go
+    /// to a handler thread for it.
+    fn watches_uploads(&self) -> bool {
         true
     }
 
@@ -309,15 +393,23 @@ impl HandlerError {
     /// The status that the request is answered with.
     ///
     /// What a peer did to its request's content decides it (413 too long, 408 too slow, 400 broken,
-    /// 415 in an unknown charset); all else is 500.
+    /// 415 in an unknown charset), or why there is no file to answer with (404 missing, 403 forbidden);
+    /// all else is 500.
     pub fn status(&self) -> u16 {
         if let Some(error) = self.0.downcast_ref::<ContentError>() {
+            error.status()
+        } else if let Some(error) = self.0.downcast_ref::<FileError>() {
             error.status()
         } else if let Some(error) = self.body_error() {
             ContentError::Body(error).status()
         } else {
             500
         }
+    }
+
+    /// The reset that it is, or whose cause is one: the handler gives the request up.
+    pub fn reset(&self) -> Option<StreamReset> {
+        reset_of(&*self.0)
     }
 
     /// The error itself.
@@ -439,6 +531,10 @@ pub enum ExceptionCause {
     Content(io::Error),
     /// A mounted service failed; 500 is sent.
     Service(BoxError),
+    /// A file of a static site cannot be opened or its folder not be read; 500 is sent.
+    Files(io::Error),
+    /// An upload cannot be stored; 500 is sent, or 507 when there is no room for it.
+    Upload(UploadError),
     /// The runtime for async handlers cannot be started; 500 is sent.
     Runtime(io::Error),
     /// Starting or restarting the server failed.
@@ -458,6 +554,13 @@ impl fmt::Display for Exception {
                 )
             }
             ExceptionCause::Service(error) => write!(formatter, "a service failed: {error}"),
+            ExceptionCause::Files(error) => {
+                write!(
+                    formatter,
+                    "a file of a static site cannot be opened: {error}"
+                )
+            }
+            ExceptionCause::Upload(error) => error.fmt(formatter),
             ExceptionCause::Runtime(error) => {
                 write!(
                     formatter,
@@ -504,6 +607,8 @@ impl dyn Events {
         let status = error.status();
         match error.peer_fault() {
             Some(cause) => self.peer_failed(ids, cause),
+            // That somebody asks for what is not there is nobody's fault.
+            None if status == 404 => tracing::debug!(request = ids.request.0, "{error}"),
             None => self.exception(Some(ids), ExceptionCause::Handler(error)),
         }
         status
@@ -571,6 +676,7 @@ fn deliver(event: &'static str, call: impl FnOnce()) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::FileFault;
 
     #[test]
     fn the_status_tells_whose_fault_it_is() {
@@ -582,6 +688,11 @@ mod tests {
             (HandlerError::from(ContentError::NotText), 400, true),
             (HandlerError::from(ContentError::WouldBlock), 500, false),
             (HandlerError::from("no such table"), 500, false),
+            (
+                HandlerError::from(FileError::new("a".as_ref(), FileFault::Missing)),
+                404,
+                false,
+            ),
         ];
         for (error, status, peer) in cases {
             assert_eq!(error.status(), status, "{error}");

@@ -9,8 +9,10 @@ use tidegate_httpapi::{Admission, ConnectionInfo};
 
 use crate::binding::Binding;
 use crate::event::{BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent};
+use crate::forward::{Forward, ForwardError};
 use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
+use crate::upload::{BeforeUpload, SaveFile, UploadedFile};
 use crate::websocket::{Connection, Disconnect, Handshake, HandshakeResponse};
 
 type Handler<A> = Option<Box<dyn Fn(&A) + Send + Sync>>;
@@ -21,6 +23,19 @@ type ConnectHandler = Box<dyn Fn(&ConnectionInfo) -> Admission + Send + Sync>;
 
 type RequestHandler =
     Box<dyn Fn(&Request<'_>, &mut Response) -> Result<(), HandlerError> + Send + Sync>;
+
+type BeforeForwardHandler = Box<dyn Fn(&Request<'_>, &mut Forward) + Send + Sync>;
+
+type AfterForwardHandler =
+    Box<dyn Fn(&OwnedRequest, &mut Response, Option<&ForwardError>) + Send + Sync>;
+
+type BeforeUploadHandler = Box<dyn Fn(&Request<'_>) -> BeforeUpload + Send + Sync>;
+
+type SaveFileHandler = Box<dyn Fn(&Request<'_>, &mut SaveFile) + Send + Sync>;
+
+type SavedFileHandler = Box<dyn Fn(&Request<'_>, &UploadedFile) + Send + Sync>;
+
+type InputHandler = Box<dyn Fn(&Request<'_>, &str, &str) + Send + Sync>;
 
 type HandshakeHandler = Box<dyn Fn(&Handshake<'_>, &mut HandshakeResponse) + Send + Sync>;
 
@@ -63,6 +78,12 @@ pub(crate) struct Handlers {
     pub(crate) shutdown: Handler<Server>,
     pub(crate) tcp_connect: Option<ConnectHandler>,
     pub(crate) http_request: OnHttpRequest,
+    pub(crate) before_forward: Option<BeforeForwardHandler>,
+    pub(crate) after_forward: Option<AfterForwardHandler>,
+    pub(crate) before_upload: Option<BeforeUploadHandler>,
+    pub(crate) before_save_file: Option<SaveFileHandler>,
+    pub(crate) after_save_file: Option<SavedFileHandler>,
+    pub(crate) read_input: Option<InputHandler>,
     pub(crate) handshake: Option<HandshakeHandler>,
     pub(crate) connect: Handler<Connection>,
     pub(crate) message: Option<TextHandler>,
@@ -145,6 +166,65 @@ impl Events for Handlers {
             OnHttpRequest::Async(_) => false,
             OnHttpRequest::Rest => self.rest().waits_for_content(),
         }
+    }
+
+    fn on_before_forward_http(&self, request: &Request<'_>, forward: &mut Forward) {
+        match &self.before_forward {
+            Some(handler) => handler(request, forward),
+            None => self.rest().on_before_forward_http(request, forward),
+        }
+    }
+
+    fn on_after_forward_http(
+        &self,
+        request: &OwnedRequest,
+        response: &mut Response,
+        error: Option<&ForwardError>,
+    ) {
+        match &self.after_forward {
+            Some(handler) => handler(request, response, error),
+            None => self.rest().on_after_forward_http(request, response, error),
+        }
+    }
+
+    fn watches_forwarding(&self) -> bool {
+        self.before_forward.is_some()
+            || self.after_forward.is_some()
+            || self.rest().watches_forwarding()
+    }
+
+    fn on_http_upload_before_create_post_stream(&self, request: &Request<'_>) -> BeforeUpload {
+        match &self.before_upload {
+            Some(handler) => handler(request),
+            None => self
+                .rest()
+                .on_http_upload_before_create_post_stream(request),
+        }
+    }
+
+    fn on_http_upload_before_save_file(&self, request: &Request<'_>, file: &mut SaveFile) {
+        match &self.before_save_file {
+            Some(handler) => handler(request, file),
+            None => self.rest().on_http_upload_before_save_file(request, file),
+        }
+    }
+
+    fn on_http_upload_after_save_file(&self, request: &Request<'_>, file: &UploadedFile) {
+        match &self.after_save_file {
+            Some(handler) => handler(request, file),
+            None => self.rest().on_http_upload_after_save_file(request, file),
+        }
+    }
+
+    fn on_http_upload_read_input(&self, request: &Request<'_>, name: &str, value: &str) {
+        match &self.read_input {
+            Some(handler) => handler(request, name, value),
+            None => self.rest().on_http_upload_read_input(request, name, value),
+        }
+    }
+
+    fn watches_uploads(&self) -> bool {
+        self.before_upload.is_some() || self.rest().watches_uploads()
     }
 
     fn accepts_websockets(&self) -> bool {
@@ -255,6 +335,14 @@ impl Events for NobodyListens {
     }
 
     fn waits_for_content(&self) -> bool {
+        false
+    }
+
+    fn watches_forwarding(&self) -> bool {
+        false
+    }
+
+    fn watches_uploads(&self) -> bool {
         false
     }
 

@@ -31,33 +31,58 @@
 
 mod binding;
 mod builder;
+mod cache;
 mod component;
+mod cors;
 mod embedded;
 mod error;
 mod event;
+mod files;
+mod forward;
 mod handler;
 mod http;
+mod lane;
 mod lifecycle;
+mod place;
+mod proxy_protocol;
 mod runtime;
 mod server;
 mod settings;
+mod tls;
 mod tower;
+mod upload;
 mod websocket;
 
 pub use binding::{Binding, BindingError, BindingFault};
 pub use builder::ServerBuilder;
+pub use cache::FlushScope;
+pub use cors::{CorsError, CorsFault, CorsList, CorsOriginError, CorsOrigins, CorsSettings};
 pub use error::Error;
 pub use event::{
     BeforeHeartbeat, Events, Exception, ExceptionCause, Fragment, HandlerError, HandlerResult,
     MessageResult, PeerError, PeerFault, Sent,
 };
-pub use http::{
-    Body, BodySender, Content, ContentError, Cookies, Credentials, FormParams, OwnedRequest,
-    Request, Response, ResponseError, SendError,
+pub use files::{ContentCoding, FilesError, FilesSettings};
+pub use forward::{
+    Balance, Forward, ForwardError, ForwardFailure, ForwardFault, ForwardHost, ForwardSettings,
+    ForwardSettingsError, ForwardedFields, HealthSettings, UpstreamHttp2, UpstreamTls, UpstreamUrl,
+    UpstreamUrlError, UpstreamUrlFault,
 };
+pub use http::{
+    Body, BodySender, CacheControl, Challenge, Content, ContentError, Cookies, Credentials, Event,
+    EventFault, EventHub, EventHubOptions, EventSender, EventStreamOptions, EventStreamSettings,
+    FileError, FileFault, FormLimit, FormParams, Link, OwnedRequest, Replay, Request, Response,
+    ResponseError, SameSite, SendError, SetCookie, Subscription,
+};
+pub use proxy_protocol::ProxyProtocol;
 pub use server::Server;
-pub use settings::{ErrorLog, FineTune, Io, LogRollover, Settings, Timeouts};
+pub use settings::{CacheSettings, ErrorLog, FineTune, Io, LogRollover, Settings, Timeouts};
+pub use tls::{BindingOptions, SslError, SslOptions, SslSettings};
 pub use tower::{BoxError, RequestContext};
+pub use upload::{
+    BeforeUpload, ExistingFiles, HttpUploadFiles, SaveFile, StreamType, UploadError, UploadLimits,
+    UploadSettings, UploadSetupError, UploadedFile, Uploads,
+};
 pub use websocket::{
     Acknowledgment, CallError, ChannelClient, ChannelProtocol, ChannelProtocolBuilder,
     ChannelSettings, Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy,
@@ -65,15 +90,25 @@ pub use websocket::{
     HeartbeatKind, HeartbeatSettings, Level, Message, MessageKind, NoSuchLevel, Opcode,
     OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError, QueueOptions,
     Recipients, RequestHeaders, Retention, RpcError, SecurityOptions, Streaming, SubProtocol,
-    Taken, Violation, WebSocketSettings, WriteError, close_code,
+    Taken, Transport, Violation, WebSocketSettings, WriteError, close_code,
 };
 
 pub use tidegate_httpapi::{
-    Admission, ApiError, Backend, BackendInfo, BodyError, BodyReader, BodySource, ConnectionId,
+    AddressRange, AddressRangeError, Admission, ApiError, Backend, BackendInfo, BodyError,
+    BodyReader, BodySource, CacheCounters, CachePolicy, CachedResponse, ConnectionId,
     ConnectionInfo, Endpoint, Field, FieldBlock, FieldError, Fields, LimitError, OperatingMode,
-    PeerAddress, PrefixError, RequestId, RequestLimits, ServerHeaderMode, Trailers, UrlPrefix,
-    Verbosity503, Version,
+    PeerAddress, PrefixError, RequestId, RequestLimits, ServerHeaderMode, StreamReset, TlsInfo,
+    Trailers, UrlPrefix, Verbosity503, Version,
 };
+
+pub use tidegate_proto::form_data::FormDataError;
+
+pub use tidegate_httpapi::{
+    CertificateAuthorities, CertificateInfo, CertificateSource, ClientCertificates, FloodAnswer,
+    Http2Limits, HttpProtocols, TlsBindingInfo, TlsBindingKey, TlsKeyError,
+};
+
+pub use tidegate_proto::range::{ByteRange, RangeSet, RangeSpec};
 
 #[cfg(test)]
 mod tests;

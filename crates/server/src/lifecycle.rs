@@ -1,4 +1,5 @@
-//! What a started server holds at its driver: a session, a URL group, a request queue, its bindings.
+//! What a started server holds at its driver: a session, a URL group, a request queue, its bindings with
+//! their certificates.
 //!
 //! When to start and stop is `server`'s matter.
 
@@ -10,14 +11,22 @@ use tidegate_httpapi::{
 };
 
 use crate::binding::{Binding, Place};
-use crate::component::{Component, Doorman, Shared};
+use crate::component::{Component, Doorman, Opened, Shared};
 use crate::settings::Settings;
+use crate::tls::{Configuration, Plan};
+use crate::upload::InProgress;
 
 /// A driver, and whose it is.
 pub(crate) struct Driver {
     pub(crate) backend: Arc<dyn Backend>,
     /// Whether it was made for this server, to be stopped with it.
     pub(crate) owned: bool,
+}
+
+/// Where a server is to listen, and what it needs for that.
+pub(crate) struct Bindings {
+    pub(crate) list: Vec<Binding>,
+    pub(crate) plan: Plan,
 }
 
 /// What a started server holds at its driver.
@@ -28,26 +37,34 @@ pub(crate) struct Running {
     queue: RequestQueueId,
     filters_connections: bool,
     bindings: Vec<Binding>,
+    configuration: Configuration,
+    uploads: Arc<InProgress>,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
 
 impl Running {
-    /// Makes all of it, and listens. What was made is undone when something fails.
+    /// Makes all of it, and listens. What was made is undone when something fails. `kept` is what the
+    /// server that was running before has left at its driver.
     pub(crate) fn start(
         driver: Driver,
         settings: Settings,
-        bindings: Vec<Binding>,
-        shared: &Arc<Shared>,
+        bindings: Bindings,
+        kept: Option<Configuration>,
+        (shared, opened): (&Arc<Shared>, Opened),
     ) -> Result<Self, ApiError> {
         let backend = &driver.backend;
+        let mut configuration = kept
+            .filter(|kept| kept.is_of(backend))
+            .unwrap_or_else(|| Configuration::new(Arc::clone(backend)));
         let mut undo = Undo::new(&driver, settings.shutdown_deadline);
         let session = backend.create_server_session()?;
         undo.session = Some(session);
         let mut properties = SessionProperties::default();
         properties.timeouts = settings.timeouts.inherited();
         backend.set_session_properties(session, properties)?;
-        let component = Component::new(Arc::clone(shared), &settings);
+        let component = Component::new(Arc::clone(shared), &settings, opened);
+        let uploads = Arc::clone(component.uploads_in_progress());
         let queue =
             backend.create_request_queue(settings.queue_properties(), Arc::new(component))?;
         undo.queue = Some(queue);
@@ -58,9 +75,12 @@ impl Running {
             backend.set_connection_filter(Some(Arc::new(Doorman(Arc::clone(shared)))))?;
             undo.filter = true;
         }
-        for binding in &bindings {
+        // Whoever connects as soon as it is listened for finds the certificate there.
+        configuration.prepare(&bindings.plan)?;
+        for binding in &bindings.list {
             add(&**backend, group, binding)?;
         }
+        configuration.settle(&bindings.plan);
         undo.done = true;
         drop(undo);
         Ok(Self {
@@ -69,7 +89,9 @@ impl Running {
             group,
             queue,
             filters_connections,
-            bindings,
+            bindings: bindings.list,
+            configuration,
+            uploads,
             settings,
         })
     }
@@ -78,22 +100,49 @@ impl Running {
         &self.driver.backend
     }
 
-    /// Listens on these bindings instead. Those that stay keep their sockets; when one cannot be
-    /// added, all is as it was.
-    pub(crate) fn rebind(&mut self, bindings: Vec<Binding>) -> Result<(), ApiError> {
+    pub(crate) fn queue(&self) -> RequestQueueId {
+        self.queue
+    }
+
+    /// Listens on these bindings instead. Those that stay keep their sockets, and certificates that stay
+    /// are never missing; when something cannot be had, all is as it was.
+    pub(crate) fn rebind(&mut self, bindings: Bindings) -> Result<(), ApiError> {
+        let before = self.configuration.plan().clone();
+        let prepared = self.configuration.prepare(&bindings.plan);
+        match prepared.and_then(|()| self.register(bindings.list)) {
+            Ok(()) => {
+                self.configuration.settle(&bindings.plan);
+                Ok(())
+            }
+            Err(error) => {
+                // What was there before can be had again, unless the driver has stopped.
+                let _ = self.configuration.prepare(&before);
+                self.configuration.settle(&before);
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes what is listened for.
+    fn register(&mut self, bindings: Vec<Binding>) -> Result<(), ApiError> {
         let backend = &*self.driver.backend;
-        let (kept, gone): (Vec<_>, Vec<_>) = self
+        let is_among = |among: &[Binding], binding: &Binding| {
+            among
+                .iter()
+                .any(|other| other.is_same_registration(binding))
+        };
+        let (_, gone): (Vec<_>, Vec<_>) = self
             .bindings
             .iter()
-            .partition(|binding| bindings.contains(binding));
+            .partition(|binding| is_among(&bindings, binding));
         let added: Vec<_> = bindings
             .iter()
-            .filter(|binding| !kept.contains(binding))
+            .filter(|binding| !is_among(&self.bindings, binding))
             .collect();
-        // A binding whose context alone has changed is in the way of its successor.
+        // A binding whose context has changed, or its scheme, is in the way of its successor.
         let (replaced, gone): (Vec<_>, Vec<_>) = gone
             .into_iter()
-            .partition(|old| added.iter().any(|new| new.is_same_place(old)));
+            .partition(|old| added.iter().any(|new| new.excludes(old)));
         let result = change(backend, self.group, &replaced, &added);
         if result.is_ok() {
             for binding in gone {
@@ -104,15 +153,23 @@ impl Running {
         result
     }
 
-    /// Ends all of it: takes no more requests, and waits for those in progress.
-    pub(crate) fn stop(self) {
+    /// Ends all of it: takes no more requests, and waits for those in progress. What is left is taken
+    /// back by being dropped, or is there for the next start.
+    pub(crate) fn stop(self) -> Configuration {
         let deadline = self.settings.shutdown_deadline;
         let mut undo = Undo::new(&self.driver, deadline);
         undo.session = Some(self.session);
         undo.queue = Some(self.queue);
         undo.filter = self.filters_connections;
+        drop(undo);
+        // Their content has ended by now. What is left is to remove what came of it.
+        self.uploads.end(UPLOADS_WAIT_MAX);
+        self.configuration
     }
 }
+
+/// Far longer than it takes, unless the application holds an upload up.
+const UPLOADS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Takes `replaced` out and puts `added` in, or, when one cannot be added, leaves all as it was.
 fn change(

@@ -8,16 +8,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use tidegate_httpapi::{Backend, BackendInfo, Endpoint};
+use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, TlsBindingInfo};
 
-use crate::binding::Binding;
 use crate::builder::ServerBuilder;
-use crate::component::Shared;
+use crate::component::{Opened, Shared};
+use crate::cors;
 use crate::embedded;
 use crate::error::Error;
 use crate::event::{Events, ExceptionCause, panic_message};
-use crate::lifecycle::{Driver, Running};
+use crate::files::{self, Site};
+use crate::forward::Forwards;
+use crate::http::ContentLimits;
+use crate::lifecycle::{Bindings, Driver, Running};
 use crate::settings::Settings;
+use crate::tls::{Configuration, Plan};
+use crate::upload::Intake;
 use crate::websocket::{Connections, Guid, Message, Recipients, SubProtocol, WriteError};
 
 /// A server; clones are handles to the same one. Dropping the last handle stops it, without waiting.
@@ -56,6 +61,8 @@ struct State {
     running: Option<Running>,
     /// The driver, as long as requests are taken.
     backend: Option<Arc<dyn Backend>>,
+    /// The queue that they are taken from.
+    queue: Option<RequestQueueId>,
     stop_requested: bool,
     /// Why the last start or restart failed.
     failure: Option<Error>,
@@ -86,6 +93,7 @@ impl Server {
                     phase: Phase::Stopped,
                     running: None,
                     backend: None,
+                    queue: None,
                     stop_requested: false,
                     failure: None,
                 }),
@@ -168,9 +176,11 @@ impl Server {
     /// Begins to put changed [settings](Self::configure) into effect, and returns at once;
     /// [`wait_started`](Self::wait_started) waits.
     ///
-    /// When only bindings differ, those that stay keep their sockets and go on serving meanwhile, and
-    /// of the events only [`on_before_binding`](crate::Events::on_before_binding) is called. Else the
-    /// server stops and starts. A server that is not started is started.
+    /// When only bindings, their certificates or their protocols differ, the bindings that stay keep their
+    /// sockets and go on serving meanwhile, and of the events only
+    /// [`on_before_binding`](crate::Events::on_before_binding) is called. Else the server stops and starts.
+    /// A server that is not started is started. A certificate that has changed in its file needs none of
+    /// this.
     ///
     /// # Errors
     ///
@@ -240,12 +250,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// A number is out of its range, or host and port form no binding; nothing is changed then.
+    /// A number is out of its range, rules for other origins cannot be, or host and port form no binding;
+    /// nothing is changed then.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Error> {
         let mut settings = self.settings();
         change(&mut settings);
         settings.check()?;
+        cors::check(&settings.cors)?;
+        files::check(&settings.files)?;
         settings.collect_bindings()?;
+        settings.check_forwards()?;
         *self
             .inner
             .settings
@@ -269,6 +283,29 @@ impl Server {
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let backend = self.state().backend.clone();
         backend.map_or_else(Vec::new, |backend| backend.endpoints())
+    }
+
+    /// The TLS bindings of the driver, with the certificates in use.
+    pub fn tls_bindings(&self) -> Vec<TlsBindingInfo> {
+        let backend = self.state().backend.clone();
+        backend.map_or_else(Vec::new, |backend| backend.tls_bindings())
+    }
+
+    /// Reads the files of all certificates again now, instead of a few seconds after one has changed. New
+    /// handshakes use what was read; open connections are not touched.
+    ///
+    /// # Errors
+    ///
+    /// The server is not started, or what was read cannot be used: that certificate stays as it was.
+    pub fn reload_certificates(&self) -> Result<(), Error> {
+        let backend = self.state().backend.clone().ok_or(Error::NotStarted)?;
+        Ok(backend.reload_certificates()?)
+    }
+
+    /// The driver and the queue that requests are taken from, as long as they are.
+    pub(crate) fn serving(&self) -> Option<(Arc<dyn Backend>, RequestQueueId)> {
+        let state = self.state();
+        Some((state.backend.clone()?, state.queue?))
     }
 
     /// How many connections are open now.
@@ -323,10 +360,8 @@ impl Server {
         let (running, result) = match running {
             Some(running) if is_rebinding => self.rebind(running, settings),
             running => {
-                if let Some(running) = running {
-                    self.shut_down(running);
-                }
-                match self.start_driver(settings) {
+                let kept = running.map(|running| self.shut_down(running));
+                match self.start_driver(settings, kept) {
                     Ok(running) => (Some(running), Ok(())),
                     Err(error) => (None, Err(error)),
                 }
@@ -336,6 +371,7 @@ impl Server {
         state.backend = running
             .as_ref()
             .map(|running| Arc::clone(running.backend()));
+        state.queue = running.as_ref().map(Running::queue);
         drop(state);
         if running.is_some() && !is_rebinding {
             self.tell(|events| events.on_startup(self));
@@ -360,15 +396,30 @@ impl Server {
         self.inner.changed.notify_all();
     }
 
-    fn start_driver(&self, settings: Settings) -> Result<Running, Error> {
+    fn start_driver(
+        &self,
+        settings: Settings,
+        kept: Option<Configuration>,
+    ) -> Result<Running, Error> {
         let bindings = self.bindings(&settings)?;
+        let forwards = Forwards::new(&self.inner.shared, &settings)?;
+        let forwards_websockets = settings.forward.iter().any(|forward| forward.websockets);
+        let accepts_websockets =
+            forwards_websockets || self.inner.shared.events().accepts_websockets();
+        let sites: Result<Vec<_>, _> = settings.files.iter().map(Site::open).collect();
+        let limits = ContentLimits::of(&settings);
+        let opened = Opened {
+            forwards,
+            sites: sites?,
+            intake: Intake::open(&settings, self.inner.shared.events(), limits)?,
+        };
         let driver = match &self.inner.given {
             Some(given) => Driver {
                 backend: Arc::clone(given),
                 owned: false,
             },
             None => Driver {
-                backend: embedded::start(&settings)?,
+                backend: embedded::start(&settings, accepts_websockets)?,
                 owned: true,
             },
         };
@@ -376,7 +427,8 @@ impl Server {
             driver,
             settings,
             bindings,
-            &self.inner.shared,
+            kept,
+            (&self.inner.shared, opened),
         )?)
     }
 
@@ -394,7 +446,7 @@ impl Server {
     }
 
     /// The bindings of the settings, as the application changes them.
-    fn bindings(&self, settings: &Settings) -> Result<Vec<Binding>, Error> {
+    fn bindings(&self, settings: &Settings) -> Result<Bindings, Error> {
         let mut bindings = settings.collect_bindings()?;
         let events = self.inner.shared.events();
         let told = catch_unwind(AssertUnwindSafe(|| events.on_before_binding(&mut bindings)));
@@ -407,7 +459,11 @@ impl Server {
         if bindings.is_empty() {
             return Err(Error::NoBinding);
         }
-        Ok(bindings)
+        let plan = Plan::new(&bindings, settings)?;
+        Ok(Bindings {
+            list: bindings,
+            plan,
+        })
     }
 
     /// Stops. The phase is `Stopping`.
@@ -420,10 +476,17 @@ impl Server {
         self.inner.changed.notify_all();
     }
 
-    fn shut_down(&self, running: Running) {
-        running.stop();
-        self.state().backend = None;
+    /// Gives what is left at the driver, for a start that follows.
+    fn shut_down(&self, running: Running) -> Configuration {
+        // They have no end of their own, and the stop would wait for that.
+        self.inner.shared.event_streams().end();
+        let kept = running.stop();
+        let mut state = self.state();
+        state.backend = None;
+        state.queue = None;
+        drop(state);
         self.tell(|events| events.on_shutdown(self));
+        kept
     }
 
     fn tell(&self, call: impl FnOnce(&dyn Events)) {
@@ -477,6 +540,7 @@ impl Drop for Inner {
                     phase: Phase::Active,
                     running: Some(running),
                     backend: state.backend.take(),
+                    queue: state.queue.take(),
                     stop_requested: false,
                     failure: None,
                 }),

@@ -4,6 +4,7 @@
 //! times as numbers of seconds. What the file's values look like is in `format`.
 //! Source: the component's properties; http-server-api §5 and §6.
 
+mod cache;
 pub(crate) mod format;
 
 use std::path::PathBuf;
@@ -11,11 +12,20 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tidegate_httpapi::{
-    InheritedTimeouts, LimitError, OperatingMode, QueueProperties, RequestLimits, ServerHeaderMode,
-    Verbosity503,
+    Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, OperatingMode, QueueProperties,
+    RequestLimits, Scheme, ServerHeaderMode, Verbosity503,
 };
 
+pub use cache::CacheSettings;
+
 use crate::binding::{Binding, BindingError};
+use crate::cors::{self, CorsSettings};
+use crate::files::FilesSettings;
+use crate::forward::{ForwardSettings, ForwardSettingsError};
+use crate::http::EventStreamSettings;
+use crate::proxy_protocol::ProxyProtocol;
+use crate::tls::{BindingOptions, SslSettings, file};
+use crate::upload::{HttpUploadFiles, StreamType, UploadSettings};
 use crate::websocket::WebSocketSettings;
 
 /// All properties of a server.
@@ -30,11 +40,24 @@ pub struct Settings {
     /// Default `localhost` when there is any need of one: when neither `bindings` nor this is set, or
     /// when `port` is. `0.0.0.0` and `::` mean `+`.
     pub host: Option<String>,
-    /// Port of the binding that host and port form. Default 8080, since port 80 needs privileges on
-    /// most platforms; range 1 to 65,535.
+    /// Port of the binding that host and port form. Default 8080, or 8443 when it is https, since ports
+    /// 80 and 443 need privileges on most platforms; range 1 to 65,535.
     pub port: Option<u16>,
     /// Further bindings.
     pub bindings: Vec<Binding>,
+    /// Whether host and port are https, and what secures https bindings without options of their own.
+    pub ssl: SslSettings,
+    /// What starting does for bindings besides listening.
+    pub binding_options: BindingOptions,
+    /// The versions of HTTP that bindings offer which do not say so themselves. Default both. A Unix
+    /// socket always offers both.
+    ///
+    /// In a settings file a list: `["http1"]`, `["http2"]` or both.
+    #[serde(deserialize_with = "file::protocols")]
+    pub protocols: HttpProtocols,
+    /// Whether connections begin with a PROXY header, for bindings that do not say so themselves. Default
+    /// off. On a Unix socket they never do.
+    pub proxy_protocol: ProxyProtocol,
     /// Handler threads. Default 32, range 1 to 1024. Source: the component's ThreadPoolSize.
     pub thread_pool_size: u32,
     /// Receive buffer, in bytes. Default 16,384, range 4,096 to 1,048,576. Source: the component's
@@ -52,6 +75,10 @@ pub struct Settings {
     ///
     /// A longer one is answered with 413.
     pub max_request_body_size: u64,
+    /// What becomes of forms with files, and of files that are sent without a form.
+    pub http_upload_files: HttpUploadFiles,
+    /// Places that take files in without code. In a settings file: `[[upload]]`.
+    pub upload: Vec<UploadSettings>,
     /// What stands in the `Server` field in place of the driver's own token. Source: the component's
     /// Options.Software.
     pub software: Option<String>,
@@ -68,8 +95,23 @@ pub struct Settings {
     /// Limits on a request's head.
     #[serde(deserialize_with = "format::request_limits")]
     pub request_limits: RequestLimits,
+    /// Limits on HTTP/2 connections. WebSocket over these needs [`rfc8441`](WebSocketSettings::rfc8441) as
+    /// well.
+    #[serde(deserialize_with = "format::http2_limits")]
+    pub http2: Http2Limits,
+    /// Which pages of other origins may use what is served, by path. Default none.
+    #[serde(deserialize_with = "cors::checked")]
+    pub cors: Vec<CorsSettings>,
+    /// Parts of the paths that are forwarded to other servers.
+    pub forward: Vec<ForwardSettings>,
+    /// The response cache.
+    pub cache: CacheSettings,
     /// WebSocket connections.
     pub websocket: WebSocketSettings,
+    /// Streams of events.
+    pub event_streams: EventStreamSettings,
+    /// Static sites, `[[files]]` in a settings file. Default none.
+    pub files: Vec<FilesSettings>,
     /// The HTTPERR log.
     pub error_log: ErrorLog,
     /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
@@ -85,19 +127,31 @@ impl Default for Settings {
             host: None,
             port: None,
             bindings: Vec::new(),
+            ssl: SslSettings::default(),
+            binding_options: BindingOptions::default(),
+            protocols: HttpProtocols::default(),
+            proxy_protocol: ProxyProtocol::Off,
             thread_pool_size: 32,
             read_buffer_size: 16_384,
             fine_tune: FineTune::default(),
             max_connections: 0,
             timeouts: Timeouts::default(),
             max_request_body_size: 64 * 1024 * 1024,
+            http_upload_files: HttpUploadFiles::default(),
+            upload: Vec::new(),
             software: None,
             server_header: ServerHeaderMode::Full,
             verbosity_503: Verbosity503::Basic,
             io: Io::Auto,
             io_threads: None,
             request_limits: RequestLimits::default(),
+            http2: Http2Limits::default(),
+            cors: Vec::new(),
+            forward: Vec::new(),
+            cache: CacheSettings::default(),
             websocket: WebSocketSettings::default(),
+            event_streams: EventStreamSettings::default(),
+            files: Vec::new(),
             error_log: ErrorLog::default(),
             listen_backlog: 4096,
             shutdown_deadline: Duration::from_secs(30),
@@ -122,7 +176,16 @@ impl Settings {
             LimitError::check("io_threads", threads, 1..=256)?;
         }
         self.request_limits.check()?;
+        self.http2.check()?;
+        self.cache.check()?;
         self.websocket.check()?;
+        self.event_streams.check()?;
+        self.forward.iter().try_for_each(ForwardSettings::check)?;
+        self.files.iter().try_for_each(FilesSettings::check)?;
+        self.http_upload_files.check()?;
+        for upload in &self.upload {
+            upload.check()?;
+        }
         LimitError::check(
             "error_log.rollover_bytes",
             self.error_log.rollover_bytes,
@@ -132,12 +195,27 @@ impl Settings {
         self.queue_properties().check()
     }
 
-    /// Whether `self` differs from `other` in nothing but where it listens.
+    /// Whether what the settings say about forwarding can be.
+    pub(crate) fn check_forwards(&self) -> Result<(), ForwardSettingsError> {
+        self.forward.iter().try_for_each(|forward| {
+            forward.check_texts().map_err(|fault| ForwardSettingsError {
+                path: forward.path.clone(),
+                fault,
+            })
+        })
+    }
+
+    /// Whether `self` differs from `other` in nothing but where it listens, and with what certificates and
+    /// protocols.
     pub(crate) fn differs_in_bindings_only(&self, other: &Self) -> bool {
         let mut same = other.clone();
         same.host.clone_from(&self.host);
         same.port = self.port;
         same.bindings.clone_from(&self.bindings);
+        same.ssl.clone_from(&self.ssl);
+        same.binding_options.clone_from(&self.binding_options);
+        same.protocols = self.protocols;
+        same.proxy_protocol.clone_from(&self.proxy_protocol);
         same == *self
     }
 
@@ -145,8 +223,13 @@ impl Settings {
     pub(crate) fn collect_bindings(&self) -> Result<Vec<Binding>, BindingError> {
         let mut bindings = Vec::with_capacity(self.bindings.len() + 1);
         if self.host.is_some() || self.port.is_some() || self.bindings.is_empty() {
+            let (scheme, port) = match self.ssl.enabled {
+                true => (Scheme::Https, 8443),
+                false => (Scheme::Http, 8080),
+            };
             let host = self.host.as_deref().unwrap_or("localhost");
-            bindings.push(Binding::new(host, self.port.unwrap_or(8080), "/")?);
+            let port = self.port.unwrap_or(port);
+            bindings.push(Binding::with_scheme(scheme, host, port, "/")?);
         }
         bindings.extend_from_slice(&self.bindings);
         Ok(bindings)
@@ -157,6 +240,23 @@ impl Settings {
         (self.max_request_body_size != 0).then_some(self.max_request_body_size)
     }
 
+    /// The longest content of any request, of uploads too.
+    pub(crate) fn longest_content(&self) -> Option<u64> {
+        let files = &self.http_upload_files;
+        let to_disk = (files.stream_type == StreamType::File).then_some(files);
+        let uploads = self.upload.iter().map(|place| place.max_request_body_size);
+        let all = to_disk
+            .map(|files| files.max_request_body_size)
+            .into_iter()
+            .chain(uploads)
+            .flatten()
+            .chain([self.max_request_body_size]);
+        // Of these, 0 is unlimited.
+        all.map(|bytes| (bytes != 0).then_some(bytes))
+            .reduce(|longest, bytes| Some(longest?.max(bytes?)))
+            .flatten()
+    }
+
     pub(crate) fn queue_properties(&self) -> QueueProperties {
         let mut properties = QueueProperties::default();
         properties.queue_length = self.fine_tune.queue_length;
@@ -165,7 +265,7 @@ impl Settings {
         properties.thread_pool_size = self.thread_pool_size;
         properties.accepts_per_worker = self.fine_tune.accepts_per_worker;
         properties.skip_completion_on_success = self.fine_tune.skip_completion_on_success;
-        properties.content_bytes_max = self.content_bytes_max();
+        properties.content_bytes_max = self.longest_content();
         properties
     }
 }
@@ -337,7 +437,10 @@ pub enum LogRollover {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_httpapi::FloodAnswer;
+
     use super::*;
+    use crate::tls::SslOptions;
 
     #[test]
     fn host_and_port_stand_beside_bindings_only_when_set() {
@@ -393,6 +496,9 @@ mod tests {
             header_wait = 5
             [request_limits]
             segments_max = 9
+            [http2]
+            concurrent_streams_max = 7
+            on_flood = "close"
             [error_log]
             enabled = false
             "#,
@@ -409,7 +515,66 @@ mod tests {
         assert_eq!(settings.timeouts.header_wait, Duration::from_secs(5));
         assert_eq!(settings.request_limits.segments_max, 9);
         assert_eq!(settings.request_limits.segment_chars_max, 260);
+        assert_eq!(settings.http2.concurrent_streams_max, 7);
+        assert_eq!(settings.http2.on_flood, FloodAnswer::Close);
+        assert_eq!(settings.http2.continuations_max, 16);
         assert!(!settings.error_log.enabled);
+    }
+
+    #[test]
+    fn a_settings_file_secures_bindings() {
+        let settings: Settings = toml::from_str(
+            r#"
+            port = 443
+            protocols = ["http1"]
+            [ssl]
+            certificate = "a.crt"
+            key = "a.key"
+            [binding_options]
+            configure_ssl_certificate = false
+            [[bindings]]
+            host = "b.example"
+            port = 443
+            ssl = { pkcs12 = "b.p12", password = "x" }
+            protocols = ["http2", "http1"]
+            [[bindings]]
+            host = "+"
+            port = 8443
+            ssl = true
+            [[bindings]]
+            host = "+"
+            port = 80
+            ssl = false
+            "#,
+        )
+        .unwrap();
+        assert!(settings.ssl.enabled);
+        assert_eq!(settings.ssl.options, SslOptions::pem("a.crt", "a.key"));
+        assert!(!settings.binding_options.configure_ssl_certificate);
+        assert_eq!(settings.protocols, HttpProtocols::HTTP1);
+        let bindings = settings.collect_bindings().unwrap();
+        let texts: Vec<_> = bindings.iter().map(Binding::to_string).collect();
+        let wanted = [
+            "https://localhost:443/",
+            "https://b.example:443/",
+            "https://+:8443/",
+            "http://+:80/",
+        ];
+        assert_eq!(texts, wanted);
+        assert_eq!(bindings[1].ssl(), Some(&SslOptions::pkcs12("b.p12", "x")));
+        assert_eq!(bindings[1].protocols(), Some(HttpProtocols::BOTH));
+        assert_eq!((bindings[2].ssl(), bindings[2].protocols()), (None, None));
+    }
+
+    #[test]
+    fn host_and_port_are_https_when_asked_for() {
+        let mut settings = Settings::default();
+        settings.ssl.enabled = true;
+        let text = |settings: &Settings| settings.collect_bindings().unwrap()[0].to_string();
+        assert_eq!(text(&settings), "https://localhost:8443/");
+        settings.port = Some(443);
+        settings.host = Some("0.0.0.0".to_owned());
+        assert_eq!(text(&settings), "https://+:443/");
     }
 
     #[test]
@@ -418,6 +583,10 @@ mod tests {
             "prot = 1",
             "[timeouts]\nheader = 1",
             "[request_limits]\nx = 1",
+            "[http2]\nx = 1",
+            "[ssl]\nx = 1",
+            "[binding_options]\nx = 1",
+            "bindings = [{ unix = \"/a\", x = 1 }]",
         ] {
             let error = toml::from_str::<Settings>(text).unwrap_err().to_string();
             assert!(error.contains("unknown field"), "{error}");
@@ -426,6 +595,9 @@ mod tests {
             "shutdown_deadline = -1",
             "bindings = [{ host = \"+\" }]",
             "io = \"iocp\"",
+            "protocols = []",
+            "protocols = [\"spdy\"]",
+            "bindings = [{ unix = \"/a\", ssl = true }]",
         ] {
             assert!(toml::from_str::<Settings>(text).is_err(), "{text}");
         }

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use http_body::Body as HttpBody;
 use tidegate_httpapi::{
-    Body as Content, BodySource, ConnectionId, Deferred, PeerAddress, RequestHead, RequestId,
-    Responder, ResponseHead, Version,
+    Body as Content, BodySource, ConnectionId, Deferred, FieldBlock, PeerAddress, RequestHead,
+    RequestId, Responder, ResponseHead, Version,
 };
 use tower_service::Service;
 
 use crate::component::Shared;
 use crate::event::{ExceptionCause, RequestIds};
-use crate::http::{Body, CatchPanic, Guarded};
+use crate::http::{Body, CatchPanic, Guarded, reset_of};
+use crate::place::{self, rest_of};
 
 /// Any error of a service.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -69,29 +70,19 @@ impl Mount {
         B::Data: Send,
         B::Error: Into<BoxError>,
     {
-        let path = path.trim_end_matches('/');
-        let slash = if path.is_empty() || path.starts_with('/') {
-            ""
-        } else {
-            "/"
-        };
         Self {
-            path: format!("{slash}{path}").into(),
+            path: place::path(path),
             service: Box::new(TowerService(service)),
         }
     }
 
-    pub(crate) fn path_len(&self) -> usize {
-        self.path.len()
+    /// Without a slash at its end; empty is all paths.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
-    /// Whether the path, as routing went by, is the mount's or under it.
-    pub(crate) fn covers(&self, document: &str) -> bool {
-        rest_of(document.as_bytes(), &self.path).is_some()
-    }
-
-    /// Has the mount of this index answer.
-    pub(crate) fn serve(shared: &Arc<Shared>, index: usize, deferred: Deferred) {
+    /// Has the service answer.
+    pub(crate) fn serve(self: &Arc<Self>, shared: &Arc<Shared>, deferred: Deferred) {
         let head = deferred.head.as_head();
         let ids = RequestIds {
             connection: head.connection_id,
@@ -104,8 +95,7 @@ impl Mount {
                 return shared.events().exception(Some(ids), cause);
             }
         };
-        let mount = shared.mount(index);
-        let Some(request) = mount.request(&head) else {
+        let Some(request) = self.request(&head) else {
             return deferred.responder.respond_bytes(400, Bytes::new());
         };
         let (mut parts, ()) = request.into_parts();
@@ -117,20 +107,25 @@ impl Mount {
             url_context: head.registration.context,
             document: head.cooked_path.into(),
         });
+        if let Some(tls) = deferred.tls {
+            parts.extensions.insert(tls);
+        }
         let is_head = parts.method == Method::HEAD;
         let body = Body::new(deferred.body, head.framing);
         let request = http::Request::from_parts(parts, body);
         let mut responder = deferred.responder;
-        let shared = Arc::clone(shared);
+        let (mount, shared) = (Arc::clone(self), Arc::clone(shared));
         runtime.spawn(async move {
-            let call = Box::pin(async { shared.mount(index).service.call(request).await });
+            let call = Box::pin(async { mount.service.call(request).await });
             match unless_closed(CatchPanic(call), &mut responder).await {
                 Some(Ok(Ok(response))) => respond(response, responder, (shared, ids, is_head)),
-                Some(Ok(Err(error))) => {
-                    shared
-                        .events()
-                        .exception(Some(ids), ExceptionCause::Service(error));
-                }
+                Some(Ok(Err(error))) => match reset_of(&*error) {
+                    Some(reset) => responder.reset(reset),
+                    None => {
+                        let cause = ExceptionCause::Service(error);
+                        shared.events().exception(Some(ids), cause);
+                    }
+                },
                 Some(Err(payload)) => shared.events().panicked(Some(ids), &*payload),
                 None => {}
             }
@@ -144,12 +139,18 @@ impl Mount {
         *request.uri_mut() = self.uri(head)?;
         *request.version_mut() = match head.version() {
             Version::Http10 => http::Version::HTTP_10,
+            Version::Http2 => http::Version::HTTP_2,
             _ => http::Version::HTTP_11,
         };
         let headers = request.headers_mut();
         headers.reserve(head.fields.len());
         for field in head.fields.iter() {
             let name = HeaderName::from_bytes(field.name.as_bytes()).ok()?;
+            // The HTTP Server API's way to say that content is of unknown length (case T07). A service
+            // knows that from the content itself, and passing the field on would break RFC 9113 §8.2.2.
+            if name == http::header::TRANSFER_ENCODING && head.version() == Version::Http2 {
+                continue;
+            }
             headers.append(name, HeaderValue::from_bytes(field.value).ok()?);
         }
         // RFC 9112 §3.2.2: the authority of an absolute target counts, not the Host field.
@@ -300,6 +301,7 @@ fn respond(
             length: length.or(set_length),
             source: Box::new(Guarded {
                 source: Box::new(body),
+                trailers: None,
                 shared,
                 ids,
             }),
@@ -308,9 +310,10 @@ fn respond(
     responder.respond(head, content);
 }
 
-/// A service's content as the driver takes it. Trailers are not sent on HTTP/1.
+/// A service's content as the driver takes it, trailers at its end.
 struct BodyPull {
     body: BoxBody,
+    trailers: Option<FieldBlock>,
     length: Option<u64>,
     /// What there was when the service answered; `None` when nothing was there yet.
     first: Option<Option<io::Result<Bytes>>>,
@@ -322,6 +325,7 @@ impl BodyPull {
         let mut opened = Self {
             length: body.size_hint().exact(),
             body,
+            trailers: None,
             first: None,
         };
         poll_fn(|context| {
@@ -337,7 +341,7 @@ impl BodyPull {
     /// The whole content, if that is there.
     fn whole(mut self) -> Result<Content, Self> {
         match self.first.take() {
-            Some(None) => Ok(Content::Empty),
+            Some(None) if self.trailers.is_none() => Ok(Content::Empty),
             Some(Some(Ok(piece)))
                 if self.body.is_end_stream()
                     && self.length.is_none_or(|n| n == piece.len() as u64) =>
@@ -362,19 +366,31 @@ impl BodySource for BodyPull {
             return Poll::Ready(match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => Some(Ok(data)),
-                    Err(_trailers) => continue,
+                    Err(frame) => {
+                        if let Ok(trailers) = frame.into_trailers() {
+                            self.trailers = Some(field_block(&trailers));
+                        }
+                        continue;
+                    }
                 },
                 Some(Err(error)) => Some(Err(io::Error::other(error))),
                 None => None,
             });
         }
     }
+
+    fn trailers(&mut self) -> Option<FieldBlock> {
+        self.trailers.take()
+    }
 }
 
-/// What follows `base` in `path`: nothing, or a slash and more.
-fn rest_of<'a>(path: &'a [u8], base: &str) -> Option<&'a [u8]> {
-    let rest = path.strip_prefix(base.as_bytes())?;
-    matches!(rest.first(), None | Some(b'/')).then_some(rest)
+fn field_block(map: &HeaderMap) -> FieldBlock {
+    let mut block = FieldBlock::new();
+    for (name, value) in map {
+        // Both are fit to be sent: the types see to that.
+        let _ = block.append(name.as_str(), value);
+    }
+    block
 }
 
 /// Whether routing changed nothing of the path but letters' escapes: no dot or empty segment, no
@@ -388,7 +404,7 @@ fn is_plain(path: &[u8]) -> bool {
 }
 
 /// A decoded path, escaped again so that it is one. RFC 3986 §3.3.
-fn escaped(path: &[u8]) -> Vec<u8> {
+pub(crate) fn escaped(path: &[u8]) -> Vec<u8> {
     let mut escaped = Vec::with_capacity(path.len() + 16);
     for &byte in path {
         if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {

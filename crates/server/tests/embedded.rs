@@ -2,6 +2,7 @@
 //! operating modes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod cache;
 mod client;
 
 use std::io::Read;

@@ -8,9 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use tidegate_httpapi::{BodyError, BodyReader, ContentFraming, Trailers};
+use tidegate_httpapi::{BodyError, BodyReader, ContentFraming, Exchange, Trailers};
+use tidegate_proto::form_data::FormDataError;
 
 use super::charset::Charset;
+use crate::upload::UploadLimits;
 
 /// Why a request's content cannot be had as asked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,7 +24,17 @@ pub enum ContentError {
     NotText,
     /// Its content type names a character set that we cannot read. The peer's fault.
     UnknownCharset,
-    /// [`Request::body`](super::Request::body) has taken it out. The application's fault.
+    /// It is no form, though its content type says so. The peer's fault.
+    Form(FormDataError),
+    /// It is a form that holds more than [`UploadLimits`](crate::UploadLimits) allow. The peer's fault.
+    FormLimit {
+        /// Of what there is more.
+        what: FormLimit,
+        /// The most allowed.
+        limit: u64,
+    },
+    /// [`Request::body`](super::Request::body) has taken it out, or it has gone to disk as an upload. The
+    /// application's fault.
     Taken,
     /// It has yet to arrive, and this thread must not wait for it. The application's fault: see
     /// [`Events::waits_for_content`](crate::Events::waits_for_content).
@@ -33,9 +45,13 @@ impl ContentError {
     /// The status to answer with.
     pub fn status(&self) -> u16 {
         match self {
-            Self::Body(BodyError::TooLarge { .. }) => 413,
+            Self::Body(BodyError::TooLarge { .. })
+            | Self::FormLimit { .. }
+            | Self::Form(FormDataError::HeadTooLong { .. }) => 413,
             Self::Body(BodyError::TimedOut) => 408,
-            Self::Body(BodyError::Disconnected | BodyError::Malformed) | Self::NotText => 400,
+            Self::Body(BodyError::Disconnected | BodyError::Malformed)
+            | Self::NotText
+            | Self::Form(_) => 400,
             Self::UnknownCharset => 415,
             Self::Body(_) | Self::Taken | Self::WouldBlock => 500,
         }
@@ -50,6 +66,11 @@ impl fmt::Display for ContentError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Body(error) => return error.fmt(formatter),
+            Self::Form(error) => return error.fmt(formatter),
+            Self::FormLimit { what, limit } => {
+                let what = what.what();
+                return write!(formatter, "{what}: more than {limit}");
+            }
             Self::NotText => "the content is no text in its charset",
             Self::UnknownCharset => "the content's charset is not known",
             Self::Taken => "the content has been taken out already",
@@ -60,9 +81,73 @@ impl fmt::Display for ContentError {
 
 impl std::error::Error for ContentError {}
 
+impl From<FormDataError> for ContentError {
+    fn from(error: FormDataError) -> Self {
+        Self::Form(error)
+    }
+}
+
+/// What a form has too much of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum FormLimit {
+    /// Files.
+    Files,
+    /// Fields that are no files.
+    Fields,
+    /// Bytes in the name of a field.
+    FieldName,
+    /// Bytes in the value of a field.
+    FieldValue,
+    /// Bytes in all names and values together.
+    AllFields,
+    /// Bytes in a file.
+    File,
+}
+
+impl FormLimit {
+    fn what(self) -> &'static str {
+        match self {
+            Self::Files => "files in the form",
+            Self::Fields => "fields in the form",
+            Self::FieldName => "bytes in the name of a field of the form",
+            Self::FieldValue => "bytes in the value of a field of the form",
+            Self::AllFields => "bytes in all names and values of the form",
+            Self::File => "bytes in a file of the form",
+        }
+    }
+}
+
 impl From<BodyError> for ContentError {
     fn from(error: BodyError) -> Self {
         Self::Body(error)
+    }
+}
+
+/// How much content a request may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ContentLimits {
+    /// All of it, in bytes.
+    pub(crate) bytes_max: u64,
+    /// What it may hold when it is a form.
+    pub(crate) uploads: UploadLimits,
+}
+
+impl ContentLimits {
+    /// For a request without content.
+    pub(crate) const NONE: Self = Self {
+        bytes_max: 0,
+        uploads: UploadLimits::DEFAULT,
+    };
+
+    /// Whether a request has more content, as far as its length is known.
+    pub(crate) fn are_exceeded(&self, exchange: &Exchange<'_>) -> bool {
+        let length = match (exchange.head().framing, exchange.content()) {
+            (ContentFraming::Length(length), _) => length,
+            (ContentFraming::Chunked, Some(content)) => content.len() as u64,
+            (ContentFraming::Chunked, None) | (ContentFraming::None, _) => 0,
+        };
+        length > self.bytes_max
     }
 }
 
@@ -70,9 +155,20 @@ impl From<BodyError> for ContentError {
 #[derive(Debug)]
 pub(super) enum RequestContent<'a> {
     /// In the receive buffer, whole.
-    Arrived(&'a [u8]),
+    Arrived(&'a [u8], &'a ContentLimits),
     /// Behind a reader.
     Pending(Box<Pending>),
+}
+
+/// What is left of a request's content once its handler has returned.
+#[derive(Debug)]
+pub(crate) enum LeftContent {
+    /// All of it, where it was.
+    WithExchange,
+    /// What this reader gives.
+    Reader(BodyReader),
+    /// Nothing: it has been taken out.
+    Nothing,
 }
 
 /// Content behind a reader, and the whole of it once somebody has asked for that.
@@ -82,23 +178,36 @@ pub(super) struct Pending {
     reader: Mutex<Option<BodyReader>>,
     whole: OnceLock<Bytes>,
     may_block: bool,
-    limit: u64,
+    limits: ContentLimits,
 }
 
 impl RequestContent<'_> {
-    pub(super) fn pending(reader: BodyReader, may_block: bool, limit: u64) -> Self {
+    /// Content behind `reader`; `None` when it is not to be had here.
+    pub(super) fn pending(
+        reader: Option<BodyReader>,
+        may_block: bool,
+        limits: &ContentLimits,
+    ) -> Self {
         Self::Pending(Box::new(Pending {
-            reader: Mutex::new(Some(reader)),
+            reader: Mutex::new(reader),
             whole: OnceLock::new(),
             may_block,
-            limit,
+            limits: *limits,
         }))
+    }
+
+    /// What it may hold when it is a form.
+    pub(super) fn upload_limits(&self) -> &UploadLimits {
+        match self {
+            Self::Arrived(_, limits) => &limits.uploads,
+            Self::Pending(pending) => &pending.limits.uploads,
+        }
     }
 
     /// All of it, waited for.
     pub(super) fn whole(&self) -> Result<&[u8], ContentError> {
         match self {
-            Self::Arrived(content) => Ok(content),
+            Self::Arrived(content, _) => Ok(content),
             Self::Pending(pending) => pending.whole(),
         }
     }
@@ -106,7 +215,7 @@ impl RequestContent<'_> {
     /// All of it, waited for without holding a thread.
     pub(super) async fn whole_async(&self) -> Result<&[u8], ContentError> {
         match self {
-            Self::Arrived(content) => Ok(content),
+            Self::Arrived(content, _) => Ok(content),
             Self::Pending(pending) => pending.whole_async().await,
         }
     }
@@ -114,7 +223,7 @@ impl RequestContent<'_> {
     /// All of it, if it is here.
     pub(super) fn arrived(&self) -> Option<&[u8]> {
         match self {
-            Self::Arrived(content) => Some(content),
+            Self::Arrived(content, _) => Some(content),
             Self::Pending(pending) => pending.whole.get().map(|whole| &whole[..]),
         }
     }
@@ -122,7 +231,7 @@ impl RequestContent<'_> {
     /// A reader of it; of nothing when it has been taken out already.
     pub(super) fn take(&self) -> BodyReader {
         match self {
-            Self::Arrived(content) => BodyReader::whole(Bytes::copy_from_slice(content)),
+            Self::Arrived(content, _) => BodyReader::whole(Bytes::copy_from_slice(content)),
             Self::Pending(pending) => match pending.whole.get() {
                 Some(whole) => BodyReader::whole(whole.clone()),
                 None => pending.take_reader().unwrap_or_default(),
@@ -130,18 +239,18 @@ impl RequestContent<'_> {
         }
     }
 
-    /// The reader, if there was one and nobody has taken it.
-    pub(super) fn into_reader(self) -> Option<BodyReader> {
+    /// What a handler has left of it.
+    pub(super) fn into_left(self) -> LeftContent {
         match self {
-            Self::Arrived(_) => None,
-            Self::Pending(pending) => Some(match pending.whole.into_inner() {
-                Some(whole) => BodyReader::whole(whole),
+            Self::Arrived(..) => LeftContent::WithExchange,
+            Self::Pending(pending) => match pending.whole.into_inner() {
+                Some(whole) => LeftContent::Reader(BodyReader::whole(whole)),
                 None => pending
                     .reader
                     .into_inner()
                     .unwrap_or_else(PoisonError::into_inner)
-                    .unwrap_or_default(),
-            }),
+                    .map_or(LeftContent::Nothing, LeftContent::Reader),
+            },
         }
     }
 }
@@ -155,7 +264,7 @@ impl Pending {
             return Err(ContentError::WouldBlock);
         }
         let mut reader = self.take_reader().ok_or(ContentError::Taken)?;
-        let whole = reader.blocking_collect(self.limit)?;
+        let whole = reader.blocking_collect(self.limits.bytes_max)?;
         Ok(self.whole.get_or_init(|| whole))
     }
 
@@ -164,7 +273,7 @@ impl Pending {
             return Ok(whole);
         }
         let mut reader = self.take_reader().ok_or(ContentError::Taken)?;
-        let whole = reader.collect(self.limit).await?;
+        let whole = reader.collect(self.limits.bytes_max).await?;
         Ok(self.whole.get_or_init(|| whole))
     }
 

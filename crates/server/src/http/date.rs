@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A time as field values spell it. One outside the years that they can spell becomes the first or
 /// last one.
-pub(super) fn to_field_value(time: SystemTime) -> String {
+pub(crate) fn to_field_value(time: SystemTime) -> String {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     httpdate::fmt_http_date(UNIX_EPOCH + since_epoch.min(END_OF_YEAR_9999))
 }

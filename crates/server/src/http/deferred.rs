@@ -7,15 +7,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tidegate_httpapi::{Body, BodyReader, Deferred, FieldBlock, Responder, ResponseHead};
+use tidegate_httpapi::{
+    Body, Deferred, FieldBlock, OwnedRequestHead, RequestHead, Responder, ResponseHead,
+};
 use tokio::runtime::Handle;
 
+use super::content::{ContentLimits, LeftContent};
+use super::range::{self, Plan};
 use super::request::OwnedRequest;
 use super::response::{Rare, Response, ResponseError};
-use super::stream::Guarded;
+use super::stream::{Guarded, Source};
 use crate::component::Shared;
 use crate::event::{ExceptionCause, RequestIds};
 use crate::handler::ResponseFuture;
+use crate::upload::Uploads;
 
 /// What is done with a request that its handler did not answer itself.
 pub(crate) enum Deferral {
@@ -32,8 +37,8 @@ pub(crate) enum Deferral {
 pub(crate) struct Reply {
     responder: Responder,
     shared: Arc<Shared>,
-    ids: RequestIds,
-    is_head: bool,
+    /// The head of the request: what is answered depends on its conditions.
+    head: OwnedRequestHead,
 }
 
 impl Reply {
@@ -118,10 +123,12 @@ impl Response {
             let Reply {
                 responder,
                 shared,
-                ids,
-                is_head,
+                head: request,
             } = *reply;
-            let (head, content) = self.finish(&shared, ids, is_head);
+            if let Some(reset) = self.wants_reset() {
+                return responder.reset(reset);
+            }
+            let (head, content) = self.finish(&shared, &request.as_head());
             responder.respond(head, content);
         }
     }
@@ -150,17 +157,23 @@ impl Response {
         self.rare.is_none()
     }
 
-    /// As the driver takes it; 500, of which the application hears, when it cannot be sent.
+    /// As the driver takes it, when answering takes no more than that: see
+    /// [`is_plain`](Self::is_plain).
     #[inline]
+    pub(crate) fn finish_plain(self) -> (ResponseHead, Body) {
+        debug_assert!(self.is_plain(), "what is rare is lost");
+        (self.head, self.content)
+    }
+
+    /// As the driver takes it; 500, of which the application hears, when it cannot be sent.
     pub(crate) fn finish(
         self,
         shared: &Arc<Shared>,
-        ids: RequestIds,
-        is_head: bool,
+        request: &RequestHead<'_>,
     ) -> (ResponseHead, Body) {
         match self.rare {
             None => (self.head, self.content),
-            Some(rare) => finish_rare(self.head, self.content, *rare, (shared, ids, is_head)),
+            Some(rare) => finish_rare(self.head, self.content, *rare, (shared, request)),
         }
     }
 
@@ -177,9 +190,9 @@ impl Deferral {
     pub(crate) fn run(
         self,
         deferred: Deferred,
-        body: Option<BodyReader>,
+        (content, uploads): (LeftContent, Option<Uploads>),
         mut response: Response,
-        (shared, limit, may_block): (&Arc<Shared>, u64, bool),
+        (shared, limits, may_block): (&Arc<Shared>, &ContentLimits, bool),
     ) {
         let head = deferred.head.as_head();
         let ids = RequestIds {
@@ -189,14 +202,18 @@ impl Deferral {
         response.reply = Some(Box::new(Reply {
             responder: deferred.responder,
             shared: Arc::clone(shared),
-            ids,
-            is_head: head.method() == "HEAD",
+            head: deferred.head.clone(),
         }));
+        let body = match content {
+            LeftContent::WithExchange => Some(deferred.body),
+            LeftContent::Reader(body) => Some(body),
+            LeftContent::Nothing => None,
+        };
         let request = OwnedRequest::taken(
             deferred.head,
-            body.unwrap_or(deferred.body),
-            (deferred.peer, deferred.local),
-            limit,
+            (body, uploads),
+            (deferred.peer, deferred.local, deferred.tls),
+            limits,
         );
         // A panic drops the response, which sends 500.
         let result = catch_unwind(AssertUnwindSafe(|| match self {
@@ -255,17 +272,44 @@ fn spawn(answer: ResponseFuture, shared: &Arc<Shared>, ids: RequestIds) {
 fn finish_rare(
     mut head: ResponseHead,
     mut content: Body,
-    rare: Rare,
-    (shared, ids, is_head): (&Arc<Shared>, RequestIds, bool),
+    mut rare: Rare,
+    (shared, request): (&Arc<Shared>, &RequestHead<'_>),
 ) -> (ResponseHead, Body) {
-    let mut fault = rare.fault.map(ExceptionCause::Response);
+    let ids = RequestIds {
+        connection: request.connection_id,
+        request: request.request_id,
+    };
+    let is_head = request.method() == "HEAD";
+    let hand_made = rare.hand_made_range(head.status);
+    let mut fault = rare.fault.take();
+    match hand_made {
+        Ok(None) => {}
+        Ok(Some(value)) => {
+            if let Err(error) = head.fields.set("Content-Range", value) {
+                fault = fault.or(Some(error.into()));
+            }
+        }
+        Err(error) => fault = fault.or(Some(error)),
+    }
+    if rare.processes_ranges && head.status == 200 && fault.is_none() {
+        answer_conditions(request, &mut head, &mut content, &mut rare);
+    }
+    if let Some(Source::Seek(_, length)) = rare.source {
+        let set = *rare.content_length.get_or_insert(length);
+        if set != length {
+            let content = length;
+            fault = fault.or(Some(ResponseError::Length { set, content }));
+        }
+    }
+    let mut fault = fault.map(ExceptionCause::Response);
     if let Some(source) = rare.source {
-        match source.open(shared.runtime()) {
+        match source.open(shared) {
             Ok(source) => {
                 content = Body::Stream {
                     length: rare.content_length,
                     source: Box::new(Guarded {
                         source,
+                        trailers: head.trailers.take(),
                         shared: Arc::clone(shared),
                         ids,
                     }),
@@ -297,6 +341,41 @@ fn finish_rare(
             shared.events().exception(Some(ids), cause);
             (ResponseHead::new(500), Body::Empty)
         }
+    }
+}
+
+/// Answers the conditions and ranges of the request, with less content or none.
+fn answer_conditions(
+    request: &RequestHead<'_>,
+    head: &mut ResponseHead,
+    content: &mut Body,
+    rare: &mut Rare,
+) {
+    let length = match &rare.source {
+        None => content.length(),
+        Some(Source::Seek(_, length)) => Some(*length),
+        Some(_) => None,
+    };
+    // A length that contradicts the content is a fault, whatever is asked for.
+    if rare
+        .content_length
+        .is_some_and(|set| length.is_some_and(|length| length != set))
+    {
+        return;
+    }
+    let plan = range::plan(request, head, length);
+    if let Plan::Whole = plan {
+        return;
+    }
+    rare.content_length = None;
+    match rare.source.take() {
+        Some(Source::Seek(reader, length)) if !matches!(plan, Plan::Nothing) => {
+            let (reader, sent) = range::cut_reader(reader, length, &plan);
+            rare.source = Some(Source::Read(reader));
+            rare.content_length = Some(sent);
+        }
+        // Content that cannot be cut is sent whole or not at all.
+        _ => *content = range::cut_body(std::mem::take(content), &plan).unwrap_or_default(),
     }
 }
 

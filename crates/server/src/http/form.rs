@@ -7,11 +7,23 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug)]
 pub struct FormParams<'a> {
     encoded: &'a [u8],
+    /// Those of a form with files, which are decoded already.
+    decoded: &'a [(Box<str>, Box<str>)],
 }
 
 impl<'a> FormParams<'a> {
     pub(super) fn new(encoded: &'a [u8]) -> Self {
-        Self { encoded }
+        Self {
+            encoded,
+            decoded: &[],
+        }
+    }
+
+    pub(super) fn of_fields(decoded: &'a [(Box<str>, Box<str>)]) -> Self {
+        Self {
+            encoded: &[],
+            decoded,
+        }
     }
 
     /// The first value of this name.
@@ -30,7 +42,9 @@ impl<'a> FormParams<'a> {
 
     /// All names and values, in the order received. Bytes that are no UTF-8 become U+FFFD.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        form_urlencoded::parse(self.encoded)
+        let decoded = self.decoded.iter();
+        let decoded = decoded.map(|(name, value)| ((&**name).into(), (&**value).into()));
+        form_urlencoded::parse(self.encoded).chain(decoded)
     }
 
     /// Whether there is none.

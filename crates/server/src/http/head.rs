@@ -118,11 +118,6 @@ impl Response {
         self
     }
 
-    /// Sets `Cache-Control`.
-    pub fn cache_control(&mut self, value: &str) -> &mut Self {
-        self.header("Cache-Control", value)
-    }
-
     /// Sets `Expires`.
     pub fn expires(&mut self, time: SystemTime) -> &mut Self {
         self.header("Expires", date::to_field_value(time))
@@ -135,11 +130,25 @@ impl Response {
 
     /// Sets `ETag`. Quotes are added where it has none; `W/"…"` is a weak one.
     pub fn etag(&mut self, tag: &str) -> &mut Self {
-        // RFC 9110 §8.8.3: an entity tag is quoted.
-        if tag.starts_with('"') || tag.starts_with("W/\"") {
-            return self.header("ETag", tag);
+        // RFC 9110 §8.8.3: an entity tag is quoted, and has no quotes or blanks within.
+        let (weak, opaque) = match tag.strip_prefix("W/\"") {
+            Some(_) => tag.split_at(2),
+            None => ("", tag),
+        };
+        let opaque = opaque
+            .strip_prefix('"')
+            .map_or(Some(opaque), |rest| rest.strip_suffix('"'));
+        let is_of_tag = |char: char| char > ' ' && !matches!(char, '"' | '\u{7F}');
+        match opaque.filter(|opaque| opaque.chars().all(is_of_tag)) {
+            Some(opaque) => self.header("ETag", format!("{weak}\"{opaque}\"")),
+            None => {
+                self.keep_fault(ResponseError::Malformed {
+                    field: "ETag",
+                    part: tag.into(),
+                });
+                self
+            }
         }
-        self.header("ETag", format!("\"{tag}\""))
     }
 
     /// Sets `Location`.

@@ -6,12 +6,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use tidegate_httpapi::{
     BodyReader, ConnectionId, ContentFraming, Fields, KnownField, PeerAddress, RequestHead,
-    RequestId, UrlPrefix, Version,
+    RequestId, Scheme, TlsInfo, UrlPrefix, Version,
 };
+use tidegate_proto::form_data::{Boundary, FormDataError};
 
 use super::authorization::Credentials;
 use super::content::{ContentError, RequestContent, as_text};
@@ -19,6 +21,7 @@ use super::cookie::Cookies;
 use super::date;
 use super::form::FormParams;
 use super::source::{Arriving, RequestSource, Taken};
+use crate::upload::Uploads;
 
 /// One request: its head, where it was routed, its content.
 ///
@@ -27,6 +30,8 @@ use super::source::{Arriving, RequestSource, Taken};
 pub struct Request<'a, S = Arriving<'a>> {
     pub(super) source: S,
     pub(super) content: RequestContent<'a>,
+    /// What has gone to disk, or was found in the content when somebody asked.
+    pub(super) uploads: OnceLock<Uploads>,
 }
 
 /// A request that lives on its own and may go to another thread.
@@ -111,11 +116,6 @@ impl<S: RequestSource> Request<'_, S> {
         }
     }
 
-    /// The `Range`, as received.
-    pub fn range(&self) -> Option<&str> {
-        self.known(KnownField::Range)
-    }
-
     /// The `If-Modified-Since` time.
     pub fn if_modified_since(&self) -> Option<SystemTime> {
         date::from_field_value(&self.header("If-Modified-Since")?)
@@ -160,6 +160,17 @@ impl<S: RequestSource> Request<'_, S> {
     /// The local address of the connection.
     pub fn local(&self) -> PeerAddress {
         self.source.local()
+    }
+
+    /// Whether the connection is secured by TLS, by the scheme of the binding it arrived at.
+    pub fn is_secure(&self) -> bool {
+        self.prefix().scheme == Scheme::Https
+    }
+
+    /// What secures the connection: version of TLS, cipher suite, the name that the client asked for,
+    /// its certificates. `None` when nothing does. Source: the HTTP Server API's `pSslInfo`.
+    pub fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.source.tls()
     }
 
     /// The URL prefix that routed it here.
@@ -237,12 +248,16 @@ impl<S: RequestSource> Request<'_, S> {
         as_text(self.content_async().await?, content_type)
     }
 
-    /// The names and values of a form (`application/x-www-form-urlencoded`) in the content.
+    /// The names and values of a form in the content: `application/x-www-form-urlencoded`, or
+    /// `multipart/form-data`, of which these are the fields that are no files.
     ///
     /// # Errors
     ///
-    /// As [`content`](Self::content).
+    /// As [`content`](Self::content), and as [`uploads`](Self::uploads) for a form with files.
     pub fn form(&self) -> Result<FormParams<'_>, ContentError> {
+        if self.uploads.get().is_some() || self.has_form_data() {
+            return Ok(FormParams::of_fields(self.uploads()?.field_list()));
+        }
         Ok(FormParams::new(self.content()?))
     }
 
@@ -252,7 +267,61 @@ impl<S: RequestSource> Request<'_, S> {
     ///
     /// As [`form`](Self::form).
     pub async fn form_async(&self) -> Result<FormParams<'_>, ContentError> {
+        if self.uploads.get().is_some() || self.has_form_data() {
+            return Ok(FormParams::of_fields(
+                self.uploads_async().await?.field_list(),
+            ));
+        }
         Ok(FormParams::new(self.content_async().await?))
+    }
+
+    /// The files and fields of a form (`multipart/form-data`), and files that came without one. Nothing for a
+    /// request that is no upload.
+    ///
+    /// What [`HttpUploadFiles`](crate::HttpUploadFiles) has sent to disk is there, and its content is not to
+    /// be had from the request any more. A form in memory is looked through here, by the same limits, and
+    /// waited for where it has yet to arrive.
+    ///
+    /// # Errors
+    ///
+    /// As [`content`](Self::content), and when it is no such form, or one of more than is allowed.
+    pub fn uploads(&self) -> Result<&Uploads, ContentError> {
+        match self.uploads.get() {
+            Some(uploads) => Ok(uploads),
+            None if !self.has_form_data() => Ok(self.keep_uploads(Uploads::default())),
+            None => self.find_uploads(self.content()?),
+        }
+    }
+
+    /// As [`uploads`](Self::uploads), without holding a thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`uploads`](Self::uploads).
+    pub async fn uploads_async(&self) -> Result<&Uploads, ContentError> {
+        match self.uploads.get() {
+            Some(uploads) => Ok(uploads),
+            None if !self.has_form_data() => Ok(self.keep_uploads(Uploads::default())),
+            None => self.find_uploads(self.content_async().await?),
+        }
+    }
+
+    /// Whether the content type is that of a form with files.
+    fn has_form_data(&self) -> bool {
+        let content_type = self.headers().known(KnownField::ContentType);
+        content_type.is_some_and(|value| Boundary::of_content_type(value).is_some())
+    }
+
+    fn find_uploads(&self, content: &[u8]) -> Result<&Uploads, ContentError> {
+        let content_type = self.headers().known(KnownField::ContentType);
+        let boundary = content_type.and_then(Boundary::of_content_type);
+        let boundary = boundary.ok_or(FormDataError::Boundary)??;
+        let found = Uploads::in_memory(boundary, content, self.content.upload_limits())?;
+        Ok(self.keep_uploads(found))
+    }
+
+    fn keep_uploads(&self, uploads: Uploads) -> &Uploads {
+        self.uploads.get_or_init(|| uploads)
     }
 
     /// Takes the content out, to be read piece by piece, waiting or not. The second time there is
@@ -262,6 +331,12 @@ impl<S: RequestSource> Request<'_, S> {
     /// passes the reader to where it may.
     pub fn body(&self) -> BodyReader {
         self.content.take()
+    }
+
+    /// Whether it asks for another protocol on its HTTP/2 stream. RFC 8441 §4.
+    #[inline]
+    pub(crate) fn asks_for_protocol(&self) -> bool {
+        self.head().protocol().is_some()
     }
 
     #[inline]

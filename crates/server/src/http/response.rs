@@ -1,19 +1,23 @@
 //! A response as an application fills it.
 //!
 //! Setters may be chained; the first thing that cannot be sent is kept, and 500 goes out in place of
-//! such a response. Fields are in `head`, sources of content in `stream`, answering later in
-//! `deferred`. Source: the component's response object.
+//! such a response. Fields are in `head` and `trailers`, sources of content in `stream`, answering later
+//! in `deferred`, not at all in `reset`. Source: the component's response object.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tidegate_httpapi::{FieldBlock, FieldError, KnownField, ResponseHead, Transfer};
+use tidegate_httpapi::{
+    BodySource, CachePolicy, FieldBlock, FieldError, KnownField, ResponseHead, StreamReset,
+    Transfer,
+};
 
 use super::charset::Charset;
 use super::deferred::{Deferral, Reply};
+use super::range::HandMadeRange;
 use super::stream::{BodySender, Source};
 
 /// One response, to be filled. Left as it is, it says 200 without content.
@@ -48,9 +52,15 @@ pub(super) struct Rare {
     pub(super) fault: Option<ResponseError>,
     pub(super) source: Option<Source>,
     pub(super) content_length: Option<u64>,
+    /// Whether conditions and ranges of the request are answered for the application.
+    pub(super) processes_ranges: bool,
+    /// `Content-Range` as its parts are set.
+    pub(super) content_range: Option<HandMadeRange>,
     /// Interim responses to be sent before this one.
     pub(super) interim: Vec<(u16, FieldBlock)>,
     pub(super) deferral: Option<Deferral>,
+    /// The request is given up instead.
+    pub(super) reset: Option<StreamReset>,
 }
 
 impl Response {
@@ -66,6 +76,31 @@ impl Response {
             rare: None,
             reply: None,
         }
+    }
+
+    /// A response that is there already.
+    pub(crate) fn prefilled(head: ResponseHead, content: tidegate_httpapi::Body) -> Self {
+        let content_type = head.fields.value("Content-Type");
+        let charset = content_type.map_or(Charset::Utf8, Charset::of_content_type);
+        Self {
+            charset,
+            head,
+            content,
+            rare: None,
+            reply: None,
+        }
+    }
+
+    /// Takes out all that was set: it says 200 without content again, without fields of its own.
+    pub fn clear(&mut self) -> &mut Self {
+        let interim = self.rare.take().map(|rare| rare.interim);
+        if let Some(interim) = interim.filter(|interim| !interim.is_empty()) {
+            self.rare().interim = interim;
+        }
+        self.head = ResponseHead::new(200);
+        self.content = tidegate_httpapi::Body::Empty;
+        self.charset = Charset::Utf8;
+        self
     }
 
     /// Sets the status code, 200 to 599. Its standard reason phrase is sent with it.
@@ -96,9 +131,40 @@ impl Response {
         self
     }
 
-    /// Has the connection closed after this response.
+    /// Has the connection closed after this response. In HTTP/2 it begins to close: what is in progress
+    /// on it goes on, and the client is asked to open no more streams.
     pub fn close(&mut self) -> &mut Self {
         self.head.close = true;
+        self
+    }
+
+    /// Has the driver keep the response, and serve it to whoever asks for the same URL with GET, without the
+    /// application. Default [`CachePolicy::None`].
+    ///
+    /// ```
+    /// # fn handler(response: &mut tidegate::Response) {
+    /// use std::time::Duration;
+    /// use tidegate::CachePolicy;
+    ///
+    /// response
+    ///     .cache(CachePolicy::TimeToLive(Duration::from_secs(10)))
+    ///     .content_type("text/plain")
+    ///     .text("Fair and warmer.");
+    /// # }
+    /// ```
+    ///
+    /// What is made for one user must not have a policy: the copy goes to all. It is kept only if the
+    /// request was a GET without content, `Authorization`, `Translate: f`, ranges and a client certificate,
+    /// and the response has a content type, its content at once and not too long (see
+    /// [`CacheSettings`](crate::CacheSettings)), no `Set-Cookie`, and another status than 206. `Vary` does
+    /// not count: what differs by a request's fields must not have a policy either, but for
+    /// `Content-Encoding`, whose copies go to those who accept it. Else it is sent and not kept, as is what
+    /// [`CorsSettings`](crate::CorsSettings) let some origins read and not others.
+    ///
+    /// [`Server::flush_cache`](crate::Server::flush_cache) takes it back. Ranges and conditions
+    /// (`If-None-Match` and its like) are met from the copy.
+    pub fn cache(&mut self, policy: CachePolicy) -> &mut Self {
+        self.head.cache = policy.into();
         self
     }
 
@@ -139,8 +205,8 @@ impl Response {
     /// Answers with what the stream gives, as the peer takes it. Where its length is known, set
     /// [`content_length`](Self::content_length) too.
     ///
-    /// The stream is polled on the driver's thread: it must not block. An error closes the
-    /// connection.
+    /// The stream is polled on the driver's thread: it must not block. An error ends the connection, or
+    /// its HTTP/2 stream: with the code of a [`StreamReset`] where that is the error or its cause.
     pub fn stream<S, B, E>(&mut self, stream: S)
     where
         S: Stream<Item = Result<B, E>> + Send + 'static,
@@ -164,6 +230,35 @@ impl Response {
     /// blocked; a slow peer holds none.
     pub fn reader(&mut self, reader: impl Read + Send + 'static) {
         self.set_source(Source::Read(Box::new(reader)));
+    }
+
+    /// Answers with all that the reader reads from its beginning to its end, or with the parts of it that
+    /// are asked for: as if [`process_ranges`](Self::process_ranges) had been called. It is read as a
+    /// [`reader`](Self::reader) is; only what is sent.
+    ///
+    /// ```
+    /// # fn handler(response: &mut tidegate::Response) -> std::io::Result<()> {
+    /// let recording = std::io::Cursor::new(vec![0; 1_000_000]);
+    /// response.content_type("audio/wav").seekable(recording)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The reader cannot tell where its end is.
+    pub fn seekable(&mut self, mut reader: impl Read + Seek + Send + 'static) -> io::Result<()> {
+        let length = reader.seek(SeekFrom::End(0))?;
+        self.set_source(Source::Seek(Box::new(reader), length));
+        self.process_ranges();
+        Ok(())
+    }
+
+    /// Answers with what the source gives, as the peer takes it, and with its trailer section behind that.
+    ///
+    /// What [`stream`](Self::stream) says holds for it too.
+    pub fn source(&mut self, source: impl BodySource + 'static) {
+        self.set_source(Source::Pulled(Box::new(source)));
     }
 
     /// Sends an interim response, such as 103 Early Hints, before this one. RFC 9110 §15.2.
@@ -193,14 +288,14 @@ impl Response {
     }
 
     #[inline]
-    fn set_content(&mut self, content: tidegate_httpapi::Body) {
+    pub(super) fn set_content(&mut self, content: tidegate_httpapi::Body) {
         if let Some(rare) = &mut self.rare {
             rare.source = None;
         }
         self.content = content;
     }
 
-    fn set_source(&mut self, source: Source) {
+    pub(super) fn set_source(&mut self, source: Source) {
         self.rare().source = Some(source);
     }
 
@@ -298,6 +393,20 @@ pub enum ResponseError {
         /// The field's name.
         name: Box<str>,
     },
+    /// A part of a field's value that cannot be spelled in it.
+    Malformed {
+        /// The field's name.
+        field: &'static str,
+        /// The part.
+        part: Box<str>,
+    },
+    /// A line that is no field line.
+    Line(Box<str>),
+    /// The field may not stand in a trailer section. RFC 9110 §6.5.1.
+    Trailer {
+        /// The field's name.
+        name: Box<str>,
+    },
     /// A `Content-Length` that is no number.
     ContentLength(Box<str>),
     /// The content's length is not the one that was set.
@@ -306,6 +415,16 @@ pub enum ResponseError {
         set: u64,
         /// The content's length.
         content: u64,
+    },
+    /// The parts of `Content-Range` that were set are none of a range: it ends before it begins or behind
+    /// the end of the whole, or no end is known.
+    ContentRange {
+        /// Offset of the first byte.
+        first: u64,
+        /// Offset of the last byte, if one is known.
+        last: Option<u64>,
+        /// Length of the whole, if it was set.
+        instance_length: Option<u64>,
     },
     /// The text cannot be written in the character set that the content type names.
     Charset,
@@ -331,11 +450,36 @@ impl fmt::Display for ResponseError {
                 )
             }
             Self::Reserved { name } => write!(formatter, "field {name} is the driver's to write"),
+            Self::Malformed { field, part } => {
+                write!(
+                    formatter,
+                    "{part:?} cannot stand in the value of field {field}"
+                )
+            }
+            Self::Line(line) => write!(formatter, "{line:?} is no field line"),
+            Self::Trailer { name } => {
+                write!(formatter, "field {name} may not stand in a trailer section")
+            }
             Self::ContentLength(value) => write!(formatter, "Content-Length is {value:?}"),
             Self::Length { set, content } => write!(
                 formatter,
                 "Content-Length is set to {set}, the content has {content} bytes"
             ),
+            Self::ContentRange {
+                first,
+                last,
+                instance_length,
+            } => {
+                let shown = |number: &Option<u64>| {
+                    number.map_or("not known".to_owned(), |number| number.to_string())
+                };
+                write!(
+                    formatter,
+                    "Content-Range is set to begin at {first}, its end is {}, the length is {}",
+                    shown(last),
+                    shown(instance_length)
+                )
+            }
             Self::Charset => formatter.write_str(
                 "text cannot be written in the content type's charset: encode it and use bytes()",
             ),

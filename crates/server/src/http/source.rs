@@ -1,11 +1,15 @@
 //! Where a request is kept: in the driver's receive buffer, or on its own.
 
+use std::sync::{Arc, OnceLock};
+
 use tidegate_httpapi::{
-    BodyReader, Exchange, OwnedRequestHead, PeerAddress, RequestHead, UrlPrefix,
+    BodyReader, Exchange, OwnedRequestHead, PeerAddress, RequestHead, TlsInfo, UrlPrefix,
 };
 
-use super::content::RequestContent;
+use super::content::{ContentLimits, LeftContent, RequestContent};
+use super::detached::Detached;
 use super::request::{OwnedRequest, Request};
+use crate::upload::Uploads;
 
 /// What a [`Request`] asks of where it is kept.
 pub trait RequestSource: sealed::Sealed {
@@ -17,13 +21,15 @@ pub trait RequestSource: sealed::Sealed {
     fn peer(&self) -> PeerAddress;
     /// The local address.
     fn local(&self) -> PeerAddress;
+    /// What secures the connection.
+    fn tls(&self) -> Option<Arc<TlsInfo>>;
 }
 
 /// A request in the driver's receive buffer, for as long as its handler runs.
 pub struct Arriving<'a> {
     head: RequestHead<'a>,
-    /// Asked for the ends of the connection, which may cost a system call each.
-    ends: &'a dyn Ends,
+    /// Asked for what is seldom asked for and may cost a system call.
+    transport: &'a dyn Transport,
 }
 
 /// A request on its own.
@@ -31,20 +37,27 @@ pub struct Taken {
     head: OwnedRequestHead,
     peer: PeerAddress,
     local: PeerAddress,
+    tls: Option<Arc<TlsInfo>>,
 }
 
-trait Ends {
+/// What is asked of a connection seldom.
+pub(super) trait Transport {
     fn peer(&self) -> PeerAddress;
     fn local(&self) -> PeerAddress;
+    fn tls(&self) -> Option<Arc<TlsInfo>>;
 }
 
-impl Ends for Exchange<'_> {
+impl Transport for Exchange<'_> {
     fn peer(&self) -> PeerAddress {
         Exchange::peer(self)
     }
 
     fn local(&self) -> PeerAddress {
         Exchange::local(self)
+    }
+
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        Exchange::tls(self)
     }
 }
 
@@ -54,41 +67,79 @@ impl<'a> Request<'a> {
     pub(crate) fn arriving(
         exchange: &'a Exchange<'_>,
         body: Option<BodyReader>,
-        limit: u64,
+        limits: &'a ContentLimits,
     ) -> Self {
         let content = match (body, exchange.content()) {
-            (None, Some(content)) => RequestContent::Arrived(content),
+            (None, Some(content)) => RequestContent::Arrived(content, limits),
             (body, _) => {
-                RequestContent::pending(body.unwrap_or_default(), exchange.may_block(), limit)
+                let body = Some(body.unwrap_or_default());
+                RequestContent::pending(body, exchange.may_block(), limits)
             }
         };
+        Self::of(exchange.head(), exchange, content)
+    }
+
+    /// The request of `exchange`, whose content has gone to disk.
+    pub(crate) fn uploaded(
+        exchange: &'a Exchange<'_>,
+        uploads: Uploads,
+        limits: &'a ContentLimits,
+    ) -> Self {
+        let content = RequestContent::pending(None, exchange.may_block(), limits);
+        let mut request = Self::of(exchange.head(), exchange, content);
+        request.uploads = OnceLock::from(uploads);
+        request
+    }
+
+    /// The request of `exchange`, before anybody may look at its content.
+    pub(crate) fn without_content(exchange: &'a Exchange<'_>, limits: &'a ContentLimits) -> Self {
+        let content = RequestContent::pending(None, exchange.may_block(), limits);
+        Self::of(exchange.head(), exchange, content)
+    }
+
+    /// As [`without_content`](Self::without_content), for one that has left its exchange.
+    pub(crate) fn detached(detached: &'a Detached, limits: &'a ContentLimits) -> Self {
+        let content = RequestContent::pending(None, true, limits);
+        Self::of(detached.as_head(), detached, content)
+    }
+
+    #[inline]
+    fn of(
+        head: RequestHead<'a>,
+        transport: &'a dyn Transport,
+        content: RequestContent<'a>,
+    ) -> Self {
         Self {
-            source: Arriving {
-                head: exchange.head(),
-                ends: exchange,
-            },
+            source: Arriving { head, transport },
             content,
+            uploads: OnceLock::new(),
         }
     }
 
-    /// The reader of content that has yet to arrive, if nobody has taken it.
-    pub(crate) fn into_reader(self) -> Option<BodyReader> {
-        self.content.into_reader()
+    /// What is left of the content, and what of it has gone to disk or was looked at.
+    pub(crate) fn into_left(self) -> (LeftContent, Option<Uploads>) {
+        (self.content.into_left(), self.uploads.into_inner())
     }
 }
 
 impl OwnedRequest {
-    /// The request of a deferred exchange.
+    /// The request of a deferred exchange, and what of its content has gone to disk or was looked at.
     pub(crate) fn taken(
         head: OwnedRequestHead,
-        body: BodyReader,
-        (peer, local): (PeerAddress, PeerAddress),
-        limit: u64,
+        (body, uploads): (Option<BodyReader>, Option<Uploads>),
+        (peer, local, tls): (PeerAddress, PeerAddress, Option<Arc<TlsInfo>>),
+        limits: &ContentLimits,
     ) -> Self {
         Self {
-            source: Taken { head, peer, local },
+            source: Taken {
+                head,
+                peer,
+                local,
+                tls,
+            },
             // Whoever holds an owned request is on a thread of its own choice.
-            content: RequestContent::pending(body, true, limit),
+            content: RequestContent::pending(body, true, limits),
+            uploads: uploads.map_or_else(OnceLock::new, OnceLock::from),
         }
     }
 }
@@ -104,11 +155,15 @@ impl RequestSource for Arriving<'_> {
     }
 
     fn peer(&self) -> PeerAddress {
-        self.ends.peer()
+        self.transport.peer()
     }
 
     fn local(&self) -> PeerAddress {
-        self.ends.local()
+        self.transport.local()
+    }
+
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.transport.tls()
     }
 }
 
@@ -128,6 +183,10 @@ impl RequestSource for Taken {
 
     fn local(&self) -> PeerAddress {
         self.local.clone()
+    }
+
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.tls.clone()
     }
 }
 

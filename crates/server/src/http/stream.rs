@@ -7,29 +7,42 @@ use std::fmt;
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
-use tidegate_httpapi::BodySource;
+use tidegate_httpapi::{Body, BodySource, FieldBlock};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
+use super::events::{EventFault, Opening};
+use super::range::{Plan, SeekRead, cut_reader};
+use super::reset::reset_of;
+use super::response::ResponseError;
+use super::trailers::append_trailer;
 use crate::component::Shared;
-use crate::event::{RequestIds, body_error};
-use crate::runtime::AsyncRuntime;
+use crate::event::{ExceptionCause, RequestIds, body_error};
 
 /// Sends a response's content piece by piece. Dropping it ends the content.
 ///
-/// When it is dropped by a panic, or when it [fails](Self::fail), the connection is closed instead, so
-/// that the peer does not take a part for the whole. May be cloned: all have to be dropped then.
+/// When it is dropped by a panic, or when it [fails](Self::fail), the connection or its HTTP/2 stream is
+/// broken off instead, so that the peer does not take a part for the whole. May be cloned: all have to be
+/// dropped then.
 #[derive(Clone, Debug)]
 pub struct BodySender {
     pieces: mpsc::Sender<Bytes>,
-    failure: Arc<OnceLock<io::Error>>,
+    end: Arc<End>,
+}
+
+/// What is said at the end of the content.
+#[derive(Debug, Default)]
+struct End {
+    failure: OnceLock<io::Error>,
+    /// Guards the fields alone, for as long as one is added or all are taken.
+    trailers: Mutex<FieldBlock>,
 }
 
 impl BodySender {
@@ -74,10 +87,31 @@ impl BodySender {
         })
     }
 
-    /// Ends the content as failed: the connection is closed once the pieces before have been sent.
+    /// Adds a field to the trailer section, which goes out behind the content. See
+    /// [`Response::trailer`](super::Response::trailer).
+    ///
+    /// # Errors
+    ///
+    /// As [`Response::try_trailer`](super::Response::try_trailer).
+    pub fn trailer(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), ResponseError> {
+        let mut trailers = self
+            .end
+            .trailers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        append_trailer(&mut trailers, name, value)
+    }
+
+    /// Ends the content as failed: the connection, or its HTTP/2 stream, is broken off once the pieces
+    /// before have been sent.
     pub fn fail(self, error: io::Error) {
         // The first failure counts.
-        let _ = self.failure.set(error);
+        let _ = self.end.failure.set(error);
+    }
+
+    /// Whether nobody takes any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.pieces.is_closed()
     }
 
     /// Done once nobody takes any more: the connection has ended.
@@ -90,7 +124,7 @@ impl Drop for BodySender {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let error = io::Error::other("the sender of the content panicked");
-            let _ = self.failure.set(error);
+            let _ = self.end.failure.set(error);
         }
     }
 }
@@ -103,6 +137,8 @@ pub enum SendError {
     Full,
     /// The connection has ended.
     Closed,
+    /// It is an event that cannot be written. The caller's fault.
+    Event(EventFault),
 }
 
 impl fmt::Display for SendError {
@@ -110,6 +146,7 @@ impl fmt::Display for SendError {
         formatter.write_str(match self {
             Self::Full => "the peer has yet to take the pieces before",
             Self::Closed => "the connection has ended",
+            Self::Event(fault) => return fault.fmt(formatter),
         })
     }
 }
@@ -122,21 +159,16 @@ pub(super) enum Source {
     Pulled(Box<dyn BodySource>),
     /// Read where a thread may be blocked.
     Read(Box<dyn Read + Send>),
+    /// Read likewise, from any place on; of this length, in bytes.
+    Seek(Box<dyn SeekRead>, u64),
+    /// Events, kept up by the server.
+    Events(Box<Opening>),
 }
 
 impl Source {
     /// The two ends of a channel that holds up to `pieces`.
     pub(super) fn channel(pieces: usize) -> (BodySender, Self) {
-        let (sender, receiver) = mpsc::channel(pieces.max(1));
-        let failure = Arc::new(OnceLock::new());
-        let sender = BodySender {
-            pieces: sender,
-            failure: Arc::clone(&failure),
-        };
-        let channel = Channel {
-            pieces: receiver,
-            failure,
-        };
+        let (sender, channel) = channel(pieces);
         (sender, Self::Pulled(Box::new(channel)))
     }
 
@@ -150,33 +182,89 @@ impl Source {
     }
 
     /// As the driver takes it.
-    pub(super) fn open(self, runtime: &AsyncRuntime) -> io::Result<Box<dyn BodySource>> {
+    pub(super) fn open(self, shared: &Shared) -> io::Result<Box<dyn BodySource>> {
         Ok(match self {
             Self::Pulled(source) => source,
             Self::Read(reader) => Box::new(Pump {
-                runtime: runtime.handle()?.clone(),
+                runtime: shared.runtime().handle()?.clone(),
                 state: PumpState::Idle(reader),
             }),
+            Self::Seek(reader, length) => {
+                let (whole, _) = cut_reader(reader, length, &Plan::Whole);
+                return Self::Read(whole).open(shared);
+            }
+            Self::Events(opening) => opening.open(shared)?,
         })
     }
 }
 
-struct Channel {
+/// The two ends of a channel that holds up to `pieces`, at least one.
+pub(super) fn channel(pieces: usize) -> (BodySender, Channel) {
+    let (sender, receiver) = mpsc::channel(pieces.clamp(1, Semaphore::MAX_PERMITS));
+    let end = Arc::new(End::default());
+    let sender = BodySender {
+        pieces: sender,
+        end: Arc::clone(&end),
+    };
+    let channel = Channel {
+        pieces: receiver,
+        end,
+    };
+    (sender, channel)
+}
+
+/// Content of unknown length that a reader gives, read as for
+/// [`Response::reader`](super::Response::reader).
+pub(crate) fn body_of_reader(
+    reader: impl Read + Send + 'static,
+    shared: &Arc<Shared>,
+    ids: RequestIds,
+) -> io::Result<Body> {
+    let source = Source::Read(Box::new(reader)).open(shared)?;
+    Ok(Body::Stream {
+        length: None,
+        source: Box::new(Guarded {
+            source,
+            trailers: None,
+            shared: Arc::clone(shared),
+            ids,
+        }),
+    })
+}
+
+pub(super) struct Channel {
     pieces: mpsc::Receiver<Bytes>,
-    failure: Arc<OnceLock<io::Error>>,
+    end: Arc<End>,
+}
+
+impl Channel {
+    /// Takes no more: what has been sent is the last.
+    pub(super) fn close(&mut self) {
+        self.pieces.close();
+    }
 }
 
 impl BodySource for Channel {
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         let piece = ready!(self.pieces.poll_recv(context));
-        Poll::Ready(match (piece, self.failure.get()) {
+        Poll::Ready(match (piece, self.end.failure.get()) {
             (Some(piece), _) => Some(Ok(piece)),
             (None, None) => None,
-            (None, Some(error)) => Some(Err(match body_error(error) {
-                Some(error) => error.into(),
-                None => io::Error::new(error.kind(), error.to_string()),
+            (None, Some(error)) => Some(Err(match (body_error(error), reset_of(error)) {
+                (Some(error), _) => error.into(),
+                (None, Some(reset)) => io::Error::other(reset),
+                (None, None) => io::Error::new(error.kind(), error.to_string()),
             })),
         })
+    }
+
+    fn trailers(&mut self) -> Option<FieldBlock> {
+        let mut trailers = self
+            .end
+            .trailers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut *trailers))
     }
 }
 
@@ -254,9 +342,11 @@ fn read_piece(reader: &mut dyn Read) -> io::Result<Bytes> {
 const READ_PIECE_BYTES: usize = 64 * 1024;
 
 /// An application's source on the driver's thread: it finds the runtime it may need, its panic stays
-/// its own, and the application hears of its failure.
+/// its own, and the application hears of its failure and of trailers that cannot be sent.
 pub(crate) struct Guarded {
     pub(crate) source: Box<dyn BodySource>,
+    /// The response's own, which come before the source's.
+    pub(crate) trailers: Option<Box<FieldBlock>>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) ids: RequestIds,
 }
@@ -270,6 +360,10 @@ impl BodySource for Guarded {
         drop(entered);
         match polled {
             Ok(Poll::Ready(Some(Err(error)))) => {
+                // What the application wants is no failure.
+                if let Some(reset) = reset_of(&error) {
+                    return Poll::Ready(Some(Err(io::Error::other(reset))));
+                }
                 let kind = error.kind();
                 events.content_failed(self.ids, error);
                 Poll::Ready(Some(Err(kind.into())))
@@ -280,5 +374,30 @@ impl BodySource for Guarded {
                 Poll::Ready(Some(Err(io::ErrorKind::Other.into())))
             }
         }
+    }
+
+    fn trailers(&mut self) -> Option<FieldBlock> {
+        let events = self.shared.events();
+        let source = &mut self.source;
+        let given = catch_unwind(AssertUnwindSafe(|| source.trailers()));
+        let given = given.unwrap_or_else(|payload| {
+            events.panicked(Some(self.ids), &*payload);
+            None
+        });
+        let mut trailers = self
+            .trailers
+            .take()
+            .map_or_else(FieldBlock::new, |own| *own);
+        for field in given.iter().flat_map(FieldBlock::iter) {
+            if let Err(error) = append_trailer(&mut trailers, field.name, field.value) {
+                // The content is out already: what can be sent behind it is.
+                events.exception(Some(self.ids), ExceptionCause::Response(error));
+            }
+        }
+        (!trailers.is_empty()).then_some(trailers)
+    }
+
+    fn ends_with_peer(&self) -> bool {
+        self.source.ends_with_peer()
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
-use tidegate_httpapi::{OperatingMode, RequestLimits, ServerHeaderMode, Verbosity503};
+use tidegate_httpapi::{
+    FloodAnswer, Http2Limits, OperatingMode, RequestLimits, ServerHeaderMode, Verbosity503,
+};
 
 /// Spells [`OperatingMode`].
 #[derive(Deserialize)]
@@ -99,6 +101,84 @@ struct RequestLimitsTable {
     allow_restricted_chars: Option<bool>,
     percent_u_allowed: Option<bool>,
     allow_non_utf8: Option<bool>,
+}
+
+/// Reads limits on HTTP/2; those not given keep their default.
+pub(super) fn http2_limits<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Http2Limits, D::Error> {
+    let table = Http2Table::deserialize(deserializer)?;
+    let mut limits = Http2Limits::default();
+    put(
+        &mut limits.concurrent_streams_max,
+        table.concurrent_streams_max,
+    );
+    put(
+        &mut limits.header_table_bytes_max,
+        table.header_table_bytes_max,
+    );
+    put(
+        &mut limits.client_resets_per_minute_max,
+        table.client_resets_per_minute_max,
+    );
+    put(
+        &mut limits.server_resets_per_minute_max,
+        table.server_resets_per_minute_max,
+    );
+    put(
+        &mut limits.settings_per_frame_max,
+        table.settings_per_frame_max,
+    );
+    put(
+        &mut limits.settings_per_minute_max,
+        table.settings_per_minute_max,
+    );
+    put(&mut limits.pings_per_minute_max, table.pings_per_minute_max);
+    put(
+        &mut limits.empty_frames_per_minute_max,
+        table.empty_frames_per_minute_max,
+    );
+    put(
+        &mut limits.priorities_per_minute_max,
+        table.priorities_per_minute_max,
+    );
+    put(
+        &mut limits.window_updates_per_minute_max,
+        table.window_updates_per_minute_max,
+    );
+    put(&mut limits.continuations_max, table.continuations_max);
+    limits.on_flood = match table.on_flood {
+        Some(FloodAnswerWord::Close) => FloodAnswer::Close,
+        Some(FloodAnswerWord::GoAway) => FloodAnswer::GoAway,
+        None => limits.on_flood,
+    };
+    Ok(limits)
+}
+
+/// The fields of [`Http2Limits`], each of which may be missing, but for `extended_connect`, which
+/// `websocket.rfc8441` decides.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Http2Table {
+    concurrent_streams_max: Option<u32>,
+    header_table_bytes_max: Option<u32>,
+    client_resets_per_minute_max: Option<u32>,
+    server_resets_per_minute_max: Option<u32>,
+    settings_per_frame_max: Option<u32>,
+    settings_per_minute_max: Option<u32>,
+    pings_per_minute_max: Option<u32>,
+    empty_frames_per_minute_max: Option<u32>,
+    priorities_per_minute_max: Option<u32>,
+    window_updates_per_minute_max: Option<u32>,
+    continuations_max: Option<u32>,
+    on_flood: Option<FloodAnswerWord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FloodAnswerWord {
+    GoAway,
+    Close,
 }
 
 fn put<T>(place: &mut T, value: Option<T>) {

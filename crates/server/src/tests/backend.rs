@@ -1,6 +1,6 @@
 //! A backend that calls the application with exchanges of our making and keeps the answers.
 
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +37,14 @@ pub(super) struct Answer {
     pub(super) is_cut: bool,
     /// The application asked for a handler thread.
     pub(super) was_moved: bool,
+    /// The application gave the request up, with this code, before or in the content.
+    pub(super) reset: Option<u32>,
+    /// The lines of the trailer section.
+    pub(super) trailers: String,
+    /// The pieces that the content was made of.
+    pub(super) pieces: Vec<Piece>,
+    /// What the lane gets with an upgraded connection.
+    pub(super) opening: Option<Opening>,
 }
 
 impl Answer {
@@ -62,7 +70,9 @@ struct State {
     properties: Option<QueueProperties>,
     timeouts: InheritedTimeouts,
     refused: Option<String>,
+    certificates: Vec<(TlsBindingKey, String)>,
     may_block: bool,
+    tls: Option<Arc<TlsInfo>>,
 }
 
 /// The backend.
@@ -85,9 +95,28 @@ impl TestBackend {
         Arc::new(Self::default())
     }
 
-    /// Refuses to listen for this prefix from now on.
-    pub(super) fn refuse(&self, prefix: &str) {
-        self.state().refused = Some(prefix.to_owned());
+    /// Refuses to listen for this prefix, or to bind this certificate, from now on.
+    pub(super) fn refuse(&self, what: &str) {
+        self.state().refused = Some(what.to_owned());
+    }
+
+    /// What is bound now, each key with the file of its chain, in order.
+    pub(super) fn certificates(&self) -> Vec<String> {
+        let state = self.state();
+        let bound = state.certificates.iter();
+        let mut bound: Vec<_> = bound.map(|(key, chain)| format!("{key} {chain}")).collect();
+        bound.sort();
+        bound
+    }
+
+    /// Secures connections from now on.
+    pub(super) fn secure(&self, tls: TlsInfo) {
+        self.state().tls = Some(Arc::new(tls));
+    }
+
+    /// The application, as the backend calls it.
+    pub(super) fn application(&self) -> Arc<dyn Application> {
+        Arc::clone(self.state().application.as_ref().unwrap())
     }
 
     /// The calls made, taken out.
@@ -125,7 +154,8 @@ impl TestBackend {
         )
     }
 
-    /// Makes a request of this head, with a line for each field, and waits for its answer.
+    /// Makes a request of this head, with a line for each field, and waits for its answer. A line
+    /// `:protocol: …` is that of an extended CONNECT.
     pub(super) fn request(&self, head: &str, content: Content) -> Answer {
         self.send(head, content).0.recv().unwrap()
     }
@@ -134,21 +164,29 @@ impl TestBackend {
     pub(super) fn send(&self, head: &str, content: Content) -> (Receiver<Answer>, Peer) {
         let state = self.state();
         let application = Arc::clone(state.application.as_ref().unwrap());
+        let mut prefix = UrlPrefix::parse(&state.urls[0].0).unwrap();
+        if state.tls.is_some() {
+            prefix.scheme = Scheme::Https;
+        }
         let registration = Arc::new(Registration {
-            prefix: UrlPrefix::parse(&state.urls[0].0).unwrap(),
+            prefix,
             context: state.urls[0].1,
         });
-        let may_block = state.may_block;
+        let (may_block, tls) = (state.may_block, state.tls.clone());
         drop(state);
         let (sender, receiver) = channel();
         let (content, body) = match content {
             Content::Arrived(content) => (Some(content), None),
             Content::Pieces(pieces) => {
                 let pieces = pieces.into_iter();
-                (None, Some(BodyReader::new(Box::new(Pieces(pieces)))))
+                (
+                    None,
+                    Some(BodyReader::new(Box::new(ReceivedPieces(pieces)))),
+                )
             }
         };
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        // No request has the connection's number.
+        let id = 2 + self.next_id.fetch_add(1, Ordering::Relaxed);
         let peer = Peer::default();
         let mut exchange = TestExchange {
             head: parse(head, registration, id, content.map(str::len)),
@@ -159,6 +197,7 @@ impl TestBackend {
             answer: Some(sender),
             interim: Vec::new(),
             peer: peer.clone(),
+            tls,
         };
         application.request(Exchange::new(&mut exchange));
         if exchange.was_moved {
@@ -174,6 +213,36 @@ impl TestBackend {
 
     fn called(&self, call: String) {
         self.state().calls.push(call);
+    }
+
+    fn bind_certificate(
+        &self,
+        call: &str,
+        key: &TlsBindingKey,
+        binding: &TlsBinding,
+    ) -> Result<(), ApiError> {
+        let CertificateSource::Pem { chain, .. } = &binding.certificate else {
+            panic!("tests bind PEM files");
+        };
+        let chain = chain.display().to_string();
+        if self.state().refused.as_ref() == Some(&chain) {
+            return Err(ApiError::Certificate {
+                key: key.clone(),
+                source: format!("{chain} is broken").into(),
+            });
+        }
+        let mut state = self.state();
+        let is_bound = state.certificates.iter().any(|(bound, _)| bound == key);
+        match (call, is_bound) {
+            ("bind", true) => return Err(ApiError::AlreadyBound { key: key.clone() }),
+            ("update", false) => return Err(ApiError::NotBound { key: key.clone() }),
+            _ => {}
+        }
+        state.certificates.retain(|(bound, _)| bound != key);
+        state.certificates.push((key.clone(), chain.clone()));
+        drop(state);
+        self.called(format!("{call} {key} {chain}"));
+        Ok(())
     }
 }
 
@@ -290,6 +359,58 @@ impl Backend for TestBackend {
         Ok(())
     }
 
+    fn add_tls_binding(&self, key: &TlsBindingKey, binding: &TlsBinding) -> Result<(), ApiError> {
+        self.bind_certificate("bind", key, binding)
+    }
+
+    fn update_tls_binding(
+        &self,
+        key: &TlsBindingKey,
+        binding: &TlsBinding,
+    ) -> Result<(), ApiError> {
+        self.bind_certificate("update", key, binding)
+    }
+
+    fn remove_tls_binding(&self, key: &TlsBindingKey) -> Result<(), ApiError> {
+        self.called(format!("unbind {key}"));
+        self.state().certificates.retain(|(bound, _)| bound != key);
+        Ok(())
+    }
+
+    fn tls_bindings(&self) -> Vec<TlsBindingInfo> {
+        let state = self.state();
+        let bound = state.certificates.iter();
+        bound
+            .map(|(key, _)| TlsBindingInfo::new(key.clone(), Vec::new()))
+            .collect()
+    }
+
+    fn reload_certificates(&self) -> Result<(), ApiError> {
+        self.called("reload".to_owned());
+        Ok(())
+    }
+
+    fn set_proxy_protocol(
+        &self,
+        port: u16,
+        trusted: Option<Vec<AddressRange>>,
+    ) -> Result<(), ApiError> {
+        let ranges = trusted.map(|ranges| ranges.iter().map(ToString::to_string).collect());
+        let ranges: Vec<String> = ranges.unwrap_or_default();
+        self.called(format!("port {port} proxies [{}]", ranges.join(" ")));
+        Ok(())
+    }
+
+    fn set_cleartext_protocols(&self, port: u16, protocols: HttpProtocols) -> Result<(), ApiError> {
+        let words = match (protocols.http1, protocols.http2) {
+            (true, true) => "both",
+            (true, false) => "http1",
+            _ => "http2",
+        };
+        self.called(format!("port {port} {words}"));
+        Ok(())
+    }
+
     fn set_connection_filter(
         &self,
         filter: Option<Arc<dyn ConnectionFilter>>,
@@ -334,6 +455,7 @@ struct TestExchange {
     answer: Option<Sender<Answer>>,
     interim: Vec<(u16, String)>,
     peer: Peer,
+    tls: Option<Arc<TlsInfo>>,
 }
 
 impl ExchangeBackend for TestExchange {
@@ -361,6 +483,10 @@ impl ExchangeBackend for TestExchange {
         local()
     }
 
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.tls.clone()
+    }
+
     fn spare_memory(&mut self) -> Vec<u8> {
         Vec::with_capacity(256)
     }
@@ -379,6 +505,11 @@ impl ExchangeBackend for TestExchange {
         Box::new(later).upgrade(head, opening);
     }
 
+    fn reset(&mut self, reset: StreamReset) {
+        let later = self.later();
+        Box::new(later).reset(reset);
+    }
+
     fn abandon(&mut self) {
         drop(self.later());
     }
@@ -392,6 +523,7 @@ impl ExchangeBackend for TestExchange {
             },
             peer: peer(),
             local: local(),
+            tls: self.tls.clone(),
             responder: Responder::new(Box::new(self.later())),
         }
     }
@@ -435,17 +567,37 @@ impl RespondLater for Later {
             close: head.close,
             reason: head.reason,
             was_moved: self.was_moved,
+            pieces: match &body {
+                Body::Pieces(pieces) => pieces.clone(),
+                _ => Vec::new(),
+            },
+            trailers: head.trailers.as_deref().map(text).unwrap_or_default(),
             ..Answer::default()
         };
         // Content is taken on another thread, as a worker would while the handler goes on.
         thread::spawn(move || {
-            (given.content, given.is_cut) = drain(body);
+            drain(body, &mut given);
             let _ = answer.send(given);
         });
     }
 
-    fn upgrade(self: Box<Self>, head: ResponseHead, _: Opening) {
-        self.respond(head, Body::Empty);
+    fn upgrade(mut self: Box<Self>, head: ResponseHead, opening: Opening) {
+        let answer = self.answer.take().unwrap();
+        let _ = answer.send(Answer {
+            status: head.status,
+            fields: text(&head.fields),
+            opening: Some(opening),
+            ..Answer::default()
+        });
+    }
+
+    fn reset(mut self: Box<Self>, reset: StreamReset) {
+        let answer = self.answer.take().unwrap();
+        let _ = answer.send(Answer {
+            reset: Some(reset.code),
+            interim: std::mem::take(&mut self.interim),
+            ..Answer::default()
+        });
     }
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -470,9 +622,9 @@ impl Drop for Later {
     }
 }
 
-struct Pieces(std::vec::IntoIter<Result<&'static str, BodyError>>);
+struct ReceivedPieces(std::vec::IntoIter<Result<&'static str, BodyError>>);
 
-impl ReceiveBody for Pieces {
+impl ReceiveBody for ReceivedPieces {
     fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
         Poll::Ready(self.0.next().transpose().map(|piece| piece.map(Into::into)))
     }
@@ -490,26 +642,52 @@ impl Wake for Unpark {
     }
 }
 
-/// All content, and whether its source failed.
-fn drain(body: Body) -> (Vec<u8>, bool) {
+/// Takes all content, and what its source says at its end.
+fn drain(body: Body, given: &mut Answer) {
     let mut source = match body {
-        Body::Static(bytes) => return (bytes.to_vec(), false),
-        Body::Owned(bytes) => return (bytes, false),
-        Body::Shared(bytes) => return (bytes.to_vec(), false),
+        Body::Static(bytes) => return given.content = bytes.to_vec(),
+        Body::Owned(bytes) => return given.content = bytes,
+        Body::Shared(bytes) => return given.content = bytes.to_vec(),
+        Body::Pieces(pieces) => return given.content = joined(pieces),
         Body::Stream { source, .. } => source,
-        _ => return (Vec::new(), false),
+        _ => return,
     };
+    // A stream's trailers come from its source.
+    given.trailers.clear();
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut content = Vec::new();
     loop {
         match source.poll_chunk(&mut context) {
-            Poll::Ready(Some(Ok(piece))) => content.extend_from_slice(&piece),
-            Poll::Ready(Some(Err(_))) => return (content, true),
-            Poll::Ready(None) => return (content, false),
+            Poll::Ready(Some(Ok(piece))) => given.content.extend_from_slice(&piece),
+            Poll::Ready(Some(Err(error))) => {
+                let reset = error.get_ref().and_then(|error| error.downcast_ref());
+                given.reset = reset.map(|reset: &StreamReset| reset.code);
+                given.is_cut = true;
+                return;
+            }
+            Poll::Ready(None) => {
+                given.trailers = source.trailers().as_ref().map(text).unwrap_or_default();
+                return;
+            }
             Poll::Pending => thread::park(),
         }
     }
+}
+
+fn joined(pieces: Vec<Piece>) -> Vec<u8> {
+    let mut content = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => content.extend_from_slice(&bytes),
+            Piece::File(part) => {
+                let mut file: &std::fs::File = part.file();
+                file.seek(SeekFrom::Start(part.offset())).unwrap();
+                let copied = io::copy(&mut file.take(part.length()), &mut content).unwrap();
+                assert_eq!(copied, part.length());
+            }
+        }
+    }
+    content
 }
 
 /// Reads a head of which we know that it is right.
@@ -526,12 +704,20 @@ fn parse(
     let (line, fields) = head.split_once('\n').unwrap_or((head, ""));
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let version = match words.next() {
+        Some("HTTP/2") => Version::Http2,
+        _ => Version::Http11,
+    };
+    let protocol = fields
+        .lines()
+        .find_map(|line| line.strip_prefix(":protocol: "));
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
     };
     let spans: Vec<_> = fields
         .lines()
+        .filter(|line| !line.starts_with(':'))
         .map(|line| {
             let (name, value) = line.split_once(": ").unwrap();
             FieldSpan {
@@ -552,7 +738,8 @@ fn parse(
             authority: None,
             path: span(path),
             query: query.map(span),
-            version: Version::Http11,
+            version,
+            protocol: protocol.map(span),
         },
         fields: Fields::new(head.as_bytes(), &spans),
         cooked_path: &cooked,
@@ -569,26 +756,25 @@ fn parse(
     .to_owned()
 }
 
-/// The little cooking that these tests need.
+/// The path as routing goes by it. The limits on paths are another's to test.
 fn cooked(path: &str) -> String {
-    let mut segments = Vec::new();
-    for segment in path.split('/').skip(1) {
-        match segment {
-            ".." => drop(segments.pop()),
-            _ => segments.push(segment.replace("%20", " ").replace("%61", "a")),
-        }
-    }
-    format!("/{}", segments.join("/"))
+    let mut limits = RequestLimits::default();
+    limits.segment_chars_max = 0;
+    limits.segments_max = 0;
+    limits.allow_restricted_chars = true;
+    let mut cooked = String::new();
+    tidegate_proto::http1::cook_path(path.as_bytes(), &limits, &mut cooked).unwrap();
+    cooked
 }
 
 fn text(fields: &FieldBlock) -> String {
     String::from_utf8(fields.as_bytes().to_vec()).unwrap()
 }
 
-fn peer() -> PeerAddress {
+pub(super) fn peer() -> PeerAddress {
     PeerAddress::Tcp(SocketAddr::from(([192, 0, 2, 1], 50_000)))
 }
 
-fn local() -> PeerAddress {
+pub(super) fn local() -> PeerAddress {
     PeerAddress::Tcp(SocketAddr::from(([192, 0, 2, 2], 80)))
 }

@@ -19,7 +19,7 @@ use tidegate_proto::websocket::{FrameHead, Opcode, close_code, may_be_sent};
 
 use super::connections::Connections;
 use super::delivery::Deliveries;
-use super::handshake::Accepted;
+use super::handshake::{Accepted, Opened};
 use super::headers::RequestHeaders;
 use super::inline;
 use super::mask::matches;
@@ -28,6 +28,7 @@ use super::outbox::{CloseRequest, Outbox, Outgoing};
 use super::post::{Command, Post};
 use super::registry::Guid;
 use super::settings::WebSocketSettings;
+use super::transport::Transport;
 
 /// A WebSocket connection.
 ///
@@ -41,6 +42,7 @@ pub(super) struct Inner {
     pub(super) id: ConnectionId,
     pub(super) key: OpaqueKey,
     pub(super) post: Arc<Post>,
+    transport: Transport,
     pub(super) accepted: Accepted,
     peer: ShortAddress,
     local: Arc<PeerAddress>,
@@ -142,17 +144,17 @@ const SHUT: u8 = 3;
 
 impl Connection {
     pub(super) fn new(
-        id: ConnectionId,
         key: OpaqueKey,
         post: Arc<Post>,
-        accepted: Accepted,
+        opened: Opened,
         (peer, local): (PeerAddress, Arc<PeerAddress>),
     ) -> Self {
         Self(Arc::new(Inner {
-            id,
+            id: opened.id,
             key,
             post,
-            accepted,
+            transport: opened.transport,
+            accepted: opened.accepted,
             peer: ShortAddress::new(peer),
             local,
             state: AtomicU8::new(OPEN),
@@ -169,9 +171,18 @@ impl Connection {
         Guid::of(self.0.id.0)
     }
 
-    /// The number that its handshake's request named it by.
+    /// Its number among all connections of the server: on HTTP/1.1 the
+    /// [`connection_id`](crate::Request::connection_id) of its handshake's request, on HTTP/2, where a
+    /// connection may carry several, the number of its [`request_id`](crate::Request::request_id).
+    ///
+    /// Errors and exceptions that concern it name it by this.
     pub fn id(&self) -> ConnectionId {
         self.0.id
+    }
+
+    /// What carries it. Source: the component's Transport and Specification.
+    pub fn transport(&self) -> Transport {
+        self.0.transport
     }
 
     /// The peer's address.
@@ -206,7 +217,7 @@ impl Connection {
 
     /// The header fields of the handshake's request.
     pub fn headers_request(&self) -> RequestHeaders {
-        RequestHeaders::parse(&self.0.accepted.head)
+        RequestHeaders::parse(&self.0.accepted.head, self.0.transport)
     }
 
     /// The header fields of the handshake's response that came from this side's application.

@@ -1,28 +1,40 @@
 //! The handshake: which requests become connections, and what the application may say to it.
 //!
-//! The rules of RFC 6455 §4.2 are `tidegate_proto`'s; here are the component's: origins, sub-protocols,
-//! compression, the event. Source: the component's OnHandshake, SecurityOptions.
+//! The rules of RFC 6455 §4.2 and RFC 8441 are `tidegate_proto`'s; here are the component's: origins,
+//! sub-protocols, compression, the event. Source: the component's OnHandshake, SecurityOptions,
+//! Specifications.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tidegate_httpapi::{Exchange, FieldBlock, KnownField, RequestHead, ResponseHead, Span};
+use tidegate_httpapi::{
+    ConnectionId, Exchange, FieldBlock, KnownField, RequestHead, ResponseHead, Version,
+};
 use tidegate_proto::websocket as proto;
-use tidegate_proto::websocket::{DeflateAgreement, HandshakeRules, is_upgrade};
+use tidegate_proto::websocket::{
+    DeflateAgreement, HandshakeRules, is_extended_connect, is_upgrade,
+};
 
+use super::headers::KeptHead;
 use super::protocol::SubProtocol;
 use super::settings::WebSocketSettings;
+use super::transport::Transport;
 use crate::component::Shared;
 use crate::event::{PeerError, PeerFault, RequestIds};
-use crate::http::Request;
+use crate::http::{ContentLimits, Request};
+
+/// What a lane gets with a connection.
+pub(super) struct Opened {
+    /// What it is numbered by.
+    pub(super) id: ConnectionId,
+    pub(super) transport: Transport,
+    pub(super) accepted: Accepted,
+}
 
 /// What was agreed upon, and what is kept of the request.
 pub(super) struct Accepted {
-    /// The request's head as received.
-    pub(super) head: Box<[u8]>,
-    /// Where its target is in it.
-    target: Span,
+    pub(super) head: KeptHead,
     /// In milliseconds since the Unix epoch: half as long as a system time.
     created: u64,
     /// What most connections have not.
@@ -66,7 +78,7 @@ impl Accepted {
 
     #[inline]
     pub(super) fn target(&self) -> &[u8] {
-        self.target.of(&self.head)
+        self.head.target()
     }
 }
 
@@ -92,7 +104,7 @@ impl<'a> Handshake<'a> {
         self.parsed.protocols()
     }
 
-    /// The `Sec-WebSocket-Key`.
+    /// The `Sec-WebSocket-Key`, which on HTTP/2 there need not be.
     pub fn key(&self) -> Option<String> {
         self.request
             .header("Sec-WebSocket-Key")
@@ -186,7 +198,7 @@ impl HandshakeResponse {
     }
 
     /// Leaves the request to [`on_http_request`](crate::Events::on_http_request): it is no place for a
-    /// WebSocket.
+    /// WebSocket. On HTTP/2, where the request can be nothing else, it is answered with 501.
     pub fn pass(&mut self) {
         self.verdict = Verdict::Pass;
     }
@@ -196,7 +208,7 @@ impl HandshakeResponse {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum HandshakeError {
-    /// It breaks a rule of RFC 6455.
+    /// It breaks a rule of RFC 6455 or RFC 8441.
     Rule(proto::HandshakeError),
     /// Its origin is not allowed.
     Origin(Box<str>),
@@ -227,7 +239,10 @@ impl std::error::Error for HandshakeError {}
 pub(crate) struct Gate {
     settings: Arc<WebSocketSettings>,
     rules: HandshakeRules,
+    /// For HTTP/1.1.
     is_open: bool,
+    /// For HTTP/2.
+    is_open_for_streams: bool,
 }
 
 impl Gate {
@@ -239,6 +254,7 @@ impl Gate {
                 validate_key: security.validate_websocket_key,
             },
             is_open: settings.rfc6455 && is_wanted,
+            is_open_for_streams: settings.rfc8441 && is_wanted,
             settings: Arc::new(settings.clone()),
         }
     }
@@ -250,15 +266,21 @@ impl Gate {
     /// Whether WebSocket is spoken at all.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
-        self.is_open
+        self.is_open || self.is_open_for_streams
     }
 
     /// Whether this request is a handshake, to be given to [`take`](Self::take).
     #[inline]
     pub(crate) fn concerns(&self, head: &RequestHead<'_>) -> bool {
-        head.fields.known(KnownField::Upgrade).is_some()
-            && head.method() == "GET"
-            && is_upgrade(head)
+        match head.version() {
+            Version::Http2 => self.is_open_for_streams && is_extended_connect(head),
+            _ => {
+                self.is_open
+                    && head.fields.known(KnownField::Upgrade).is_some()
+                    && head.method() == "GET"
+                    && is_upgrade(head)
+            }
+        }
     }
 
     /// Answers a handshake, or gives it back as an ordinary request.
@@ -272,10 +294,8 @@ impl Gate {
             request: exchange.head().request_id,
         };
         match self.judge(shared, &exchange) {
-            Ok(Some((fields, accepted))) => {
-                let mut head = ResponseHead::new(101);
-                head.fields = fields;
-                if let Err(error) = exchange.upgrade(head, Box::new(accepted)) {
+            Ok(Some((head, opened))) => {
+                if let Err(error) = exchange.upgrade(head, Box::new(opened)) {
                     tracing::error!(%error, "a handshake cannot be accepted");
                 }
                 None
@@ -302,7 +322,7 @@ impl Gate {
         &self,
         shared: &Arc<Shared>,
         exchange: &Exchange<'_>,
-    ) -> Result<Option<(FieldBlock, Accepted)>, Refusal> {
+    ) -> Result<Option<(ResponseHead, Opened)>, Refusal> {
         let head = exchange.head();
         let parsed = proto::Handshake::parse(&head, &self.rules)
             .map_err(|error| Refusal::of(HandshakeError::Rule(error)))?;
@@ -315,7 +335,7 @@ impl Gate {
             let origin = parsed.origin().unwrap_or_default();
             return Err(Refusal::of(HandshakeError::Origin(origin.into())));
         }
-        let request = Request::arriving(exchange, None, 0);
+        let request = Request::arriving(exchange, None, &ContentLimits::NONE);
         let registered = shared.websockets().protocols();
         let mut response = HandshakeResponse {
             fields: FieldBlock::new(),
@@ -367,18 +387,18 @@ impl Gate {
         }
         let deflate = DeflateAgreement::negotiate(parsed.extensions(), &deflate);
         let (agreement, extensions) = deflate.unzip();
-        let mut fields = FieldBlock::new();
+        let mut answer = ResponseHead::new(parsed.status());
         let accepted = parsed.accept(
-            &mut fields,
+            &mut answer.fields,
             response.protocol.as_deref(),
             extensions.as_deref(),
         );
         // The driver writes this one.
-        fields.remove("Connection");
+        answer.fields.remove("Connection");
         let added = response
             .fields
             .iter()
-            .try_for_each(|field| fields.append(field.name, field.value));
+            .try_for_each(|field| answer.fields.append(field.name, field.value));
         if accepted.and(added).is_err() {
             return Err(Refusal::with_status(500));
         }
@@ -401,12 +421,17 @@ impl Gate {
         });
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let accepted = Accepted {
-            head: head.bytes.into(),
-            target: head.line.target,
+            head: KeptHead::of(&head),
             created: since_epoch.map_or(0, |time| time.as_millis() as u64),
             agreed,
         };
-        Ok(Some((fields, accepted)))
+        let transport = Transport::of(head.version());
+        let opened = Opened {
+            id: transport.number(&head),
+            transport,
+            accepted,
+        };
+        Ok(Some((answer, opened)))
     }
 }
 

@@ -15,7 +15,7 @@ use tidegate_proto::websocket::{Decoder, DeflateWorkspace, Role, close_code};
 
 use super::broadcast::Broadcast;
 use super::connection::{Connection, EndedBy};
-use super::handshake::{Accepted, Gate};
+use super::handshake::{Gate, Opened};
 use super::index::SubscriptionIndex;
 use super::inline;
 use super::post::{Command, Post, Target};
@@ -238,14 +238,15 @@ impl Lane {
 
 impl OpaqueLane for Lane {
     fn opened(&mut self, io: &mut dyn OpaqueConnection, opening: Opening) {
-        let Ok(accepted) = opening.downcast::<Accepted>() else {
+        let Ok(opened) = opening.downcast::<Opened>() else {
             return io.reset();
         };
         let key = io.key();
+        let id = opened.id.0;
         let ends = (io.peer(), self.local(io.local()));
-        let connection = Connection::new(io.id(), key, Arc::clone(&self.post), *accepted, ends);
+        let connection = Connection::new(key, Arc::clone(&self.post), *opened, ends);
         let hub = self.post.shared.websockets();
-        hub.registry.insert(io.id().0, connection.clone());
+        hub.registry.insert(id, connection.clone());
         let now = self.post.milliseconds(io.now());
         let socket = Socket::new(connection, &self.tools, now);
         let socket = self.sockets.insert(key, socket);

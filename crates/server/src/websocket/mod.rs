@@ -27,6 +27,7 @@ mod scripts;
 mod send_queue;
 mod settings;
 mod socket;
+mod transport;
 
 pub use connection::{Connection, ConnectionState, Disconnect, EndedBy};
 pub use connections::{Connections, Groups};
@@ -42,6 +43,7 @@ pub use protocol::{
 pub use registry::{Guid, GuidError};
 pub use send_queue::{Level, Overflow};
 pub use settings::{PerMessageDeflate, QueueOptions, SecurityOptions, WebSocketSettings};
+pub use transport::Transport;
 
 pub use tidegate_proto::websocket::{
     FragmentedMessages, Opcode, OriginError, OriginList, Violation, close_code,

@@ -15,10 +15,16 @@ use super::send_queue::{Level, Overflow, QueueLimits};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WebSocketSettings {
-    /// Whether RFC 6455 is spoken at all. Default true. Source: the component's Specifications.
+    /// Whether connections of HTTP/1.1 may become WebSockets (RFC 6455). Default true. Source: the
+    /// component's Specifications.
     ///
     /// False: a request for it is an ordinary request.
     pub rfc6455: bool,
+    /// Whether streams of HTTP/2 may become WebSockets (RFC 8441). Default true. Source: the component's
+    /// Specifications.
+    ///
+    /// False: a request for it, which can be nothing else, is answered with 501.
+    pub rfc8441: bool,
     /// How messages that come in several frames are delivered. Default whole. Source: the component's
     /// FragmentedMessages, whose frgOnlyBuffer, frgOnlyFragmented and frgAll these are.
     #[serde(with = "FragmentedMessagesNames")]
@@ -63,6 +69,7 @@ impl Default for WebSocketSettings {
     fn default() -> Self {
         Self {
             rfc6455: true,
+            rfc8441: true,
             fragmented_messages: FragmentedMessages::Whole,
             validate_utf8: true,
             clean_disconnect: true,

@@ -14,7 +14,7 @@ pub(crate) fn free_port() -> u16 {
 
 /// One connection.
 pub(crate) struct Client {
-    stream: BufReader<TcpStream>,
+    pub(crate) stream: BufReader<TcpStream>,
 }
 
 /// A response as received.
@@ -138,7 +138,7 @@ impl Client {
         !matches!(self.stream.read(&mut byte), Ok(1..))
     }
 
-    fn receive_head(&mut self) -> (u16, Vec<(String, String)>) {
+    pub(crate) fn receive_head(&mut self) -> (u16, Vec<(String, String)>) {
         let line = self.receive_line();
         let status = line.split(' ').nth(1).unwrap().parse().unwrap();
         let mut fields = Vec::new();
@@ -172,7 +172,7 @@ impl Client {
         line.expect("the connection ended within a line")
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
     }
 }
