@@ -1,10 +1,15 @@
-//! What the program says to the person who started it.
+//! What the program says to the person who started it, and what a command prints.
 //!
-//! It goes to the error output, as a log does: the output stays free for what a command may print.
-//! A terminal that has gone away must not end a server, so failing to write is no failure.
+//! The former goes to the error output, as a log does: the output stays free for the latter. A terminal
+//! that has gone away must not end a server, so failing to write is no failure.
 
 use std::fmt;
 use std::io::Write as _;
+
+/// Prints what a command is for.
+pub(crate) fn print(text: impl fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
 
 /// Says a line.
 pub(crate) fn say(line: impl fmt::Display) {

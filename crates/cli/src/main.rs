@@ -4,6 +4,7 @@
 //! command line, the settings file, the demonstration site, signals, and messages to a person.
 #![forbid(unsafe_code)]
 
+mod cert;
 mod console;
 mod serve;
 mod settings_file;
@@ -30,12 +31,14 @@ struct Program {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Options>),
+    Cert(cert::Options),
 }
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
     match Program::from_arg_matches(&matches).map(|program| program.command) {
         Ok(Command::Serve(options)) => serve::run(&options),
+        Ok(Command::Cert(options)) => cert::run(&options),
         Err(error) => error.exit(),
     }
 }

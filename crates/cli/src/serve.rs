@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use clap::error::ErrorKind;
-use tidegate::{Binding, Server, Settings};
+use tidegate::{Binding, BindingError, Error, Server, Settings, SslError};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
@@ -49,17 +49,28 @@ fn settings(options: &Options) -> Result<Settings, String> {
     };
     options.apply(&mut settings)?;
     if settings.host.is_none() && settings.port.is_none() && settings.bindings.is_empty() {
-        settings.bindings = default_bindings()?;
+        settings.bindings = default_bindings(&settings)?;
+    }
+    if options.file.is_none() {
+        // Whoever has a file says there what pages of other origins may do.
+        settings.cors = site::cors_rules(&settings);
     }
     Ok(settings)
 }
 
-/// The site's own address, by name and by number, since prefixes go by what the client asked for.
-fn default_bindings() -> Result<Vec<Binding>, String> {
-    ["localhost", "127.0.0.1"]
-        .iter()
-        .map(|host| Binding::new(host, 8080, "/").map_err(|error| with_causes(&error)))
-        .collect()
+/// The site's own address, by name and by number, since prefixes go by what the client asked for; over
+/// TLS as well when there is a certificate, and over TLS alone when the file asks for that.
+fn default_bindings(settings: &Settings) -> Result<Vec<Binding>, String> {
+    let hosts = ["localhost", "127.0.0.1"];
+    let mut bindings = Vec::new();
+    if !settings.ssl.enabled {
+        bindings.extend(hosts.map(|host| Binding::new(host, 8080, "/")));
+    }
+    if settings.ssl.enabled || settings.ssl.options.certificate.is_some() {
+        bindings.extend(hosts.map(|host| Binding::https(host, 8443, "/")));
+    }
+    let bindings: Result<_, _> = bindings.into_iter().collect();
+    bindings.map_err(|error: BindingError| with_causes(&error))
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {
@@ -94,6 +105,11 @@ fn start_log(options: &Options) -> Result<(), String> {
 const LOG_DEFAULT: &str = "warn,tidegate_driver::embedded=info";
 
 fn serve(settings: Settings) -> ExitCode {
+    // Where a folder has every path, nobody asked for the demonstration's WebSockets either.
+    let is_demonstration = !settings
+        .files
+        .iter()
+        .any(|site| options::is_everything(site) && !site.fallthrough);
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -108,21 +124,23 @@ fn serve(settings: Settings) -> ExitCode {
         Err(error) => return fail(format!("cannot wait for signals: {error}")),
     };
     drop(entered);
-    let server = Server::builder()
-        .settings(settings)
-        .events(Site)
-        .register_protocol(site::chat_protocol())
-        .build();
+    let mut builder = Server::builder().settings(settings);
+    if is_demonstration {
+        builder = builder
+            .events(Site)
+            .register_protocol(site::chat_protocol());
+    }
+    let server = builder.build();
     let server = match server {
         Ok(server) => server,
         Err(error) => return fail(format!("{error:?}")),
     };
     if let Err(error) = server.start().and_then(|()| server.wait_started()) {
-        return fail(format!("{error:?}"));
+        return fail(explain(&error));
     }
-    say(report::started(&server));
+    say(report::started(&server, is_demonstration));
     runtime.block_on(async {
-        wait_for_stop(&mut signals).await;
+        wait_for_stop(&server, &mut signals).await;
         stop(&server, &mut signals).await
     })
 }
@@ -132,9 +150,34 @@ fn fail(message: String) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn wait_for_stop(signals: &mut Signals) {
+/// Why it did not start. What the component says of its settings is said of flags.
+fn explain(error: &Error) -> String {
+    match error {
+        Error::Ssl(missing @ SslError::CertificateMissing { .. }) => format!(
+            "{missing}\n  to do: name one with --tls-cert, --tls-pkcs12 or --tls-directory, or in the settings \
+             file;\n         `tidegate cert self-signed localhost` makes one for development"
+        ),
+        error => format!("{error:?}"),
+    }
+}
+
+async fn wait_for_stop(server: &Server, signals: &mut Signals) {
     while signals.next().await == Signal::Hangup {
-        say("SIGHUP: nothing to do, settings are read at the start only");
+        say(format_args!("SIGHUP: {}", reload(server)));
+    }
+}
+
+/// Reads certificates again, and says what came of it.
+fn reload(server: &Server) -> String {
+    if server.tls_bindings().is_empty() {
+        return "nothing to do, settings are read at the start only".to_owned();
+    }
+    match server.reload_certificates() {
+        Ok(()) => {
+            let certificates = report::certificates(server);
+            format!("certificates are read again\n{}", certificates.trim_end())
+        }
+        Err(error) => format!("a certificate stays as it was: {error:?}"),
     }
 }
 
@@ -157,7 +200,7 @@ async fn stop(server: &Server, signals: &mut Signals) -> ExitCode {
             say("stopped");
             ExitCode::SUCCESS
         }
-        () = wait_for_stop(signals) => {
+        () = wait_for_stop(server, signals) => {
             let connections = server.connection_count();
             fail(format!("ended at once, as asked; {} cut", report::connections(connections)))
         }

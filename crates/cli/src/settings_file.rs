@@ -191,7 +191,7 @@ impl fmt::Display for Problem {
             Self::UnknownKey { key, table, meant } => {
                 write!(formatter, "unknown key `{key}`")?;
                 if !table.is_empty() {
-                    write!(formatter, " in [{table}]")?;
+                    write!(formatter, " in {}", known::header(table))?;
                 }
                 match meant {
                     Some((meant, of)) if of == table => {
@@ -201,7 +201,8 @@ impl fmt::Display for Problem {
                         write!(formatter, "; did you mean `{meant}`, above all tables?")
                     }
                     Some((meant, of)) => {
-                        write!(formatter, "; did you mean `{meant}` in [{of}]?")
+                        let header = known::header(of);
+                        write!(formatter, "; did you mean `{meant}` in {header}?")
                     }
                     None => Ok(()),
                 }

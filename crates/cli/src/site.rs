@@ -6,15 +6,22 @@
 
 mod chat;
 mod content;
+mod cors;
 mod echo;
+mod events;
 mod inspect;
+mod upload;
 mod websocket;
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tidegate::{Connection, Events, HandlerError, Handshake, HandshakeResponse, Request, Response};
+use tidegate::{
+    CachePolicy, Connection, Events, HandlerError, Handshake, HandshakeResponse, Request, Response,
+};
 
 pub(crate) use self::chat::protocol as chat_protocol;
+pub(crate) use self::cors::rules as cors_rules;
 
 /// The site.
 #[derive(Debug)]
@@ -35,7 +42,7 @@ impl Events for Site {
         false
     }
 
-    /// `/echo` alone reads content, and waits for it in a task.
+    /// `/echo` and `/upload` alone read content, and wait for it in a task.
     fn waits_for_content(&self) -> bool {
         false
     }
@@ -58,6 +65,10 @@ impl Events for Site {
             websocket::echoed(connection.send_binary(data))?;
         }
         Ok(())
+    }
+
+    fn watches_uploads(&self) -> bool {
+        false
     }
 
     fn watches_heartbeats(&self) -> bool {
@@ -88,7 +99,7 @@ enum Answer {
 }
 
 /// The site's map. `/hello` is first: it is what measurements ask for.
-const ROUTES: [Route; 13] = {
+const ROUTES: [Route; 18] = {
     use Answer::{Number, Whole};
     use Methods::{Any, Read};
     const fn route(path: &'static str, methods: Methods, answer: Answer) -> Route {
@@ -103,6 +114,7 @@ const ROUTES: [Route; 13] = {
         route("/", Read, Whole(page)),
         route("/echo", Any, Whole(echo::echo)),
         route("/inspect", Any, Whole(inspect::inspect)),
+        route("/upload", Any, Whole(upload::upload)),
         route("/status/", Any, Number(200, 599, status)),
         route(
             "/bytes/",
@@ -111,6 +123,10 @@ const ROUTES: [Route; 13] = {
         ),
         route("/file", Read, Whole(content::file)),
         route("/stream", Read, Whole(content::stream)),
+        route("/events", Read, Whole(events::events)),
+        route("/cors/open", Any, Whole(cors::tell)),
+        route("/cors/closed", Any, Whole(cors::tell)),
+        route("/cached", Read, Whole(cached)),
         route("/delay/", Any, Number(0, WAIT_MS_MAX, delay)),
         route("/block/", Any, Number(0, WAIT_MS_MAX, block)),
         route("/ws", Any, Whole(websocket::wanted)),
@@ -207,10 +223,12 @@ fn send_page(response: &mut Response, page: &'static [u8]) {
 
 const PAGE: &[u8] = include_bytes!("site/page.html");
 
-/// A page carries all it needs but the server's own WebSocket clients, and speaks to its own server only.
+/// A page carries all it needs but the server's own WebSocket clients, and speaks to its own server only, by
+/// either name of this machine.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-    script-src 'unsafe-inline' 'self'; img-src data:; connect-src 'self'; base-uri 'none'; \
-    form-action 'none'; frame-ancestors 'none'";
+    script-src 'unsafe-inline' 'self'; img-src data:; \
+    connect-src 'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 fn status(response: &mut Response, code: u64) {
     // The route lets no other pass.
@@ -221,6 +239,24 @@ fn status(response: &mut Response, code: u64) {
         response.text(format!("{code}\n"));
     }
 }
+
+/// Says which answer it is, and has it kept: whoever asks within the time gets a copy.
+fn cached(_: &Request<'_>, response: &mut Response) {
+    static ANSWERS: AtomicU64 = AtomicU64::new(0);
+    let number = ANSWERS.fetch_add(1, Ordering::Relaxed) + 1;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = now.unwrap_or_default().as_secs();
+    response
+        .cache(CachePolicy::TimeToLive(KEPT))
+        .header("ETag", format!("\"{seconds}-{number}\""));
+    response.text(format!(
+        "Answer {number}, made {seconds} s after 1970 began and kept for {} s.\n",
+        KEPT.as_secs()
+    ));
+}
+
+/// How long the answer of `/cached` is kept.
+const KEPT: Duration = Duration::from_secs(10);
 
 /// Answers later. No thread waits.
 fn delay(response: &mut Response, milliseconds: u64) {

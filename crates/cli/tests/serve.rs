@@ -91,6 +91,116 @@ fn a_stream_tells_no_length() {
 }
 
 #[test]
+fn events_are_counted_and_go_on_where_they_were() {
+    everywhere(|program| {
+        let first = program.get("/events?count=3&part=2");
+        assert_eq!(first.field("content-type"), Some("text/event-stream"));
+        let retry = "retry: 50\n\n";
+        let event = |number: u32| format!("id: {number}\ndata: {number}\n\n");
+        assert_eq!(first.text(), format!("{retry}{}{}", event(1), event(2)));
+        let back = |last: &str| {
+            program.ask(&format!(
+                "GET /events?count=3&part=2 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {last}\r\n\r\n"
+            ))
+        };
+        assert_eq!(back("2").text(), format!("{retry}{}", event(3)));
+        assert_eq!(back("3").status, 204);
+        for none in ["4", "x", "-1"] {
+            assert_eq!(back(none).status, 400, "{none}");
+        }
+        for none in [
+            "count=x",
+            "count=1000001",
+            "count=1&part=0",
+            "count=1&pause=10001",
+        ] {
+            assert_eq!(
+                program.get(&format!("/events?{none}")).status,
+                400,
+                "{none}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_clock_ticks_for_who_listens_and_ends_with_the_server() {
+    everywhere(|program| {
+        let mut connection = program.connect();
+        connection
+            .write_all(b"GET /events HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            .unwrap();
+        let mut received = Vec::new();
+        let mut piece = [0; 1000];
+        while !String::from_utf8_lossy(&received).contains("\"clients\":1") {
+            let count = connection.read(&mut piece).unwrap();
+            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&received));
+            received.extend_from_slice(&piece[..count]);
+        }
+        assert!(received.starts_with(b"HTTP/1.1 200 "));
+        assert!(String::from_utf8_lossy(&received).contains("\nevent: tick\nid: "));
+        // It is no request whose end is waited for.
+        program.signal("TERM");
+        while connection.read(&mut piece).unwrap() > 0 {}
+        assert_eq!(program.wait(), Some(0));
+    });
+}
+
+#[test]
+fn pages_of_other_origins_may_use_what_is_open() {
+    everywhere(|program| {
+        let ask = |line: &str, more: &str| {
+            program.ask(&format!(
+                "{line} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://page.example\r\n{more}\r\n"
+            ))
+        };
+        let asks =
+            "Access-Control-Request-Method: PUT\r\nAccess-Control-Request-Headers: x-tide\r\n";
+        let allowed = ask("OPTIONS /cors/open", asks);
+        let field = |name: &str| allowed.field(name).unwrap_or_default().to_owned();
+        assert_eq!(allowed.status, 204);
+        assert_eq!(field("access-control-allow-origin"), "*");
+        assert_eq!(field("access-control-allow-methods"), "PUT");
+        assert_eq!(field("access-control-allow-headers"), "X-Tide");
+        assert_eq!(ask("OPTIONS /cors/closed", asks).status, 403);
+        let answer = ask("GET /cors/open", "X-Tide: high\r\n");
+        assert_eq!(answer.text(), "GET by http://page.example\n");
+        assert_eq!(answer.field("x-tide"), Some("high"));
+        assert_eq!(
+            answer.field("access-control-expose-headers"),
+            Some("X-Tide")
+        );
+        let closed = ask("GET /cors/closed", "");
+        assert_eq!(closed.field("access-control-allow-origin"), None);
+        assert_eq!(closed.field("vary"), Some("Origin"));
+        assert_eq!(ask("GET /hello", "").field("vary"), None);
+    });
+}
+
+#[test]
+fn a_copy_is_served_for_a_while() {
+    everywhere(|program| {
+        // However slow the machine is, some of these come within the time.
+        let is_copy = || {
+            let first = program.get("/cached");
+            let length = first.content.len().to_string();
+            assert!(first.text().starts_with("Answer "), "{}", first.text());
+            assert_eq!(first.field("content-length"), Some(&*length));
+            assert!(first.field("etag").is_some());
+            program.get("/cached").content == first.content
+        };
+        assert!((0..100).any(|_| is_copy()));
+        let is_part = || {
+            program.get("/cached");
+            let head = "GET /cached HTTP/1.1\r\nHost: localhost\r\nRange: bytes=0-5\r\n\r\n";
+            let part = program.ask(head);
+            (part.status, part.text()) == (206, "Answer")
+        };
+        assert!((0..100).any(|_| is_part()));
+    });
+}
+
+#[test]
 fn an_echo_comes_back_whatever_its_length_and_framing() {
     everywhere(|program| {
         for count in [0, 5, 4096, 5_000_000] {
@@ -147,6 +257,7 @@ fn inspect_shows_the_request() {
         assert_eq!(seen["query"], "a=%20b");
         assert_eq!(seen["version"], "HTTP/1.1");
         assert_eq!(seen["context"], 0);
+        assert!(seen["tls"].is_null());
         let fields = serde_json::json!([["Host", "localhost"], ["X-A", "1"], ["X-a", "2"]]);
         assert_eq!(seen["headers"], fields);
         for name in ["peer", "local", "connection_id", "request_id", "prefix"] {

@@ -1,20 +1,27 @@
 //! The flags of `tidegate serve`, and how they fill the server's settings.
 //!
 //! A flag is named like the setting it sets; defaults, ranges and their checks are the settings' own.
+//! Certificates are in `tls`.
+
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueHint};
-use tidegate::{Binding, Io, LimitError, OperatingMode, Settings, Timeouts, Verbosity503};
+use tidegate::{
+    Binding, FilesSettings, Io, LimitError, OperatingMode, Settings, Timeouts, Verbosity503,
+};
+
+use self::tls::TlsOptions;
 
 /// Serves HTTP on the URL prefixes it is given.
 ///
 /// What is served is the demonstration site: a page that shows the server at work, and the routes it
-/// uses (/hello, /echo, /inspect, /status/CODE, /bytes/N, /file, /stream, /delay/MS, /block/MS). A
-/// settings file says how the server runs and where it listens; sites of your own are written in Rust
-/// with the package `tidegate`.
+/// uses (/hello, /echo, /inspect, /status/CODE, /bytes/N, /file, /stream, /delay/MS, /block/MS); or, with
+/// --root, the files of a folder. A settings file says how the server runs and where it listens, and may
+/// have several folders; what answers by itself is written in Rust with the package `tidegate`.
 ///
 /// A flag takes the place of the same setting of the file. Times are seconds, whole or with a fraction.
 #[derive(Args, Debug, Default)]
@@ -23,12 +30,21 @@ pub(crate) struct Options {
     #[arg(value_name = "SITE.toml", value_hint = ValueHint::FilePath)]
     pub(super) file: Option<PathBuf>,
 
-    /// Serve this URL prefix, such as http://localhost:8080/, http://+:80/api/ or unix:/run/site.sock;
-    /// may be given several times, and replaces all bindings of the file
+    /// Serve this URL prefix, such as http://localhost:8080/, https://+:443/api/ or
+    /// unix:/run/site.sock; may be given several times, and replaces all bindings of the file
     ///
-    /// Without any, http://localhost:8080/ and http://127.0.0.1:8080/ are served.
+    /// Without any, http://localhost:8080/ and http://127.0.0.1:8080/ are served, and with a certificate
+    /// the same hosts by https on port 8443 as well.
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     listen: Vec<String>,
+
+    /// Serve the files of this folder instead of the demonstration site: at /, with index.html for a
+    /// folder, conditions, ranges and compression. `[[files]]` in a settings file has more to choose from
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    root: Option<PathBuf>,
+
+    #[command(flatten)]
+    tls: TlsOptions,
 
     /// Where requests are handled: on handler threads from a queue, or on the thread that read them
     #[arg(long, value_name = "MODE", value_parser = operating_mode(), help_heading = MODE)]
@@ -133,6 +149,16 @@ impl Options {
                 settings.bindings.push(binding(url)?);
             }
         }
+        self.tls.apply(settings)?;
+        if let Some(root) = &self.root {
+            let mut site = FilesSettings::new(root);
+            // What else the file says of the site at / holds for this folder.
+            if let Some(place) = settings.files.iter().position(is_everything) {
+                site = settings.files.remove(place);
+                site.root.clone_from(root);
+            }
+            settings.files.push(site);
+        }
         let tune = &mut settings.fine_tune;
         set(&mut tune.operating_mode, self.mode);
         set(&mut tune.queue_length, self.queue_length);
@@ -192,6 +218,11 @@ impl Options {
         set(&mut timeouts.idle_connection, self.timeout_idle_connection);
         set(&mut timeouts.min_send_rate, self.min_send_rate);
     }
+}
+
+/// Whether a site is at and under `/`, so that every path is one of its.
+pub(super) fn is_everything(site: &FilesSettings) -> bool {
+    site.path.trim_matches('/').is_empty()
 }
 
 /// Ends each flag's help with its default. The settings know it; a flag that is not given leaves the
@@ -262,7 +293,9 @@ fn binding(url: &str) -> Result<Binding, String> {
         if let Some(cause) = std::error::Error::source(&error) {
             message.push_str(&format!(": {cause}"));
         }
-        message.push_str("\n  to do: write it as http://host:port/path/ or unix:/path");
+        message.push_str(
+            "\n  to do: write it as http://host:port/path/, https://host:port/path/ or unix:/path",
+        );
         message
     })
 }
@@ -396,6 +429,21 @@ mod tests {
         assert_eq!((settings.host, settings.port), (None, None));
         let texts: Vec<_> = settings.bindings.iter().map(Binding::to_string).collect();
         assert_eq!(texts, ["http://+:80/a/", "unix:/run/a.sock:/"]);
+    }
+
+    #[test]
+    fn root_is_the_site_at_the_root() {
+        let settings = apply(&["--root", "public"], Settings::default()).unwrap();
+        assert_eq!(settings.files, [FilesSettings::new("public")]);
+        let mut file = Settings::default();
+        let mut docs = FilesSettings::new("docs");
+        docs.path = "/docs".to_owned();
+        let mut all = FilesSettings::new("all");
+        all.listing = true;
+        file.files = vec![all.clone(), docs.clone()];
+        let settings = apply(&["--root=public"], file).unwrap();
+        all.root = "public".into();
+        assert_eq!(settings.files, [docs, all]);
     }
 
     #[test]

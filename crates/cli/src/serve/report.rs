@@ -1,25 +1,32 @@
 //! What a person is told about a server's start and end.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::time::SystemTime;
 
-use tidegate::{Endpoint, OperatingMode, Server, Settings};
+use tidegate::{CertificateInfo, Endpoint, OperatingMode, Server, Settings};
 
 /// What it serves, where, and how.
-pub(super) fn started(server: &Server) -> String {
+pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
     let settings = server.settings();
     let info = server.backend_info();
-    let mut report = format!(
-        "tidegate {} serves the demonstration site\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    let mut line = |name: &str, value: &str| {
-        // Writing to a text does not fail.
-        let _ = writeln!(report, "  {name:<9} {value}");
+    let what = match (is_demonstration, settings.files.is_empty()) {
+        (true, true) => "the demonstration site",
+        (true, false) => "files and the demonstration site",
+        (false, _) => "files",
     };
+    let mut report = format!("tidegate {} serves {what}\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: &str| entry(&mut report, name, value);
     for (index, url) in urls(&settings).iter().enumerate() {
         line(if index == 0 { "URLs" } else { "" }, url);
     }
+    for (index, site) in settings.files.iter().enumerate() {
+        let name = if index == 0 { "files" } else { "" };
+        line(name, &format!("{} from {}", site.path, site.root.display()));
+    }
     line("listening", &endpoints(server));
+    report.push_str(&certificates(server));
+    let mut line = |name: &str, value: &str| entry(&mut report, name, value);
     line("mode", &mode(&settings));
     let threads = info.io_threads.map_or_else(String::new, |count| {
         format!(", {}", counted(count as u64, "thread"))
@@ -34,6 +41,57 @@ pub(super) fn started(server: &Server) -> String {
     }
     report.push_str("Ctrl-C stops it.");
     report
+}
+
+/// The certificates in use, each once, one a line; empty without TLS.
+pub(super) fn certificates(server: &Server) -> String {
+    let bindings = server.tls_bindings();
+    let certificates = bindings.iter().flat_map(|binding| &binding.certificates);
+    let mut seen = HashSet::new();
+    let certificates: Vec<_> = certificates
+        .filter(|certificate| seen.insert(&certificate.thumbprint))
+        .collect();
+    let mut report = String::new();
+    for (index, certificate) in certificates.iter().take(CERTIFICATES_MAX).enumerate() {
+        let name = if index == 0 { "certs" } else { "" };
+        entry(
+            &mut report,
+            name,
+            &described(certificate, SystemTime::now()),
+        );
+    }
+    if let Some(more @ 1..) = certificates.len().checked_sub(CERTIFICATES_MAX) {
+        entry(&mut report, "", &format!("and {more} more"));
+    }
+    report
+}
+
+/// A directory may hold thousands.
+const CERTIFICATES_MAX: usize = 8;
+
+/// Whose it is, what for, and until when.
+fn described(certificate: &CertificateInfo, now: SystemTime) -> String {
+    let (begin, end) = (certificate.not_before, certificate.not_after);
+    let date = httpdate::fmt_http_date;
+    let validity = match now {
+        now if now > end => format!("EXPIRED {}", date(end)),
+        now if now < begin => format!("NOT GOOD BEFORE {}", date(begin)),
+        _ => format!("good until {}", date(end)),
+    };
+    let names = match certificate.names.is_empty() {
+        true => "no name".to_owned(),
+        false => certificate.names.join(", "),
+    };
+    let subject = match &*certificate.subject {
+        "" => "no subject",
+        subject => subject,
+    };
+    format!("{subject} for {names}, {validity}")
+}
+
+fn entry(report: &mut String, name: &str, value: &str) {
+    // Writing to a text does not fail.
+    let _ = writeln!(report, "  {name:<9} {value}");
 }
 
 /// That it stops, and for whom it waits.
@@ -62,7 +120,14 @@ fn urls(settings: &Settings) -> Vec<String> {
     let mut urls = Vec::new();
     if settings.host.is_some() || settings.port.is_some() || settings.bindings.is_empty() {
         let host = settings.host.as_deref().unwrap_or("localhost");
-        urls.push(format!("http://{host}:{}/", settings.port.unwrap_or(8080)));
+        let (scheme, port) = match settings.ssl.enabled {
+            true => ("https", 8443),
+            false => ("http", 8080),
+        };
+        urls.push(format!(
+            "{scheme}://{host}:{}/",
+            settings.port.unwrap_or(port)
+        ));
     }
     urls.extend(settings.bindings.iter().map(ToString::to_string));
     urls
@@ -96,5 +161,33 @@ fn mode(settings: &Settings) -> String {
             "classic: {}, {queue}",
             counted(settings.thread_pool_size.into(), "handler thread")
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_tells_its_subject_and_end() {
+        let at = |days: u64| UNIX_EPOCH + Duration::from_secs(days * 86_400);
+        let mut certificate = CertificateInfo {
+            subject: "CN=localhost".to_owned(),
+            names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+            thumbprint: String::new(),
+            not_before: at(10),
+            not_after: at(20),
+        };
+        assert_eq!(
+            described(&certificate, at(15)),
+            "CN=localhost for localhost, 127.0.0.1, good until Wed, 21 Jan 1970 00:00:00 GMT"
+        );
+        assert!(described(&certificate, at(21)).contains("EXPIRED Wed, 21 Jan"));
+        assert!(described(&certificate, at(9)).contains("NOT GOOD BEFORE Sun, 11 Jan"));
+        certificate.names.clear();
+        certificate.subject.clear();
+        assert!(described(&certificate, at(15)).starts_with("no subject for no name, good"));
     }
 }

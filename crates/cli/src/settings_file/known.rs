@@ -45,11 +45,18 @@ pub(super) fn allowed(place: &Place, kind: &str) -> String {
         "u32" => u64::from(u32::MAX),
         "u64" => return "a whole number, at least 0".to_owned(),
         "a boolean" => return "true or false".to_owned(),
+        "a sequence" => {
+            let name = place.key();
+            return format!("a list, of which each table begins with [[{name}]]");
+        }
         kind if kind.starts_with("struct ") => return "a table".to_owned(),
         kind => return kind.to_owned(),
     };
-    let range = [0, kind_max].into_iter().find_map(|number| {
-        let settings: Settings = toml::from_str(&file(place, number)).ok()?;
+    let files = [0, kind_max]
+        .into_iter()
+        .flat_map(|number| files(place, number));
+    let range = files.into_iter().find_map(|text| {
+        let settings: Settings = toml::from_str(&text).ok()?;
         let error = settings.check().err()?;
         (error.name.rsplit('.').next() == Some(place.name())).then_some(error.range)
     });
@@ -87,21 +94,43 @@ fn tables() -> Vec<(String, Vec<String>)> {
 
 /// The keys of a table; of the outermost one when `table` is empty.
 fn keys(table: &str) -> Vec<String> {
-    let text = match table {
-        "" => "\"?\" = 0".to_owned(),
-        table => format!("[{table}]\n\"?\" = 0"),
-    };
-    match toml::from_str::<Settings>(&text) {
+    let mut answers = headers(table).into_iter().map(|header| keys_under(&header));
+    answers.find(|keys| !keys.is_empty()).unwrap_or_default()
+}
+
+/// The keys that may stand under these lines; none where there is no such table.
+fn keys_under(header: &str) -> Vec<String> {
+    match toml::from_str::<Settings>(&format!("{header}\"?\" = 0")) {
         Err(error) if error.message().starts_with("unknown field `?`") => words(error.message()),
         _ => Vec::new(),
     }
 }
 
-fn file(place: &Place, number: u64) -> String {
-    match &*place.table() {
-        "" => format!("{} = {number}", place.name()),
-        table => format!("[{table}]\n{} = {number}", place.name()),
+/// A table's header, as it stands in a file: with two brackets where there may be several of its name.
+pub(super) fn header(table: &str) -> String {
+    let repeated = format!("[[{table}]]");
+    match keys_under(&format!("{repeated}\n")).is_empty() {
+        true => format!("[{table}]"),
+        false => repeated,
     }
+}
+
+/// The lines above a key of a table, as they may be: a table, one of several, or a table in one of several.
+fn headers(table: &str) -> Vec<String> {
+    if table.is_empty() {
+        return vec![String::new()];
+    }
+    let outer = table.split('.').next().unwrap_or_default();
+    vec![
+        format!("[{table}]\n"),
+        format!("[[{table}]]\n"),
+        format!("[[{outer}]]\n[{table}]\n"),
+    ]
+}
+
+fn files(place: &Place, number: u64) -> impl Iterator<Item = String> {
+    let headers = headers(&place.table()).into_iter();
+    headers.map(move |header| format!("{header}{} = {number}", place.name()))
 }
 
 fn distance(word: &str, other: &str) -> usize {

@@ -75,6 +75,23 @@ fn a_number_out_of_range_is_told_with_the_range() {
 }
 
 #[test]
+fn a_key_of_a_site_is_told() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    assert_eq!(
+        first_line("[[files]]\nrot = \"x\""),
+        "site.toml, line 2: unknown key `rot` in [[files]]; did you mean `root`?"
+    );
+    assert_eq!(
+        first_line("[[files]]\nmemory_bytes_max = 2000000000"),
+        "site.toml, line 2: `files.memory_bytes_max` is 2000000000; allowed: 0 to 1073741824"
+    );
+    assert_eq!(
+        first_line("[[files]]\nprecompressed = [\"brotli\"]"),
+        "site.toml, line 2: `files.precompressed` is `brotli`; allowed: br, zstd, gzip"
+    );
+}
+
+#[test]
 fn a_number_that_its_kind_cannot_hold_is_told_with_the_range() {
     let first_line = |text| message(text).lines().next().unwrap().to_owned();
     let cases = [
@@ -85,6 +102,18 @@ fn a_number_that_its_kind_cannot_hold_is_told_with_the_range() {
         (
             "io_threads = -1",
             "`io_threads` is integer `-1`; allowed: 1 to 256",
+        ),
+        (
+            "cache.max_response_bytes = -1",
+            "`cache.max_response_bytes` is integer `-1`; allowed: 4096 to 16777216",
+        ),
+        (
+            "cache.max_bytes = 1",
+            "`cache.max_bytes` is 1; allowed: 1048576 to 1099511627776",
+        ),
+        (
+            "cache.scavenger_period = 1.5",
+            "`cache.scavenger_period` is 1; allowed: 10 to 86400",
         ),
         (
             "max_connections = -1",
@@ -238,4 +267,226 @@ fn websocket_settings_are_told_like_others() {
     let settings = parse(text).unwrap().websocket;
     assert_eq!(settings.max_message_size, 1024);
     assert_eq!(settings.heartbeat.interval.as_millis(), 1500);
+}
+
+#[test]
+fn certificates_and_protocols_are_told_like_others() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    let cases = [
+        (
+            "[ssl]\ncertifcate = 'a'",
+            "line 2: unknown key `certifcate` in [ssl]; did you mean `certificate`?",
+        ),
+        (
+            "[[bindings]]\nhost = '+'\nprot = 1",
+            "line 3: unknown key `prot` in [[bindings]]; did you mean `port`?",
+        ),
+        (
+            "[[bindings]]\nhost = '+'\nport = 1\n[bindings.ssl]\nkei = 'a'",
+            "line 5: unknown key `kei` in [bindings.ssl]; did you mean `key`?",
+        ),
+        (
+            "certificate = 'a'",
+            "line 1: unknown key `certificate`; did you mean `certificate` in [ssl]?",
+        ),
+        (
+            "[ssl_options]\ncertificate = 'a'",
+            "line 1: unknown key `ssl_options`",
+        ),
+        (
+            "ssl = 1",
+            "line 1: `ssl` is integer `1`; allowed: true, false or a table",
+        ),
+        (
+            "[ssl]\ntls12 = 1",
+            "line 2: `ssl.tls12` is integer `1`; allowed: true or false",
+        ),
+        (
+            "[ssl]\nclient_certificates = 'requir'",
+            "line 2: `ssl.client_certificates` is `requir`; allowed: off, request, require; did you \
+             mean `require`?",
+        ),
+        (
+            "[ssl]\nkey = 'a'",
+            "line 1: `ssl`: `key` needs `certificate`",
+        ),
+        (
+            "protocols = ['http3']",
+            "line 1: `protocols` is `http3`; allowed: http1, http2; did you mean `http1`?",
+        ),
+        (
+            "[http2]\nconcurrent_streams = 1",
+            "line 2: unknown key `concurrent_streams` in [http2]; did you mean \
+             `concurrent_streams_max`?",
+        ),
+        (
+            "[http2]\npings_per_minute_max = 1",
+            "line 2: `http2.pings_per_minute_max` is 1; allowed: 60 to 1000000",
+        ),
+        (
+            "[http2]\ncontinuations_max = -1",
+            "line 2: `http2.continuations_max` is integer `-1`; allowed: 1 to 1024",
+        ),
+        (
+            "[http2]\non_flood = 'goaway'",
+            "line 2: `http2.on_flood` is `goaway`; allowed: go-away, close; did you mean `go-away`?",
+        ),
+        (
+            "[binding_options]\nconfigure_ssl = false",
+            "line 2: unknown key `configure_ssl` in [binding_options]",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(first_line(text), format!("site.toml, {wanted}"));
+    }
+}
+
+#[test]
+fn rules_for_other_origins_are_told_with_what_is_wrong() {
+    let first_line = |text: &str| message(text).lines().next().unwrap().to_owned();
+    let cases = [
+        (
+            "[[cors]]\npath = \"/\"\norigin = \"*\"",
+            "line 3: unknown key `origin` in [[cors]]; did you mean `origins`?",
+        ),
+        (
+            "[[cors]]\norigins = [\"https://a.example/\"]",
+            "line 2: `cors.origins`: `https://a.example/` is no origin as browsers send it: did you mean \
+             `https://a.example`?",
+        ),
+        (
+            "[[cors]]\nheaders = \"all\"",
+            "line 2: `cors.headers`: `all` is neither a list of names nor `any`",
+        ),
+        (
+            "[[cors]]\norigins = \"*\"\ncredentials = true",
+            "line 1: `cors`: other origins at `/`: credentials cannot be allowed for all origins: list those that may",
+        ),
+        (
+            "[event_streams]\nheartbeat = 3601",
+            "line 2: `event_streams.heartbeat` is 3601; allowed: 0 to 3600",
+        ),
+        (
+            "[event_streams]\nheartbeet = 1",
+            "line 2: unknown key `heartbeet` in [event_streams]; did you mean `heartbeat`?",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(first_line(text), format!("site.toml, {wanted}"));
+    }
+}
+
+#[test]
+fn a_key_of_a_forwarded_path_is_told_as_any_other() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    assert_eq!(
+        first_line("[[forward]]\npath = \"/\"\nstrip_pth = true"),
+        "site.toml, line 3: unknown key `strip_pth` in [[forward]]; did you mean `strip_path`?"
+    );
+    assert_eq!(
+        first_line("[[forward]]\nto = [\"127.0.0.1:80\"]"),
+        "site.toml, line 2: `forward.to`: `127.0.0.1:80` does not begin with http:// or https://"
+    );
+    assert_eq!(
+        first_line("[[forward]]\nbalance = \"round\""),
+        "site.toml, line 2: `forward.balance` is `round`; allowed: least-connections, round-robin"
+    );
+    assert_eq!(
+        first_line("[[forward]]\n[forward.health]\nrise = 0"),
+        "site.toml, line 3: `forward.health.rise` is 0; allowed: 1 to 1000"
+    );
+    assert_eq!(
+        first_line("[[forward]]\n[forward.tls]\ninsecure = true"),
+        "site.toml, line 3: unknown key `insecure` in [forward.tls]"
+    );
+}
+
+#[test]
+fn who_is_believed_what_a_proxy_says_is_told_as_any_other_value() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    let said = first_line("proxy_protocol = [\"192.0.2.0/33\"]");
+    assert!(
+        said.contains("line 1: `proxy_protocol`") && said.contains("no range"),
+        "{said}"
+    );
+    let said = first_line("proxy_protocol = 1");
+    assert!(
+        said.ends_with("allowed: true, false, or a list of ranges of addresses"),
+        "{said}"
+    );
+    assert!(parse("proxy_protocol = true").is_ok());
+    let own = "bindings = [{ host = \"+\", port = 80, proxy_protocol = [\"192.0.2.7\"] }]";
+    assert!(parse(own).is_ok());
+    assert!(parse("bindings = [{ unix = \"/a\", proxy_protocol = true }]").is_err());
+}
+
+#[test]
+fn uploads_are_told_like_others() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    let cases = [
+        (
+            "[[upload]]\npath = '/drop/'\ndirectory = 'drop'\noverwrit = true",
+            "line 4: unknown key `overwrit` in [[upload]]; did you mean `overwrite`?",
+        ),
+        (
+            "[[upload]]\npath = '/drop/'\ndirectory = 'drop'\n[upload.limits]\nfile_max = 1",
+            "line 5: unknown key `file_max` in [upload.limits]; did you mean `files_max`?",
+        ),
+        (
+            "[[upload]]\npath = '/drop/'\ndirectory = 'drop'\noverwrite = 1",
+            "line 4: `upload.overwrite` is integer `1`; allowed: true or false",
+        ),
+        (
+            "[[upload]]\npath = '/a/'\ndirectory = 'a'\n\n[[upload]]\npath = '/b/'\n\
+             directory = 'b'\nlimits = { files_max = 10_001 }",
+            "line 8: `upload.limits.files_max` is 10001; allowed: 0 to 10000",
+        ),
+        (
+            "[[upload]]\npath = '/drop/'",
+            "line 1: `upload`: missing field `directory`",
+        ),
+        (
+            "[upload]\npath = '/drop/'",
+            "line 1: `upload` is map; allowed: a list, of which each table begins with [[upload]]",
+        ),
+        (
+            "[http_upload_files]\nstream_type = 'disk'",
+            "line 2: `http_upload_files.stream_type` is `disk`; allowed: memory, file",
+        ),
+        (
+            "[http_upload_files]\nexisting_files = 'replce'",
+            "line 2: `http_upload_files.existing_files` is `replce`; allowed: free-name, replace, \
+             refuse; did you mean `replace`?",
+        ),
+        (
+            "[http_upload_files]\nsave_dir = 'x'",
+            "line 2: unknown key `save_dir` in [http_upload_files]",
+        ),
+        (
+            "[http_upload_files.limits]\npart_head_bytes_max = 1",
+            "line 2: `http_upload_files.limits.part_head_bytes_max` is 1; allowed: 256 to 65536",
+        ),
+        (
+            "[http_upload_files]\nmin_size = -1",
+            "line 2: `http_upload_files.min_size` is integer `-1`; allowed: a whole number, at least 0",
+        ),
+        (
+            "save_directory = 'x'",
+            "line 1: unknown key `save_directory`; did you mean `save_directory` in [http_upload_files]?",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(first_line(text), format!("site.toml, {wanted}"));
+    }
+    let settings = parse(
+        "[http_upload_files]\nstream_type = 'file'\nsave_directory = 'a'\nmin_size = 10\n\
+         [[upload]]\npath = '/b/'\ndirectory = 'b'\nmax_request_body_size = 0\n\
+         [upload.limits]\nfiles_max = 2\n[[upload]]\npath = '/c/'\ndirectory = 'c'\n",
+    )
+    .unwrap();
+    assert_eq!(settings.http_upload_files.min_size, 10);
+    assert_eq!(settings.upload.len(), 2);
+    assert_eq!(settings.upload[0].max_request_body_size, Some(0));
+    assert_eq!(settings.upload[0].limits.files_max, 2);
+    assert_eq!(settings.upload[1].limits.files_max, 100);
 }

@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use tidegate::{Request, Response};
+use tidegate::{Request, Response, TlsInfo};
 
 pub(super) fn inspect(request: &Request<'_>, response: &mut Response) {
     let fields = request.headers();
+    let tls = request.tls();
     let seen = Seen {
         method: request.method(),
         target: text(request.target()),
@@ -26,6 +27,7 @@ pub(super) fn inspect(request: &Request<'_>, response: &mut Response) {
         request_id: request.request_id().0.to_string(),
         prefix: request.prefix().to_string(),
         context: request.url_context(),
+        tls: tls.as_deref().map(Tls::of),
     };
     response
         .content_type("application/json")
@@ -54,6 +56,32 @@ struct Seen<'a> {
     /// The prefix that won, and the number registered with it.
     prefix: String,
     context: u64,
+    tls: Option<Tls<'a>>,
+}
+
+/// What secures the connection.
+#[derive(Serialize)]
+struct Tls<'a> {
+    version: &'static str,
+    cipher_suite: &'static str,
+    key_exchange: Option<&'static str>,
+    server_name: Option<&'a str>,
+    resumed: bool,
+    /// How many the client showed, its own and those of who issued it.
+    client_certificates: usize,
+}
+
+impl<'a> Tls<'a> {
+    fn of(info: &'a TlsInfo) -> Self {
+        Self {
+            version: info.version,
+            cipher_suite: info.cipher_suite,
+            key_exchange: info.key_exchange,
+            server_name: info.server_name.as_deref(),
+            resumed: info.resumed,
+            client_certificates: info.client_certificates.len(),
+        }
+    }
 }
 
 fn text(bytes: &[u8]) -> Cow<'_, str> {

@@ -39,10 +39,15 @@ struct SaidState {
 
 /// Runs a test for each operating mode and event loop; io_uring where the system has it.
 pub(crate) fn everywhere(test: impl Fn(&Program)) {
+    everywhere_with(&[], test);
+}
+
+/// As [`everywhere`], with these flags as well.
+pub(crate) fn everywhere_with(flags: &[&str], test: impl Fn(&Program)) {
     for mode in ["classic", "high-perf"] {
         for io in ["uring", "poll"] {
-            let flags = ["--mode", mode, "--io", io, "--io-threads", "2"];
-            match start(&flags) {
+            let place = ["--mode", mode, "--io", io, "--io-threads", "2"];
+            match start(&[&place, flags].concat()) {
                 Ok(program) => test(&program),
                 Err(output) if io == "uring" && output.contains("io_uring") => {
                     eprintln!("not on io_uring, which this system does not offer");
