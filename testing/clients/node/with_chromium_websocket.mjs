@@ -15,6 +15,7 @@ await inChromium(async (context) => {
       complaints.push(message.text());
     }
   });
+  const statuses = await watchHandshakes(context, page);
   await page.goto(`${base}/hello`);
   const done = await page.evaluate(inThePage, base.replace("http", "ws") + "/ws");
   assert.deepEqual(done, {
@@ -24,6 +25,9 @@ await inChromium(async (context) => {
     many: 1000,
   });
   assert.deepEqual(complaints, []);
+  // On a stream of the page's own connection where there is one that speaks HTTP/2 (RFC 8441), else by an
+  // upgrade.
+  assert.deepEqual([...new Set(statuses)], [base.startsWith("https:") ? 200 : 101]);
 
   // A page that goes away ends its connections, with messages under way; the next one is served.
   for (let count = 0; count < 3; count += 1) {
@@ -34,13 +38,23 @@ await inChromium(async (context) => {
   assert.deepEqual(again, done);
 });
 
+/** With which status each WebSocket of the page is opened. */
+async function watchHandshakes(context, page) {
+  const statuses = [];
+  const tools = await context.newCDPSession(page);
+  tools.on("Network.webSocketHandshakeResponseReceived", ({ response }) => statuses.push(response.status));
+  await tools.send("Network.enable");
+  return statuses;
+}
+
 async function inThePage(url) {
   const text = "Gezeitentor: ζ 水 🌊. ".repeat(500);
 
   function event(socket, type) {
     return new Promise((resolve, reject) => {
-      socket[`on${type}`] = resolve;
+      socket.onclose = ({ code }) => reject(new Error(`closed with ${code} before ${type}`));
       socket.onerror = () => reject(new Error(`an error before ${type}`));
+      socket[`on${type}`] = resolve;
     });
   }
 

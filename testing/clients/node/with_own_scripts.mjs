@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { WebSocket, WebSocketServer } from "ws";
+import { inTurn } from "./cases.mjs";
 
 const base = process.argv[2];
 globalThis.WebSocket = WebSocket;
@@ -44,15 +45,20 @@ const say = (...items) => {
   socket.send(JSON.stringify(whole.length === 1 ? whole[0] : whole));
 };
 
-const channels = new TidegateChannels(url, { delayMin: 10, delayMax: 50, timeout: 300 });
+// Far longer than an answer takes that comes: one case waits for one that does not.
+const channels = new TidegateChannels(url, { delayMin: 10, delayMax: 50, timeout: 2_000 });
 await event(channels, "open");
 assert.equal(socket.protocol, "tidegate.channels");
-await methodsOfTheClientAreCalled();
-const seen = await messagesAreToldOnce();
-await callsSucceedFailAndTimeOut();
-await publishesSurviveTheirConnection();
-await nothingIsLeftBehind();
-await messagesWaitForAConnection();
+/** Messages that the client has told. */
+const seen = [];
+await inTurn([
+  methodsOfTheClientAreCalled,
+  messagesAreToldOnce,
+  callsSucceedFailAndTimeOut,
+  publishesSurviveTheirConnection,
+  nothingIsLeftBehind,
+  messagesWaitForAConnection,
+]);
 server.close();
 
 async function methodsOfTheClientAreCalled() {
@@ -69,7 +75,6 @@ async function methodsOfTheClientAreCalled() {
 }
 
 async function messagesAreToldOnce() {
-  const seen = [];
   const done = channels.subscribe("news.*", (message, about) => seen.push([message, about.channel, about.level]));
   say({ id: (await method("subscribe")).id, result: true });
   assert.equal(await done, true);
@@ -88,7 +93,6 @@ async function messagesAreToldOnce() {
   const refused = channels.subscribe("private", () => {});
   say({ id: (await method("subscribe")).id, error: { code: REFUSED, message: "refused" } });
   await assert.rejects(refused, { code: REFUSED });
-  return seen;
 }
 
 async function callsSucceedFailAndTimeOut() {

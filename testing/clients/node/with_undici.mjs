@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { Client, Pool } from "undici";
+import { inTurn } from "./cases.mjs";
 
 const base = process.argv[2];
 const content = Buffer.alloc(2_000_000, "0123456789abcdefg");
@@ -64,7 +65,7 @@ async function brokenOff() {
     const { body } = await pool.request({ path: "/bytes/50000000", method: "GET" });
     body.on("error", () => {});
     body.destroy();
-    const wait = pool.request({ path: "/delay/500", method: "GET", signal: AbortSignal.timeout(10) });
+    const wait = pool.request({ path: "/delay/10000", method: "GET", signal: AbortSignal.timeout(10) });
     await assert.rejects(wait);
   }
   const { body } = await pool.request({ path: "/hello", method: "GET" });
@@ -72,7 +73,22 @@ async function brokenOff() {
   await pool.destroy();
 }
 
-await pooled();
-await pipelined();
-await streamed();
-await brokenOff();
+/** HTTP/2, for which TLS is needed: many requests at once, on one connection. */
+async function onStreams() {
+  const client = new Client(base, { allowH2: true, pipelining: 100 });
+  const seen = await Promise.all(Array.from({ length: 200 }, async () => {
+    const { statusCode, body } = await client.request({ path: "/inspect", method: "GET" });
+    assert.equal(statusCode, 200);
+    return body.json();
+  }));
+  assert.deepEqual([...new Set(seen.map(({ version }) => version))], ["HTTP/2"]);
+  assert.equal(new Set(seen.map(({ connection_id }) => connection_id)).size, 1);
+  const { body } = await client.request({ path: "/echo", method: "POST", body: content });
+  assert.deepEqual(Buffer.from(await body.arrayBuffer()), content);
+  await client.close();
+}
+
+await inTurn([pooled, pipelined, streamed, brokenOff]);
+if (base.startsWith("https:")) {
+  await inTurn([onStreams]);
+}

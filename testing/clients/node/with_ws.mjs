@@ -1,9 +1,10 @@
 // ws: with and without compression, fragments, pings, close codes, streams, connections broken off.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { Readable } from "node:stream";
 import { WebSocket, createWebSocketStream } from "ws";
+import { inTurn } from "./cases.mjs";
 
 const url = process.argv[2].replace("http", "ws") + "/ws";
 const text = "Gezeitentor: ζ 水 🌊. ".repeat(500);
@@ -28,13 +29,13 @@ async function closed(socket, code, reason) {
 
 /** Answers as they come, each with whether it is binary. */
 function answers(socket) {
-  const waiting = [];
-  const arrived = [];
-  socket.on("message", (data, isBinary) => {
-    const answer = { data, isBinary };
-    waiting.length > 0 ? waiting.shift()(answer) : arrived.push(answer);
-  });
-  return () => (arrived.length > 0 ? arrived.shift() : new Promise((resolve) => waiting.push(resolve)));
+  const messages = on(socket, "message", { close: ["close"] });
+  return async () => {
+    const { done, value } = await messages.next();
+    assert.ok(!done, "closed instead of an answer");
+    const [data, isBinary] = value;
+    return { data, isBinary };
+  };
 }
 
 async function messagesComeBack(options) {
@@ -126,16 +127,13 @@ async function manyAtOnce() {
   }));
 }
 
-await messagesComeBack({ perMessageDeflate: false });
 for (const perMessageDeflate of [
+  false,
   { threshold: 0 },
   { threshold: 0, clientNoContextTakeover: true, serverNoContextTakeover: true },
   { threshold: 0, clientMaxWindowBits: 9, serverMaxWindowBits: 9 },
   { threshold: 1024, serverMaxWindowBits: 12, clientNoContextTakeover: true },
 ]) {
-  await messagesComeBack({ perMessageDeflate });
+  await inTurn([messagesComeBack], (visit) => visit({ perMessageDeflate }));
 }
-await closeCodesComeBack();
-await pipedThere();
-await brokenOff();
-await manyAtOnce();
+await inTurn([closeCodesComeBack, pipedThere, brokenOff, manyAtOnce]);

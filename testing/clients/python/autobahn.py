@@ -1,7 +1,8 @@
 """The Autobahn suite, run by kosoku: its cases are Autobahn's own, unchanged but for Python 3.
 
-`autobahn.py URL whole` runs all 517 of them; `fast` leaves out the long sections about compression and
-about time on the road; `split` runs those whose messages are small, for a peer that cuts all into bytes.
+`autobahn.py URL share INDEX COUNT` runs all of them but for the long sections about compression, of which
+it runs one of COUNT shares: the shares with the indexes from 0 on are the whole suite. `autobahn.py URL split`
+runs those whose messages are small, for a peer that cuts all into bytes.
 """
 
 import asyncio
@@ -12,20 +13,14 @@ import warnings
 
 from kosoku import FailureError, cases, run_fuzzingclient
 
-WHOLE_COUNT = 517
 # Cases that wait a second for an answer: before those that leave nothing of the processor.
 PROTOCOL = [f"{section}.*" for section in (1, 2, 3, 4, 5, 6, 7, 10)]
-LIMITS = [f"9.{section}.*" for section in range(1, 7)]
-ROUND_TRIPS = ["9.7.*", "9.8.*"]
-COMPRESSION = ["12.*", "13.*"]
-A_LITTLE_COMPRESSION = ["12.1.1", "12.2.4"] + [f"13.{section}.3" for section in range(1, 8)]
+LIMITS = [f"9.{section}.*" for section in range(1, 9)]
+COMPRESSION = [name for name in cases.CASES if name.startswith(("12.", "13."))]
 SMALL_COMPRESSION = ["12.1.1"]
 
-RUNS = {
-    "whole": [PROTOCOL + LIMITS + ROUND_TRIPS, COMPRESSION],
-    "fast": [PROTOCOL + LIMITS, A_LITTLE_COMPRESSION],
-    "split": [PROTOCOL, SMALL_COMPRESSION],
-}
+# How many cases there are: a selection that matches less must not pass.
+PROTOCOL_COUNT, LIMITS_COUNT, COMPRESSION_COUNT = 247, 54, 216
 
 # Text that breaks off in the middle of a character may be refused at once or when its message ends.
 MAY_BE_LATE = {"6.4.1", "6.4.2", "6.4.3", "6.4.4"}
@@ -89,21 +84,36 @@ async def run(url, selections):
     return results
 
 
-def main(url, name):
+def main(url, selections, count):
     mend()
-    results = asyncio.run(run(url, RUNS[name]))
+    results = asyncio.run(run(url, selections))
     bad = [result for result in results if not is_good(result)]
     for result in bad[:TOLD_IN_FULL]:
         tell(result)
     if len(bad) > TOLD_IN_FULL:
         print("all that failed:", " ".join(result.case_id for result in bad))
-    # A selection that matches nothing must not pass.
-    all_ran = len(results) == WHOLE_COUNT if name == "whole" else len(results) > 0
     print(f"{len(bad)} of {len(results)} cases failed")
-    return all_ran and not bad
+    if len(results) != count:
+        print(f"there should be {count} cases")
+    return len(results) == count and not bad
 
 
-passed = main(sys.argv[1].replace("http", "ws", 1) + "/ws", sys.argv[2])
+def share(index, count):
+    """Every COUNTth case: each share gets small and large messages with all parameters."""
+    if len(COMPRESSION) != COMPRESSION_COUNT:
+        sys.exit(f"there are {len(COMPRESSION)} cases of compression, not {COMPRESSION_COUNT}")
+    own = COMPRESSION[index::count]
+    return [PROTOCOL + LIMITS, own], PROTOCOL_COUNT + LIMITS_COUNT + len(own)
+
+
+def split():
+    return [PROTOCOL, SMALL_COMPRESSION], PROTOCOL_COUNT + len(SMALL_COMPRESSION)
+
+
+RUNS = {"share": share, "split": split}
+
+base, name, *numbers = sys.argv[1:]
+passed = main(base.replace("http", "ws", 1) + "/ws", *RUNS[name](*map(int, numbers)))
 sys.stdout.flush()
 # kosoku's threads sometimes crash an interpreter that shuts down: this one does not.
 os._exit(0 if passed else 1)

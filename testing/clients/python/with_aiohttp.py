@@ -47,8 +47,8 @@ async def downloads(session):
 async def gives_up(session):
     limit = aiohttp.ClientTimeout(total=0.1)
     try:
-        async with session.get("/delay/1000", timeout=limit) as response:
-            raise AssertionError(f"an answer after 1 s: {response.status}")
+        async with session.get("/delay/10000", timeout=limit) as response:
+            raise AssertionError(f"an answer after 10 s: {response.status}")
     except asyncio.TimeoutError:
         pass
     await greets(session)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import threading
+import uuid
 from pathlib import Path
 
 import websockets.asyncio.client as at_once
@@ -115,7 +116,8 @@ def what_is_no_websocket_answers_as_before():
         with connect(SITE + "/hello"):
             raise AssertionError("/hello became a WebSocket")
     except InvalidStatus as error:
-        assert error.response.status_code == 200, error
+        # Behind a proxy that goes on with HTTP/2, there is no GET to be answered.
+        assert error.response.status_code in (200, 501), error
 
 
 async def many_connections_at_once():
@@ -138,19 +140,24 @@ async def the_chat_tells_all_of_them_the_same():
                 await connection.send(json.dumps(request))
 
             await ask("subscribe", {"channel": "chat"})
-            while json.loads(await connection.recv()).get("result") is not True:
-                pass
+            while True:
+                answer = json.loads(await connection.recv())
+                if isinstance(answer, dict) and answer.get("result") is True:
+                    break
             await everybody.wait()
-            said = {"name": f"{number}", "text": f"⚓ {number}"}
+            said = {"name": f"{number}", "text": f"⚓ {number} {own}"}
             await ask("publish", {"channel": "chat", "message": said, "level": 1})
             heard = []
             while len(heard) < 30:
-                message = json.loads(await connection.recv())
-                assert "error" not in message, message
-                if message.get("method") == "message":
-                    heard.append((message["params"]["id"], message["params"]["message"]["text"]))
+                messages = json.loads(await connection.recv())
+                # What was kept from before comes in a batch.
+                for message in messages if isinstance(messages, list) else [messages]:
+                    assert "error" not in message, message
+                    if message.get("method") == "message" and own in message["params"]["message"]["text"]:
+                        heard.append((message["params"]["id"], message["params"]["message"]["text"]))
             return heard
 
+    own = uuid.uuid4().hex
     everybody = asyncio.Barrier(30)
     heard = await asyncio.gather(*(one(number) for number in range(30)))
     assert all(one == heard[0] for one in heard), heard

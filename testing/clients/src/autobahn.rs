@@ -1,11 +1,13 @@
 //! The Autobahn suite: all its cases, and those with small messages through a proxy that cuts them up.
+//!
+//! Those about compression take minutes: each configuration runs its share of them.
 
 use std::time::Duration;
 
 use crate::error::ClientError;
 use crate::python::script_at;
 use crate::splitting::{Cut, Splitter};
-use crate::suite::{Bench, Case};
+use crate::suite::{Bench, Case, Share};
 
 /// The script chooses the cases and judges them.
 pub(crate) const CASES: &[Case] = &[
@@ -24,18 +26,20 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 fn suite(bench: &Bench<'_>) -> Result<(), ClientError> {
-    let cases = if bench.is_foremost { "whole" } else { "fast" };
-    run(bench, &bench.server.url(""), cases)
+    let Share { index, count } = bench.share;
+    let words = ["share", &index.to_string(), &count.to_string()];
+    run(bench, &bench.server.url(""), &words)
 }
 
 fn cut(bench: &Bench<'_>, cut: Cut) -> Result<(), ClientError> {
     let splitter = Splitter::start(bench.server.port(), cut)?;
-    run(bench, &splitter.url(""), "split")
+    run(bench, &splitter.url(""), &["split"])
 }
 
-fn run(bench: &Bench<'_>, url: &str, cases: &str) -> Result<(), ClientError> {
-    let told = script_at(bench, "autobahn.py", &[url, cases], LIMIT)?;
-    print!("{told}");
+fn run(bench: &Bench<'_>, url: &str, words: &[&str]) -> Result<(), ClientError> {
+    let words = [&[url], words].concat();
+    let told = script_at(bench, "autobahn.py", &words, LIMIT)?;
+    bench.tell(told.trim_end());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::node::script;
+use crate::node::{script, script_over_tls};
 use crate::suite::Case;
 
 /// Each script opens a page and tries everything there is to try.
@@ -18,6 +18,14 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "chat",
         run: |bench| script(bench, "with_chromium_chat.mjs", LIMIT),
+    },
+    Case {
+        name: "demonstration page over TLS",
+        run: |bench| script_over_tls(bench, "with_chromium.mjs", LIMIT),
+    },
+    Case {
+        name: "WebSocket over TLS",
+        run: |bench| script_over_tls(bench, "with_chromium_websocket.mjs", LIMIT),
     },
 ];
 

@@ -1,4 +1,14 @@
 //! curl: the client most people try first.
+//!
+//! Here are its cases of HTTP/1.1 without TLS; those of the other ways are in `ways`, those of certificates in
+//! `secured`, those of events and other origins in `events`, those of static sites in `files`, those of files
+//! that are sent in `uploads`.
+
+pub(crate) mod events;
+pub(crate) mod files;
+pub(crate) mod secured;
+pub(crate) mod uploads;
+pub(crate) mod ways;
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -8,7 +18,7 @@ use crate::expect;
 use crate::process;
 use crate::suite::{Bench, Case};
 
-/// All that curl does.
+/// HTTP/1.1 without TLS.
 pub(crate) const CASES: &[Case] = &[
     Case {
         name: "get",
@@ -344,6 +354,11 @@ fn field_too_long(bench: &Bench<'_>) -> Result<(), ClientError> {
 
 /// Runs curl; it must find nothing wrong with what it gets.
 pub(crate) fn curl(words: &[&str], input: &[u8]) -> Result<Output, ClientError> {
+    process::run(command(words), input.to_vec(), Duration::from_secs(40))
+}
+
+/// curl with these words.
+fn command(words: &[&str]) -> Command {
     let mut command = Command::new("curl");
     command.args([
         "--silent",
@@ -354,7 +369,7 @@ pub(crate) fn curl(words: &[&str], input: &[u8]) -> Result<Output, ClientError> 
         "30",
     ]);
     command.args(words);
-    process::run(command, input.to_vec(), Duration::from_secs(40))
+    command
 }
 
 /// Bytes that do not repeat within a chunk or a buffer.

@@ -1,18 +1,22 @@
 //! Runs the program `tidegate` against clients that were not written here.
 //!
 //! `tidegate-clients CLIENT…` starts the program in each operating mode on each loop, and for each runs
-//! all cases of the client. `cargo xtask test --only CLIENT` sets up what a client needs and calls this.
+//! all cases of the client; some of these configurations run side by side. `cargo xtask test --only CLIENT` sets up what a client needs and calls this.
 //! What raw bytes get for an answer is the matter of `testing/wire`.
 #![forbid(unsafe_code)]
 
 mod autobahn;
+mod beside;
 mod browser;
+mod certificates;
 mod curl;
 mod error;
 mod expect;
 mod frames;
 mod java;
+mod nghttp2;
 mod node;
+mod openssl;
 mod options;
 mod peer;
 mod process;
@@ -24,12 +28,12 @@ mod slow;
 mod soak;
 mod splitting;
 mod suite;
+mod uploads;
 mod websocket;
 mod wget;
 mod wrk;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 use options::Options;
 use server::{Configuration, Io, Server};
@@ -55,30 +59,16 @@ fn main() -> ExitCode {
         .into_iter()
         .filter(|configuration| has_uring || configuration.io != Io::Uring)
         .collect();
-    let foremost = configurations
+    let failures: Vec<String> = options
+        .suites
         .iter()
-        .copied()
-        .max_by_key(|configuration| configuration.rank());
-    let mut failures = 0;
-    for suite in &options.suites {
-        for &configuration in &configurations {
-            let begun = Instant::now();
-            let is_foremost = Some(configuration) == foremost;
-            let outcome = match suite.run(configuration, is_foremost, &options) {
-                Ok(cases) => format!("ok, {cases} cases"),
-                Err(error) => {
-                    failures += 1;
-                    format!("FAILED: {error}")
-                }
-            };
-            let seconds = begun.elapsed().as_secs_f64();
-            println!(
-                "{:<9} {configuration:<17} {seconds:>6.1} s  {outcome}",
-                suite.name()
-            );
-        }
+        .flat_map(|&suite| beside::run(suite, &configurations, &options))
+        .collect();
+    // Once more at the end, where it is found.
+    for failure in &failures {
+        println!("{failure}");
     }
-    if failures == 0 {
+    if failures.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

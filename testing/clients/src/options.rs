@@ -14,6 +14,8 @@ pub(crate) struct Options {
     pub(crate) program: PathBuf,
     /// A Python that has the packages of `python/requirements.txt`.
     pub(crate) python: PathBuf,
+    /// How many configurations run side by side, where a suite does not need quiet.
+    pub(crate) jobs: usize,
     /// Only this operating mode.
     mode: Option<Mode>,
     /// Only this event loop.
@@ -34,6 +36,8 @@ impl Options {
             suites: Vec::new(),
             program: beside.with_file_name("tidegate"),
             python: "python3".into(),
+            // They wait more than they work.
+            jobs: 4,
             mode: None,
             io: None,
             soak_requests: 200_000,
@@ -60,6 +64,12 @@ impl Options {
                     let io = Io::ALL.into_iter().find(|io| io.word() == name);
                     options.io =
                         Some(io.ok_or_else(|| ClientError::Word(format!("no loop '{name}'")))?);
+                }
+                "--jobs" => {
+                    options.jobs = usize::try_from(number(word, value()?)?)
+                        .ok()
+                        .filter(|jobs| *jobs > 0)
+                        .ok_or_else(|| ClientError::Word("--jobs needs at least 1".to_owned()))?;
                 }
                 "--requests" => options.soak_requests = number(word, value()?)?,
                 "--connections" => options.soak_connections = number(word, value()?)?,

@@ -10,6 +10,24 @@ use crate::error::ClientError;
 
 /// Runs a program with `input` on its standard input. It must end well within `limit`.
 pub(crate) fn run(
+    command: Command,
+    input: Vec<u8>,
+    limit: Duration,
+) -> Result<Output, ClientError> {
+    let program = describe(&command);
+    let output = run_to_end(command, input, limit)?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    Err(ClientError::Failed {
+        program,
+        status: output.status,
+        output: last_part(&output),
+    })
+}
+
+/// As [`run`], for a program whose failure is an answer.
+pub(crate) fn run_to_end(
     mut command: Command,
     input: Vec<u8>,
     limit: Duration,
@@ -35,12 +53,7 @@ pub(crate) fn run(
     let (ended, end) = mpsc::channel();
     thread::spawn(move || ended.send(child.wait_with_output()));
     match end.recv_timeout(limit) {
-        Ok(Ok(output)) if output.status.success() => Ok(output),
-        Ok(Ok(output)) => Err(ClientError::Failed {
-            program,
-            status: output.status,
-            output: last_part(&output),
-        }),
+        Ok(Ok(output)) => Ok(output),
         Ok(Err(source)) => Err(ClientError::Start { program, source }),
         Err(_) => {
             signal(id, "KILL");

@@ -1,5 +1,5 @@
 //! nginx and HAProxy in front: what proxies do to requests, the connections they keep, and WebSocket
-//! through them.
+//! through them. They speak HTTP/1.1 and HTTP/2 with the server, with TLS and without.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
@@ -30,17 +30,41 @@ pub(crate) const NGINX: &[Case] = &[
         name: "WebSocket",
         run: |bench| websocket_through(bench, &nginx("on")),
     },
+    Case {
+        name: "over TLS",
+        run: |bench| through(bench, &nginx_over_tls()),
+    },
+    Case {
+        name: "HTTP/2, as for gRPC",
+        run: nginx_by_http2,
+    },
 ];
 
 /// HAProxy, which passes all on as it comes.
 pub(crate) const HAPROXY: &[Case] = &[
     Case {
         name: "reused connections",
-        run: |bench| through(bench, &HAPROXY_PLAN),
+        run: |bench| through(bench, &haproxy("")),
     },
     Case {
         name: "WebSocket",
-        run: |bench| websocket_through(bench, &HAPROXY_PLAN),
+        run: |bench| websocket_through(bench, &haproxy("")),
+    },
+    Case {
+        name: "HTTP/2",
+        run: |bench| through(bench, &haproxy("proto h2")),
+    },
+    Case {
+        name: "HTTP/2 over TLS",
+        run: |bench| through(bench, &haproxy(HAPROXY_TLS)),
+    },
+    Case {
+        name: "HTTP/1.1 over TLS",
+        run: |bench| through(bench, &haproxy("alpn http/1.1 check-alpn http/1.1 {tls}")),
+    },
+    Case {
+        name: "WebSocket on HTTP/2 over TLS",
+        run: |bench| websocket_through(bench, &haproxy(HAPROXY_TLS)),
     },
 ];
 
@@ -48,7 +72,8 @@ pub(crate) const HAPROXY: &[Case] = &[
 struct Plan {
     program: &'static str,
     flags: &'static [&'static str],
-    /// `{front}`, `{back}` and `{folder}` stand for ports and a scratch folder.
+    /// `{front}`, `{back}` and `{tls_back}` stand for ports, `{certificate}` for whom to trust and
+    /// `{folder}` for a scratch folder.
     settings: String,
     /// The most content that it passes on while the answer to it arrives.
     echo_bytes_max: u32,
@@ -130,6 +155,42 @@ fn nginx(buffering: &str) -> Plan {
     }
 }
 
+fn nginx_over_tls() -> Plan {
+    let mut plan = nginx("on");
+    plan.settings = plan
+        .settings
+        .replace("proxy_pass http:", NGINX_TLS)
+        .replace("{back}", "{tls_back}");
+    plan
+}
+
+const NGINX_TLS: &str = "
+            proxy_ssl_verify on;
+            proxy_ssl_trusted_certificate {certificate};
+            proxy_ssl_name localhost;
+            proxy_ssl_server_name on;
+            proxy_ssl_protocols TLSv1.2 TLSv1.3;
+            proxy_pass https:";
+
+/// What nginx has for gRPC is HTTP/2 by prior knowledge, whatever goes over it.
+fn nginx_by_http2(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let mut plan = nginx("on");
+    plan.settings = plan.settings.replace("proxy_pass http:", "grpc_pass grpc:");
+    let proxy = Proxy::start(bench, &plan)?;
+    let url = |path: &str| format!("http://127.0.0.1:{}{path}", proxy.front);
+    let seen = process::text(&curl(&[&url("/inspect")], &[])?);
+    let version = "\"version\": \"HTTP/2\"";
+    expect::holds(version, seen.contains(version), || seen.clone())?;
+    let sent = content(plan.echo_bytes_max);
+    let posted = curl(&["--data-binary", "@-", &url("/echo")], &sent)?;
+    expect::equal("content", &posted.stdout, &sent)?;
+    for (path, bytes) in [("/stream", 900), ("/bytes/2000000", 2_000_000)] {
+        let got = curl(&[&url(path)], &[])?;
+        expect::equal(path, &got.stdout.len(), &bytes)?;
+    }
+    wrk::load(&url("/hello"), 16, 1)
+}
+
 /// A proxy in front of the server. Dropping it ends the process.
 struct Proxy {
     child: Child,
@@ -143,6 +204,11 @@ impl Proxy {
         let fill = |text: &str| {
             text.replace("{front}", &front.to_string())
                 .replace("{back}", &bench.server.port().to_string())
+                .replace("{tls_back}", &bench.server.tls_port().to_string())
+                .replace(
+                    "{certificate}",
+                    &bench.server.certificate().to_string_lossy(),
+                )
                 .replace("{folder}", &folder.to_string_lossy())
         };
         let settings = folder.join(format!("{}.conf", plan.program));
@@ -232,12 +298,25 @@ http {
 }
 ";
 
-static HAPROXY_PLAN: std::sync::LazyLock<Plan> = std::sync::LazyLock::new(|| Plan {
-    program: "haproxy",
-    flags: &["-db", "-f"],
-    settings: HAPROXY_SETTINGS.to_owned(),
-    echo_bytes_max: 8_000_000,
-});
+/// HAProxy with flags for how it speaks with the server.
+fn haproxy(server: &str) -> Plan {
+    let server = server.replace("{tls}", "ssl verify required ca-file {certificate}");
+    let port = match server.contains("ssl") {
+        true => "{tls_back}",
+        false => "{back}",
+    };
+    Plan {
+        program: "haproxy",
+        flags: &["-db", "-f"],
+        settings: HAPROXY_SETTINGS
+            .replace("{server}", &server)
+            .replace("{port}", port),
+        echo_bytes_max: 8_000_000,
+    }
+}
+
+/// A WebSocket that comes by an upgrade goes on by extended CONNECT (RFC 8441).
+const HAPROXY_TLS: &str = "alpn h2 check-alpn h2 ws h2 {tls}";
 
 const HAPROXY_SETTINGS: &str = "
 global
@@ -255,5 +334,5 @@ backend back
     http-reuse always
     option httpchk
     http-check send meth GET uri /hello ver HTTP/1.1 hdr Host health.example
-    server tidegate 127.0.0.1:{back} check inter 500ms
+    server tidegate 127.0.0.1:{port} {server} check inter 500ms
 ";

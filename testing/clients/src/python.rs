@@ -1,4 +1,4 @@
-//! Clients written in Python: the standard library's, requests, httpx, aiohttp.
+//! Clients written in Python: the standard library's, requests, httpx, httpx-sse, aiohttp, h2.
 
 use std::process::Command;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::error::ClientError;
 use crate::process;
 use crate::suite::{Bench, Case, folder};
+use crate::uploads::DropBox;
 
 /// All clients in Python; each script holds its own cases.
 pub(crate) const CASES: &[Case] = &[
@@ -22,15 +23,60 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| script(bench, "with_httpx.py"),
     },
     Case {
+        name: "httpx-sse",
+        run: |bench| script(bench, "with_httpx_sse.py"),
+    },
+    Case {
+        name: "httpx-sse over TLS",
+        run: |bench| script_over_tls(bench, "with_httpx_sse.py"),
+    },
+    Case {
         name: "aiohttp",
         run: |bench| script(bench, "with_aiohttp.py"),
     },
+    Case {
+        name: "aiohttp over TLS",
+        run: |bench| script_over_tls(bench, "with_aiohttp.py"),
+    },
+    Case {
+        name: "httpx, HTTP/2",
+        run: |bench| script(bench, "with_httpx_http2.py"),
+    },
+    Case {
+        name: "httpx, HTTP/2 over TLS",
+        run: |bench| script_over_tls(bench, "with_httpx_http2.py"),
+    },
+    Case {
+        name: "uploads",
+        run: uploads,
+    },
+    Case {
+        name: "h2",
+        run: |bench| script(bench, "with_h2.py"),
+    },
+    Case {
+        name: "h2 over TLS",
+        run: |bench| script_over_tls(bench, "with_h2.py"),
+    },
 ];
+
+/// Forms and files, to a drop box of their own.
+fn uploads(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let drop_box = DropBox::start(bench)?;
+    let directory = drop_box.directory();
+    let words = [&*drop_box.server.url(""), &directory.to_string_lossy()];
+    script_at(bench, "with_uploads.py", &words, LIMIT)?;
+    drop_box.server.stop()
+}
 
 /// Runs a script on the demonstration site.
 pub(crate) fn script(bench: &Bench<'_>, name: &str) -> Result<(), ClientError> {
-    let url = bench.server.url("");
-    script_at(bench, name, &[&url], Duration::from_secs(60)).map(|_| ())
+    script_at(bench, name, &[&bench.server.url("")], LIMIT).map(|_| ())
+}
+
+/// Runs a script on the demonstration site over TLS.
+pub(crate) fn script_over_tls(bench: &Bench<'_>, name: &str) -> Result<(), ClientError> {
+    script_at(bench, name, &[&bench.server.tls_url("")], LIMIT).map(|_| ())
 }
 
 /// Runs a script with words of its own; the first is where the site is. Returns what it printed.
@@ -44,7 +90,12 @@ pub(crate) fn script_at(
     command
         // Whatever this machine's settings for Python are, they are not for these.
         .args(["-I", "-B", "-W", "error::ResourceWarning"])
+        // Whom it trusts: the server alone.
+        .env("SSL_CERT_FILE", bench.server.certificate())
         .arg(folder().join("python").join(name))
         .args(words);
     process::run(command, Vec::new(), limit).map(|output| process::text(&output))
 }
+
+/// Far longer than a script takes.
+const LIMIT: Duration = Duration::from_secs(60);

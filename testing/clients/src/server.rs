@@ -1,14 +1,17 @@
 //! The program under test, as a process.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::certificates;
 use crate::error::ClientError;
 use crate::expect;
 use crate::options::Options;
@@ -57,27 +60,40 @@ impl Io {
     }
 }
 
-impl Configuration {
-    /// The one with the highest rank gets the cases that are too long for all: the one that is made for
-    /// speed.
-    pub(crate) fn rank(self) -> (bool, bool) {
-        (self.mode == Mode::HighPerf, self.io == Io::Uring)
-    }
-}
-
 impl fmt::Display for Configuration {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&format!("{} {}", self.mode.word(), self.io.word()))
     }
 }
 
-/// A running `tidegate serve` on a port and a Unix socket of its own. Dropping it ends the process.
+/// A running `tidegate serve` on ports and a Unix socket of its own. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    place: Place,
+}
+
+/// Where a server will be: its ports, and a folder that goes away with it.
+#[derive(Debug)]
+pub(crate) struct Place {
     port: u16,
-    /// Holds its logs and its Unix socket.
+    tls_port: u16,
+    /// Holds its logs, its certificate and its Unix socket.
     folder: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Result<Self, ClientError> {
+        Ok(Self {
+            port: free_port()?,
+            tls_port: free_port()?,
+            folder: tempfile::tempdir().map_err(io("making a folder"))?,
+        })
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 impl Server {
@@ -87,36 +103,58 @@ impl Server {
         configuration: Configuration,
         flags: &[&str],
     ) -> Result<Self, ClientError> {
-        let folder = tempfile::tempdir().map_err(io("making a folder"))?;
-        let port = free_port()?;
-        let output = File::create(folder.path().join(OUTPUT)).map_err(io("making a file"))?;
-        let errors = output.try_clone().map_err(io("making a file"))?;
-        let mut command = Command::new(&options.program);
+        let place = Place::new()?;
+        certificates::self_signed(options, place.folder(), &["localhost", "127.0.0.1"])?;
+        let mut command = command(options, configuration, &place);
+        // To a browser its two names are two origins.
+        for name in ["127.0.0.1", "localhost"] {
+            command
+                .args(["--listen", &format!("http://{name}:{}/", place.port)])
+                .args(["--listen", &format!("https://{name}:{}/", place.tls_port)]);
+        }
         command
-            .arg("serve")
-            .args(["--listen", &format!("http://127.0.0.1:{port}/")])
             .args([
                 "--listen",
-                &format!("unix:{}", folder.path().join(SOCKET).display()),
+                &format!("unix:{}", place.folder().join(SOCKET).display()),
             ])
-            .args(["--mode", configuration.mode.word()])
-            .args(["--io", configuration.io.word()])
-            .arg("--error-log")
-            .arg(folder.path())
-            .args(flags)
-            .current_dir(folder.path())
+            .args(["--tls-cert", "localhost.crt", "--tls-key", "localhost.key"])
+            .args(flags);
+        Self::run(command, place)
+    }
+
+    /// Starts the program as a settings file says, and waits until it listens.
+    ///
+    /// In the file's text `{port}` and `{tls_port}` stand for where it must listen. Paths are taken from
+    /// the place's folder.
+    pub(crate) fn start_by_file(
+        options: &Options,
+        configuration: Configuration,
+        place: Place,
+        settings: &str,
+    ) -> Result<Self, ClientError> {
+        let text = settings
+            .replace("{port}", &place.port.to_string())
+            .replace("{tls_port}", &place.tls_port.to_string());
+        let file = place.folder().join("site.toml");
+        fs::write(&file, text).map_err(io("writing a settings file"))?;
+        let mut command = command(options, configuration, &place);
+        command.arg(file);
+        Self::run(command, place)
+    }
+
+    fn run(mut command: Command, place: Place) -> Result<Self, ClientError> {
+        let output = File::create(place.folder().join(OUTPUT)).map_err(io("making a file"))?;
+        let errors = output.try_clone().map_err(io("making a file"))?;
+        let child = command
             .stdin(Stdio::null())
             .stdout(output)
-            .stderr(errors);
-        let child = command.spawn().map_err(|source| ClientError::Start {
-            program: options.program.display().to_string(),
-            source,
-        })?;
-        let mut server = Self {
-            child,
-            port,
-            folder,
-        };
+            .stderr(errors)
+            .spawn()
+            .map_err(|source| ClientError::Start {
+                program: command.get_program().display().to_string(),
+                source,
+            })?;
+        let mut server = Self { child, place };
         server.wait_until_it_listens()?;
         Ok(server)
     }
@@ -131,21 +169,36 @@ impl Server {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.place.port
+    }
+
+    /// The port on which TLS is spoken.
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.place.tls_port
     }
 
     /// Where a path of the demonstration site is.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://127.0.0.1:{}{path}", self.place.port)
+    }
+
+    /// Where a path of the demonstration site is over TLS.
+    pub(crate) fn tls_url(&self, path: &str) -> String {
+        format!("https://127.0.0.1:{}{path}", self.place.tls_port)
+    }
+
+    /// The certificate that it shows, signed by itself: clients are told to trust it.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.folder().join("localhost.crt")
     }
 
     pub(crate) fn unix_socket(&self) -> PathBuf {
-        self.folder.path().join(SOCKET)
+        self.folder().join(SOCKET)
     }
 
     /// A folder that goes away with the server.
     pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
+        self.place.folder()
     }
 
     pub(crate) fn process_id(&self) -> u32 {
@@ -153,8 +206,13 @@ impl Server {
     }
 
     /// Asks the program to stop, as Ctrl-C does. It must end well, and soon.
-    pub(crate) fn stop(mut self) -> Result<(), ClientError> {
+    pub(crate) fn stop(self) -> Result<(), ClientError> {
         process::signal(self.child.id(), "INT");
+        self.ends()
+    }
+
+    /// As [`Self::stop`], for a program that has been asked to stop.
+    pub(crate) fn ends(mut self) -> Result<(), ClientError> {
         let status = expect::becomes(
             "the server stops when asked",
             STOP_WAIT_MAX,
@@ -172,12 +230,12 @@ impl Server {
     }
 
     fn wait_until_it_listens(&mut self) -> Result<(), ClientError> {
-        let port = self.port;
+        let ports = [self.place.port, self.place.tls_port];
         expect::becomes(
             "the server listens",
             START_WAIT_MAX,
             || match self.child.try_wait() {
-                Ok(None) => Ok(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()),
+                Ok(None) => Ok(ports.iter().all(|port| listens(*port))),
                 _ => Err(ClientError::ServerEnded {
                     output: self.output(),
                 }),
@@ -187,8 +245,9 @@ impl Server {
         .map(|_| ())
     }
 
-    fn output(&self) -> String {
-        fs::read_to_string(self.folder.path().join(OUTPUT)).unwrap_or_default()
+    /// What it has printed.
+    pub(crate) fn output(&self) -> String {
+        fs::read_to_string(self.folder().join(OUTPUT)).unwrap_or_default()
     }
 }
 
@@ -200,12 +259,38 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody listens on now.
+/// The program, with the flags that all servers have.
+fn command(options: &Options, configuration: Configuration, place: &Place) -> Command {
+    let mut command = Command::new(&options.program);
+    command
+        .arg("serve")
+        .args(["--mode", configuration.mode.word()])
+        .args(["--io", configuration.io.word()])
+        .arg("--error-log")
+        .arg(place.folder())
+        .current_dir(place.folder());
+    command
+}
+
+fn listens(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// A port that nobody listens on now, and that nobody else here has been given: servers of the program
+/// share a port without complaint, and one would get the other's connections.
 pub(crate) fn free_port() -> Result<u16, ClientError> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(io("finding a free port"))
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(io("finding a free port"))?
+            .port();
+        // A thread that panics holding it leaves the set whole.
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.insert(port) {
+            return Ok(port);
+        }
+    }
 }
 
 /// Says what was being done when the system refused.

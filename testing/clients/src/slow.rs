@@ -49,10 +49,11 @@ const BODY: Attack = Attack {
     reason: "Timer_EntityBody",
 };
 
-/// The attacker goes on reading what its own system has received, long after the connection has ended.
+/// The attacker goes on reading what its own system has received, long after the connection has ended: it
+/// ends by its own limit, some seconds after the server has ended the last connection.
 const READ: Attack = Attack {
     flags: &[
-        "-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-l", "15",
+        "-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-l", "12",
     ],
     path: "/bytes/20000000",
     reason: "Timer_MinBytesPerSecond",

@@ -1,16 +1,23 @@
 //! The clients, and the cases of each.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Mutex;
 
 use crate::error::ClientError;
 use crate::options::Options;
 use crate::server::{Configuration, Server};
-use crate::{autobahn, browser, curl, java, node, proxy, python, slow, soak, websocket, wget, wrk};
+use crate::{
+    autobahn, browser, curl, java, nghttp2, node, openssl, proxy, python, slow, soak, websocket,
+    wget, wrk,
+};
 
 /// A client, or an attack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Suite {
     Curl,
+    Nghttp2,
+    Openssl,
     Wget,
     Python,
     Node,
@@ -35,13 +42,50 @@ pub(crate) struct Case {
 pub(crate) struct Bench<'a> {
     pub(crate) server: &'a Server,
     pub(crate) options: &'a Options,
-    /// Whether this is the configuration that gets the cases which are too long for all.
-    pub(crate) is_foremost: bool,
+    /// How the server is run.
+    pub(crate) configuration: Configuration,
+    /// What it does of what is too long for each configuration.
+    pub(crate) share: Share,
+    notes: &'a Notes,
+}
+
+impl Bench<'_> {
+    /// The same with another server.
+    pub(crate) fn with_server<'a>(&'a self, server: &'a Server) -> Bench<'a> {
+        Bench { server, ..*self }
+    }
+
+    /// Notes a line for the report of this configuration.
+    pub(crate) fn tell(&self, line: impl fmt::Display) {
+        if let Ok(mut text) = self.notes.0.lock() {
+            text.push_str(&format!("{line}\n"));
+        }
+    }
+}
+
+/// One of several equal parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Share {
+    /// From 0 on.
+    pub(crate) index: usize,
+    pub(crate) count: usize,
+}
+
+/// What cases tell besides whether they succeed.
+#[derive(Debug, Default)]
+pub(crate) struct Notes(Mutex<String>);
+
+impl Notes {
+    pub(crate) fn into_text(self) -> String {
+        self.0.into_inner().unwrap_or_default()
+    }
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Curl,
+        Self::Nghttp2,
+        Self::Openssl,
         Self::Wget,
         Self::Python,
         Self::Node,
@@ -59,6 +103,8 @@ impl Suite {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Curl => "curl",
+            Self::Nghttp2 => "nghttp2",
+            Self::Openssl => "openssl",
             Self::Wget => "wget",
             Self::Python => "python",
             Self::Node => "node",
@@ -78,21 +124,38 @@ impl Suite {
         Self::ALL.into_iter().find(|suite| suite.name() == name)
     }
 
-    fn cases(self) -> &'static [Case] {
+    /// Whether it judges what others would disturb, a client that must be served within two seconds while
+    /// the server is attacked, or the memory that a load takes: its configurations run one after the other.
+    /// Bounds of time elsewhere are far from what is usual.
+    pub(crate) fn is_quiet(self) -> bool {
+        matches!(self, Self::Slow | Self::Soak)
+    }
+
+    /// Its cases, in groups.
+    fn cases(self) -> &'static [&'static [Case]] {
         match self {
-            Self::Curl => curl::CASES,
-            Self::Wget => wget::CASES,
-            Self::Python => python::CASES,
-            Self::Node => node::CASES,
-            Self::Websocket => websocket::CASES,
-            Self::Java => java::CASES,
-            Self::Autobahn => autobahn::CASES,
-            Self::Browser => browser::CASES,
-            Self::Wrk => wrk::CASES,
-            Self::Nginx => proxy::NGINX,
-            Self::Haproxy => proxy::HAPROXY,
-            Self::Slow => slow::CASES,
-            Self::Soak => soak::CASES,
+            Self::Curl => &[
+                curl::CASES,
+                curl::ways::CASES,
+                curl::events::CASES,
+                curl::secured::CASES,
+                curl::files::CASES,
+                curl::uploads::CASES,
+            ],
+            Self::Nghttp2 => &[nghttp2::CASES],
+            Self::Openssl => &[openssl::CASES],
+            Self::Wget => &[wget::CASES],
+            Self::Python => &[python::CASES],
+            Self::Node => &[node::CASES],
+            Self::Websocket => &[websocket::CASES],
+            Self::Java => &[java::CASES],
+            Self::Autobahn => &[autobahn::CASES],
+            Self::Browser => &[browser::CASES],
+            Self::Wrk => &[wrk::CASES],
+            Self::Nginx => &[proxy::NGINX],
+            Self::Haproxy => &[proxy::HAPROXY],
+            Self::Slow => &[slow::CASES],
+            Self::Soak => &[soak::CASES],
         }
     }
 
@@ -100,8 +163,9 @@ impl Suite {
     pub(crate) fn run(
         self,
         configuration: Configuration,
-        is_foremost: bool,
+        share: Share,
         options: &Options,
+        notes: &Notes,
     ) -> Result<usize, ClientError> {
         let flags = match self {
             Self::Slow => slow::SETTINGS,
@@ -112,16 +176,20 @@ impl Suite {
         let bench = Bench {
             server: &server,
             options,
-            is_foremost,
+            configuration,
+            share,
+            notes,
         };
-        for case in self.cases() {
+        let mut count = 0;
+        for case in self.cases().iter().copied().flatten() {
+            count += 1;
             (case.run)(&bench).map_err(|source| ClientError::Case {
                 name: case.name,
                 source: Box::new(source),
             })?;
         }
         server.stop()?;
-        Ok(self.cases().len())
+        Ok(count)
     }
 }
 

@@ -11,8 +11,16 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| python::script(bench, "with_websockets.py"),
     },
     Case {
+        name: "websockets over TLS",
+        run: |bench| python::script_over_tls(bench, "with_websockets.py"),
+    },
+    Case {
         name: "aiohttp",
         run: |bench| python::script(bench, "with_aiohttp_websocket.py"),
+    },
+    Case {
+        name: "aiohttp over TLS",
+        run: |bench| python::script_over_tls(bench, "with_aiohttp_websocket.py"),
     },
     Case {
         name: "libcurl",
@@ -23,8 +31,16 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| node::script(bench, "with_ws.mjs", node::LIMIT),
     },
     Case {
+        name: "ws over TLS",
+        run: |bench| node::script_over_tls(bench, "with_ws.mjs", node::LIMIT),
+    },
+    Case {
         name: "undici",
         run: |bench| node::script(bench, "with_undici_websocket.mjs", node::LIMIT),
+    },
+    Case {
+        name: "undici over TLS",
+        run: |bench| node::script_over_tls(bench, "with_undici_websocket.mjs", node::LIMIT),
     },
     Case {
         name: "own scripts",

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tidegate_httpapi::{
-    Application, Body, BodySource, ConnectionId, Deferred, Exchange, RequestHead, RequestId,
-    ResponseHead,
+    Application, Body, BodySource, ConnectionId, Deferred, Exchange, FieldBlock, RequestHead,
+    RequestId, ResponseHead, StreamReset,
 };
 
 use crate::PATIENCE;
@@ -175,6 +175,7 @@ pub struct Pieces(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     pieces: VecDeque<Option<io::Result<Bytes>>>,
+    trailers: Option<FieldBlock>,
     waker: Option<Waker>,
     polled: usize,
 }
@@ -188,6 +189,17 @@ impl Pieces {
     /// Ends the content.
     pub fn end(&self) {
         self.push(None);
+    }
+
+    /// Ends the content with a trailer section.
+    pub fn end_with(&self, trailers: FieldBlock) {
+        self.0.lock().unwrap().trailers = Some(trailers);
+        self.push(None);
+    }
+
+    /// Has the stream reset with this code.
+    pub fn reset(&self, code: u32) {
+        self.push(Some(Err(io::Error::other(StreamReset { code }))));
     }
 
     /// Fails.
@@ -225,5 +237,9 @@ impl BodySource for Pieces {
                 Poll::Pending
             }
         }
+    }
+
+    fn trailers(&mut self) -> Option<FieldBlock> {
+        self.0.lock().unwrap().trailers.take()
     }
 }

@@ -8,6 +8,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::PATIENCE;
 use crate::response::Response;
+use crate::tls::{Offer, Refusal, Secure};
 
 /// One connection to a server.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct Client {
     stream: TcpStream,
     /// Received and not yet looked at.
     received: Vec<u8>,
+    /// What secures it.
+    secure: Option<Box<Secure>>,
 }
 
 /// How a connection ended.
@@ -52,7 +55,45 @@ impl Client {
         Self {
             stream,
             received: Vec::new(),
+            secure: None,
         }
+    }
+
+    /// Connects to the loopback address and shakes hands.
+    ///
+    /// # Errors
+    ///
+    /// The handshake fails.
+    pub fn connect_secure(port: u16, offer: &Offer) -> Result<Self, Refusal> {
+        Self::connect(port).secured(offer)
+    }
+
+    /// Shakes hands. From now on all is encrypted that is sent, and what is received is decrypted.
+    ///
+    /// # Errors
+    ///
+    /// The handshake fails.
+    pub fn secured(mut self, offer: &Offer) -> Result<Self, Refusal> {
+        let mut secure = Secure::new(offer);
+        loop {
+            self.send(secure.flight());
+            if !secure.shakes_hands() {
+                break;
+            }
+            let bytes = match self.read() {
+                Ok(bytes) => bytes,
+                Err(reset) => return Err(Refusal::Closed { reset }),
+            };
+            let plain = secure.decrypt(&bytes).map_err(Refusal::Failed)?;
+            self.received.extend_from_slice(&plain);
+        }
+        self.secure = Some(Box::new(secure));
+        Ok(self)
+    }
+
+    /// What secures the connection.
+    pub fn secure(&mut self) -> &mut Secure {
+        self.secure.as_mut().expect("a connection with TLS")
     }
 
     /// The client's own port, by which the error log tells connections apart.
@@ -62,6 +103,14 @@ impl Client {
 
     /// Sends bytes. A server that has closed already is no failure: what it said is to be read.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        let _ = match &mut self.secure {
+            None => self.stream.write_all(bytes.as_ref()),
+            Some(secure) => self.stream.write_all(&secure.encrypt(bytes.as_ref())),
+        };
+    }
+
+    /// Sends bytes as they are, whatever secures the connection.
+    pub fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
     }
 
@@ -77,6 +126,7 @@ impl Client {
     pub fn send_until_stalled(&mut self, byte: u8, max: usize) -> usize {
         let block = vec![byte; 64 * 1024];
         let mut sent = 0;
+        assert!(self.secure.is_none(), "what is encrypted cannot be cut");
         self.stream
             .set_write_timeout(Some(Duration::from_millis(300)))
             .unwrap();
@@ -96,6 +146,11 @@ impl Client {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
+    /// Sends and receives no more, nor does who has the same connection.
+    pub fn abandon(&self) {
+        let _ = self.stream.shutdown(Shutdown::Both);
+    }
+
     /// Ends the connection with a reset.
     pub fn reset(self) {
         SockRef::from(&self.stream)
@@ -105,9 +160,11 @@ impl Client {
 
     /// The same connection once more, to be read by one and written by the other.
     pub fn try_clone(&self) -> Self {
+        assert!(self.secure.is_none(), "keys cannot be shared");
         Self {
             stream: self.stream.try_clone().unwrap(),
             received: Vec::new(),
+            secure: None,
         }
     }
 
@@ -202,13 +259,63 @@ impl Client {
     }
 
     fn fill(&mut self) {
-        let mut buffer = [0; 64 * 1024];
-        let count = match self.stream.read(&mut buffer) {
-            Ok(count) => count,
+        let bytes = self.receive_more();
+        let bytes = bytes.unwrap_or_else(|_| panic!("an end after {:?}", self.shown()));
+        self.received.extend_from_slice(&bytes);
+    }
+
+    /// What is received next: never nothing.
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended; whether by a reset.
+    pub fn receive(&mut self) -> Result<Vec<u8>, bool> {
+        if !self.received.is_empty() {
+            return Ok(std::mem::take(&mut self.received));
+        }
+        self.receive_more()
+    }
+
+    fn receive_more(&mut self) -> Result<Vec<u8>, bool> {
+        loop {
+            let bytes = self.read();
+            let Some(secure) = &mut self.secure else {
+                return bytes;
+            };
+            match bytes {
+                Ok(bytes) => match secure.decrypt(&bytes).expect("records are whole and true") {
+                    plain if plain.is_empty() => {}
+                    plain => return Ok(plain),
+                },
+                Err(false) => {
+                    assert!(secure.has_ended(), "an end without close_notify");
+                    return Err(false);
+                }
+                Err(true) => return Err(true),
+            }
+        }
+    }
+
+    /// What is received next as it comes over the wire.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive`](Self::receive).
+    pub fn receive_raw(&mut self) -> Result<Vec<u8>, bool> {
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<Vec<u8>, bool> {
+        let mut buffer = vec![0; 64 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Err(false),
+            Ok(count) => {
+                buffer.truncate(count);
+                Ok(buffer)
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Err(true),
             Err(error) => panic!("{error} after {:?}", self.shown()),
-        };
-        assert!(count > 0, "the connection ended after {:?}", self.shown());
-        self.received.extend_from_slice(&buffer[..count]);
+        }
     }
 
     fn shown(&self) -> String {
@@ -217,17 +324,13 @@ impl Client {
 
     /// Reads to the end of the connection.
     pub fn end(&mut self) -> End {
-        let mut rest = std::mem::take(&mut self.received);
-        let mut buffer = vec![0; 64 * 1024];
-        let reset = loop {
-            match self.stream.read(&mut buffer) {
-                Ok(0) => break false,
-                Ok(count) => rest.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => break true,
-                Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&rest)),
+        let mut rest = Vec::new();
+        loop {
+            match self.receive() {
+                Ok(bytes) => rest.extend_from_slice(&bytes),
+                Err(reset) => return End { rest, reset },
             }
-        };
-        End { rest, reset }
+        }
     }
 
     /// The server sends this, and closes in order.

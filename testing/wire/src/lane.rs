@@ -7,7 +7,7 @@ use std::thread;
 
 use tidegate_httpapi::{
     Application, Deferred, Exchange, LaneHost, OpaqueConnection, OpaqueConnections, OpaqueEnd,
-    OpaqueKey, OpaqueLane, Opening, ResponseHead,
+    OpaqueKey, OpaqueLane, Opening, ResponseHead, Version,
 };
 
 use crate::PATIENCE;
@@ -215,7 +215,10 @@ impl Application for Upgrading {
             return;
         }
         match self.upgrade {
-            Upgrade::AtOnce => exchange.upgrade(head(), opening()).unwrap(),
+            Upgrade::AtOnce => {
+                let head = head(exchange.head().version());
+                exchange.upgrade(head, opening()).unwrap();
+            }
             Upgrade::Later => {
                 let deferred = exchange.defer();
                 thread::spawn(move || answer(deferred));
@@ -237,11 +240,15 @@ impl Application for Upgrading {
 
 fn answer(deferred: Deferred) {
     let request = deferred.head.as_head();
-    let upgraded = deferred.responder.upgrade(&request, head(), opening());
+    let head = head(request.version());
+    let upgraded = deferred.responder.upgrade(&request, head, opening());
     upgraded.unwrap();
 }
 
-fn head() -> ResponseHead {
+fn head(version: Version) -> ResponseHead {
+    if version == Version::Http2 {
+        return ResponseHead::new(200);
+    }
     let mut head = ResponseHead::new(101);
     head.fields.append("Upgrade", "echo").unwrap();
     head
@@ -313,7 +320,8 @@ pub struct NoLane;
 
 impl Application for NoLane {
     fn request(&self, exchange: Exchange<'_>) {
-        exchange.upgrade(head(), opening()).unwrap();
+        let head = head(exchange.head().version());
+        exchange.upgrade(head, opening()).unwrap();
     }
 
     fn open_lane(&self, _: LaneHost) -> Box<dyn OpaqueLane> {

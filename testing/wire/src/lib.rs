@@ -10,22 +10,23 @@
 //!
 //! | Cases | Need |
 //! | --- | --- |
-//! | N30 | HTTP/2 |
 //! | R01–R12 | accounts, and reservations that outlive the process |
 //! | Q09 | receives into buffers that can be too small |
 //! | Q11–Q14, Q18, Q19 | queues opened by other processes |
 //! | Q15, Q16 | handles that are shut down one by one; controllers that wait for demand |
-//! | C04–C20 | the response cache |
-//! | T01–T07, T11–T16 | TLS, HTTP/2, administration |
+//! | T11–T15 | bandwidth limits, request logs, administration |
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a rig for tests fails by panicking")]
 
 mod application;
 mod client;
 mod error_log;
+mod files;
+mod http2;
 mod lane;
 mod response;
 mod server;
+mod tls;
 
 use std::time::{Duration, Instant};
 
@@ -36,11 +37,16 @@ pub use application::{
 };
 pub use client::{Client, End};
 pub use error_log::{ErrorLine, ErrorLines};
+pub use files::{content, file, let_go, parts_of, pieces_of, sparse_file};
+pub use http2::{
+    Answer, Arrival, Fields, Frame, GoAway, Http2, PREFACE, code, flag, frame, kind, setting,
+};
 pub use lane::{
     Elsewhere, Lanes, NoLane, Told, UPGRADE, Upgrade, counting_lanes, echo_bytes, either, upgrading,
 };
 pub use response::Response;
 pub use server::{Place, Server, free_port};
+pub use tls::{Certificate, Offer, Refusal, Secure};
 
 /// How long anything awaited may take. Far longer than it ever does: a test that waits this long has
 /// failed.

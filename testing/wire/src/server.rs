@@ -9,12 +9,13 @@ use tempfile::TempDir;
 use tidegate_driver::{Embedded, EmbeddedSettings, Io};
 use tidegate_httpapi::{
     ApiError, Application, Backend, GroupProperties, OperatingMode, QueueProperties,
-    RequestQueueId, ServerSessionId, UrlGroupId, UrlPrefix,
+    RequestQueueId, ServerSessionId, TlsBinding, TlsBindingKey, UrlGroupId, UrlPrefix,
 };
 
 use crate::client::Client;
 use crate::error_log::ErrorLines;
 use crate::response::Response;
+use crate::tls::Certificate;
 
 /// An embedded backend with one session.
 pub struct Server {
@@ -26,6 +27,7 @@ pub struct Server {
     pub port: u16,
     /// Its error log.
     pub errors: ErrorLines,
+    scheme: &'static str,
     _folder: TempDir,
 }
 
@@ -48,8 +50,23 @@ impl Server {
 
     /// As [`start`](Self::start), with other settings.
     pub fn start_with(io: Io, set: impl Fn(&mut EmbeddedSettings)) -> Self {
+        Self::hold_port(io, "http", set)
+    }
+
+    /// As [`start`](Self::start), but its port speaks TLS. No certificate is bound yet.
+    pub fn start_secure(io: Io) -> Self {
+        Self::start_secure_with(io, |_| {})
+    }
+
+    /// As [`start_secure`](Self::start_secure), with other settings.
+    pub fn start_secure_with(io: Io, set: impl Fn(&mut EmbeddedSettings)) -> Self {
+        Self::hold_port(io, "https", set)
+    }
+
+    fn hold_port(io: Io, scheme: &'static str, set: impl Fn(&mut EmbeddedSettings)) -> Self {
         loop {
-            let server = Self::idle(io, free_port(), &set);
+            let mut server = Self::idle(io, free_port(), &set);
+            server.scheme = scheme;
             let group = server.backend.create_url_group(server.session).unwrap();
             let anchor = server.url("anchor.invalid/");
             match server.backend.add_url(group, &anchor, 0) {
@@ -77,6 +94,7 @@ impl Server {
             session,
             port,
             errors: ErrorLines(folder.path().to_owned()),
+            scheme: "http",
             _folder: folder,
         }
     }
@@ -84,7 +102,31 @@ impl Server {
     /// The prefix of a host and path such as `localhost/a/`, on this server's port.
     pub fn url(&self, place: &str) -> UrlPrefix {
         let (host, path) = place.split_once('/').expect("host and path");
-        UrlPrefix::parse(&format!("http://{host}:{}/{path}", self.port)).unwrap()
+        UrlPrefix::parse(&format!("{}://{host}:{}/{path}", self.scheme, self.port)).unwrap()
+    }
+
+    /// Binds a certificate to a place such as `0.0.0.0` or `name`, on this server's port.
+    pub fn bind(&self, place: &str, certificate: &Certificate) {
+        self.bind_with(place, certificate, |_| {});
+    }
+
+    /// As [`bind`](Self::bind), with other rules.
+    pub fn bind_with(
+        &self,
+        place: &str,
+        certificate: &Certificate,
+        set: impl FnOnce(&mut TlsBinding),
+    ) {
+        let mut binding = certificate.binding();
+        set(&mut binding);
+        self.backend
+            .add_tls_binding(&self.tls_key(place), &binding)
+            .unwrap();
+    }
+
+    /// The key of a TLS binding on this server's port.
+    pub fn tls_key(&self, place: &str) -> TlsBindingKey {
+        format!("{place}:{}", self.port).parse().unwrap()
     }
 
     /// Registers a prefix with a group and a queue of its own.

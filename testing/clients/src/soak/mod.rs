@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::error::ClientError;
 use crate::expect;
+use crate::python;
 use crate::suite::{Bench, Case};
 use watch::Footprint;
 
@@ -26,6 +27,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "no WebSocket stays behind",
         run: websockets,
+    },
+    Case {
+        name: "nothing of TLS and HTTP/2 stays behind",
+        run: secured,
     },
 ];
 
@@ -114,31 +119,77 @@ fn websockets(bench: &Bench<'_>) -> Result<(), ClientError> {
     websocket::leave_open(port)
 }
 
+/// Connections over TLS and of HTTP/2, by a script: streams reset, sessions left, handshakes that end early.
+fn secured(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let process = bench.server.process_id();
+    let ports = [bench.server.port(), bench.server.tls_port()];
+    let visit = |amount: u64, seed: &str| {
+        let (base, cleartext) = (bench.server.tls_url(""), bench.server.url(""));
+        let words = [&*base, &*cleartext, &amount.to_string(), seed];
+        python::script_at(bench, "soak.py", &words, SECURED_WAIT_MAX).map(|_| ())
+    };
+    // As above: all that is taken when it is first needed.
+    visit(40, "0")?;
+    wait_until_unconnected(&ports)?;
+    let idle = Footprint::of(process)?;
+    let amount = bench.options.soak_connections / CONFIGURATIONS / 10;
+    visit(amount / 2, "1")?;
+    let before = settle(&ports, process, &idle)?;
+    visit(amount, "2")?;
+    let after = settle(&ports, process, &idle)?;
+    tell_and_judge(
+        bench,
+        amount,
+        "over TLS, HTTP/2",
+        &before,
+        &after,
+        FRAGMENTED_BYTES_MAX,
+    )?;
+    act::Client::new(bench.server.port(), 3).ask_and_check()
+}
+
 fn soak<C: Visit>(bench: &Bench<'_>, work: &Work<C>) -> Result<(), ClientError> {
     let port = bench.server.port();
     let process = bench.server.process_id();
-    wait_until_unconnected(port)?;
+    wait_until_unconnected(&[port])?;
     let idle = Footprint::of(process)?;
     let amount = work.amount / CONFIGURATIONS;
     run_clients(port, amount / 2, 1, work)?;
-    let before = settle(port, process, &idle)?;
+    let before = settle(&[port], process, &idle)?;
     run_clients(port, amount, 2, work)?;
-    let after = settle(port, process, &idle)?;
-    println!(
-        "          {amount} {}; before: {before}; after: {after}",
-        work.of
-    );
+    let after = settle(&[port], process, &idle)?;
+    tell_and_judge(
+        bench,
+        amount,
+        work.of,
+        &before,
+        &after,
+        work.growth_bytes_max,
+    )
+}
+
+fn tell_and_judge(
+    bench: &Bench<'_>,
+    amount: u64,
+    of: &str,
+    before: &Footprint,
+    after: &Footprint,
+    growth_bytes_max: u64,
+) -> Result<(), ClientError> {
+    bench.tell(format_args!(
+        "          {amount} {of}; before: {before}; after: {after}"
+    ));
     let grown = after.resident_bytes.saturating_sub(before.resident_bytes);
     expect::holds(
         "memory does not grow with them",
-        grown <= work.growth_bytes_max,
+        grown <= growth_bytes_max,
         || format!("{grown} bytes more"),
     )
 }
 
 /// What the server holds when the clients have gone: no more than when it was idle, but for memory.
-fn settle(port: u16, process: u32, idle: &Footprint) -> Result<Footprint, ClientError> {
-    wait_until_unconnected(port)?;
+fn settle(ports: &[u16], process: u32, idle: &Footprint) -> Result<Footprint, ClientError> {
+    wait_until_unconnected(ports)?;
     expect::becomes(
         "no descriptor and no thread stays behind",
         SETTLE_WAIT_MAX,
@@ -147,12 +198,12 @@ fn settle(port: u16, process: u32, idle: &Footprint) -> Result<Footprint, Client
     )
 }
 
-fn wait_until_unconnected(port: u16) -> Result<(), ClientError> {
+fn wait_until_unconnected(ports: &[u16]) -> Result<(), ClientError> {
     expect::becomes(
         "no connection stays behind",
         SETTLE_WAIT_MAX,
-        || watch::connections(port),
-        |count| *count == 0,
+        || ports.iter().map(|port| watch::connections(*port)).sum(),
+        |count: &usize| *count == 0,
     )
     .map(|_| ())
 }
@@ -207,5 +258,8 @@ const LEAKED_BYTES_MAX: u64 = 4 << 20;
 /// What slow readers leave unread are megabytes, and whenever more of them than ever before come to be
 /// served by the same thread, its part of the heap grows. It is a part of what they have at once.
 const FRAGMENTED_BYTES_MAX: u64 = 32 << 20;
+
+/// Far longer than the script takes.
+const SECURED_WAIT_MAX: Duration = Duration::from_secs(120);
 
 const SETTLE_WAIT_MAX: Duration = Duration::from_secs(30);

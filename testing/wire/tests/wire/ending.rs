@@ -16,6 +16,7 @@ on_both_loops_in_both_modes!(
     content_cut_off_behind_an_answer_comes_to_an_end,
     an_answer_is_not_lost_to_content_still_coming,
     a_source_is_dropped_with_its_connection,
+    content_that_is_for_nobody_then_ends_with_its_peer,
 );
 
 on_both_loops!(
@@ -149,6 +150,52 @@ fn a_source_is_dropped_with_its_connection(io: Io, mode: OperatingMode) {
     client.send("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(client.response_head().status, 200);
     until("it is dropped", || Arc::strong_count(&alive) == 2);
+}
+
+/// Content that never comes, of which nothing is left when the peer has ended its side.
+struct WithPeer(Endless);
+
+impl BodySource for WithPeer {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<std::io::Result<Bytes>>> {
+        self.0.poll_chunk(context)
+    }
+
+    fn ends_with_peer(&self) -> bool {
+        true
+    }
+}
+
+fn content_that_is_for_nobody_then_ends_with_its_peer(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let alive = Arc::new(());
+    let kept = Arc::clone(&alive);
+    let application = answering(move |exchange| {
+        let endless = Endless(Arc::clone(&kept));
+        let source: Box<dyn BodySource> = match exchange.head().target() {
+            b"/events" => Box::new(WithPeer(endless)),
+            _ => Box::new(endless),
+        };
+        let length = None;
+        exchange.respond(ResponseHead::new(200), Body::Stream { length, source });
+    });
+    server.serve_in(mode, "localhost/", application);
+    let mut other = server.client();
+    other.send("GET /other HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(other.response_head().status, 200);
+    other.finish();
+    let mut client = server.client();
+    client.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert_eq!(client.response_head().status, 200);
+    assert_eq!(Arc::strong_count(&alive), 4);
+    client.finish();
+    client.expect_close();
+    until("it is dropped", || Arc::strong_count(&alive) == 3);
+    // Both sides may have been there before the answer.
+    let mut client = server.client();
+    client.send("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    client.finish();
+    client.end();
+    until("it is dropped", || Arc::strong_count(&alive) == 3);
 }
 
 // RFC 9112 §9.6: closing at once would let a reset overtake the answer.

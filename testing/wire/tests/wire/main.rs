@@ -4,14 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod back_pressure;
+mod cache;
 mod connection_limits;
 mod content;
 mod ending;
 mod faults;
 mod field_lines;
+mod files;
 mod filter;
 mod framing;
 mod host;
+mod http2;
 mod interim;
 mod listening;
 mod namespace;
@@ -19,6 +22,7 @@ mod opaque;
 mod opaque_end;
 mod opaque_lanes;
 mod pipelining;
+mod proxy_protocol;
 mod request_line;
 mod request_queue;
 mod response;
@@ -27,3 +31,4 @@ mod splits;
 mod stopping;
 mod target;
 mod timers;
+mod tls;
