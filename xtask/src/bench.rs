@@ -1,14 +1,15 @@
 //! `cargo xtask bench`: what a request costs our server, a bare responder and other servers.
 //!
-//! `http1` and `websocket` measure all workloads of a protocol and write their part of
+//! `http1`, `websocket`, `tls`, `http2` and `content` measure all workloads of a protocol and write their part of
 //! `bench/RESULTS.md`; `callgrind` counts the user instructions of a request or message where the
-//! machine has no counters. Questions, loads and what they
-//! leave out are in `bench/README.md`.
+//! machine has no counters. Questions, loads and what they leave out are in `bench/README.md`.
 
 mod build;
 mod callgrind;
 mod configuration;
+mod content;
 mod error;
+mod http2;
 mod idle;
 mod isolation;
 mod load;
@@ -25,6 +26,8 @@ mod statistics;
 mod suite;
 mod table;
 mod target;
+mod tls;
+mod transfer;
 mod websocket;
 mod workload;
 
@@ -60,6 +63,9 @@ fn bench(words: &[String]) -> Result<(), BenchError> {
     places.prepare_scratch()?;
     match options.suite {
         Suite::Http1 => suite::http1(&places, &options),
+        Suite::Tls => suite::tls(&places, &options),
+        Suite::Http2 => suite::http2(&places, &options),
+        Suite::Content => suite::content(&places, &options),
         Suite::WebSocket => suite::websocket(&places, &options),
         Suite::Callgrind => suite::callgrind(&places, &options),
     }

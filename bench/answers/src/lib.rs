@@ -33,6 +33,22 @@ pub fn json() -> String {
     text
 }
 
+/// Content of `GET /download`, sent as `application/octet-stream`: 10 MiB that do not compress.
+pub fn download() -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut content = Vec::with_capacity(DOWNLOAD_BYTES);
+    while content.len() < DOWNLOAD_BYTES {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        content.extend_from_slice(&state.to_le_bytes());
+    }
+    content
+}
+
+/// Length of [`download`].
+pub const DOWNLOAD_BYTES: usize = 10 << 20;
+
 /// Burns the same processor time at every call and gives its result as the content of `GET /work`.
 ///
 /// A chain of multiplications in which each waits for the one before: about 800 µs on the machine
@@ -55,6 +71,11 @@ mod tests {
     #[test]
     fn json_is_one_kibibyte() {
         assert_eq!(json().len(), JSON_BYTES);
+    }
+
+    #[test]
+    fn download_is_ten_mebibytes() {
+        assert_eq!(download().len(), DOWNLOAD_BYTES);
     }
 
     #[test]

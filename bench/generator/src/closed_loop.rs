@@ -3,35 +3,24 @@
 //! Asks what a request costs, or an echoed message, not what a user waits: the load slows down with
 //! the server.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Instant;
 
 use crate::epoll::{Epoll, Interest};
 use crate::error::{AnswerFault, GeneratorError};
 use crate::exchange::Exchange;
-use crate::histogram::Histogram;
 use crate::options::Options;
 use crate::report::Report;
 use crate::socket::{Connection, is_not_ready};
-use crate::window::Meter;
+use crate::tls;
+use crate::window::{self, Endless, Tally};
 
 /// Runs the load and measures over the window.
 pub(crate) fn run(options: &Options) -> Result<Report, GeneratorError> {
     let (exchange, first) = Exchange::try_out(options)?;
     let mut load = Load::start(options, exchange)?;
-    let meter = Meter::new(options);
-    load.run_until(Instant::now() + options.warm)?;
-    load.latency.clear();
-    // The first answer's request counts too.
-    let before = 1 + std::mem::take(&mut load.completed);
-    let begin = meter.read();
-    load.run_until(begin.at + options.window)?;
-    let end = meter.read();
-    let mut report = Report::new(load.completed, &begin, &end, &load.latency);
-    report.requests_total += before;
-    report.reopened = load.reopened;
-    report.first = Some(first);
-    Ok(report)
+    window::measure(&mut load, options, Some(first))
 }
 
 struct Load<'a> {
@@ -40,9 +29,7 @@ struct Load<'a> {
     epoll: Epoll,
     streams: Vec<Stream>,
     buffer: Vec<u8>,
-    latency: Histogram,
-    completed: u64,
-    reopened: u64,
+    tally: Tally,
 }
 
 struct Stream {
@@ -54,6 +41,8 @@ struct Stream {
     /// Bytes of the batch's answers that are in.
     received: usize,
     sent_at: Instant,
+    /// What the connection is waited for.
+    interest: Interest,
 }
 
 impl<'a> Load<'a> {
@@ -65,16 +54,14 @@ impl<'a> Load<'a> {
             epoll: Epoll::new()?,
             streams: Vec::with_capacity(options.connections),
             buffer: vec![0; BUFFER_BYTES],
-            latency: Histogram::new(),
-            completed: 0,
-            reopened: 0,
+            tally: Tally::default(),
         };
         for index in 0..options.connections {
             let stream = load.open(index, load.exchange.batch(index))?;
             load.streams.push(stream);
         }
         for index in 0..options.connections {
-            load.send(index)?;
+            load.begin(index)?;
         }
         Ok(load)
     }
@@ -89,20 +76,8 @@ impl<'a> Load<'a> {
             sent: 0,
             received: 0,
             sent_at: Instant::now(),
+            interest: Interest::Read,
         })
-    }
-
-    fn run_until(&mut self, end: Instant) -> Result<(), GeneratorError> {
-        loop {
-            // Short enough that a server which stalls does not stretch the window by much.
-            let events = self.epoll.wait(20)?;
-            if Instant::now() >= end {
-                return Ok(());
-            }
-            for event in 0..events {
-                self.receive(self.epoll.index(event))?;
-            }
-        }
     }
 
     fn receive(&mut self, index: usize) -> Result<(), GeneratorError> {
@@ -110,7 +85,7 @@ impl<'a> Load<'a> {
         let count = match stream.connection.receive(&mut self.buffer) {
             Ok(0) => return self.reopen(index),
             Ok(count) => count,
-            Err(error) if is_not_ready(&error) => return Ok(()),
+            Err(error) if is_not_ready(&error) => 0,
             Err(_) => return self.reopen(index),
         };
         let bytes = &self.buffer[..count];
@@ -124,39 +99,57 @@ impl<'a> Load<'a> {
             });
         }
         stream.received += count;
-        if stream.received == wanted {
-            self.latency.add(stream.sent_at.elapsed());
-            self.completed += self.options.depth as u64;
-            stream.received = 0;
-            stream.sent = 0;
-            self.send(index)?;
-        } else if stream.sent < stream.batch.len() {
-            self.send(index)?;
+        if stream.interest == Interest::Read {
+            self.complete(index)
+        } else {
+            self.send(index)
         }
-        Ok(())
     }
 
-    /// Sends what is left of the batch. What does not fit is sent when answers come: the server
-    /// then has read.
+    /// Begins the next batch if this one is out and all of its answers are in.
+    fn complete(&mut self, index: usize) -> Result<(), GeneratorError> {
+        let stream = &mut self.streams[index];
+        if stream.received < self.exchange.batch_answer_bytes() {
+            return Ok(());
+        }
+        self.tally.latency.add(stream.sent_at.elapsed());
+        self.tally.completed += self.options.depth as u64;
+        self.begin(index)
+    }
+
+    /// Sends the batch from its beginning.
+    fn begin(&mut self, index: usize) -> Result<(), GeneratorError> {
+        let stream = &mut self.streams[index];
+        stream.received = 0;
+        stream.sent = 0;
+        stream.sent_at = Instant::now();
+        self.send(index)
+    }
+
+    /// Sends what is left of the batch, and waits for room if it does not fit.
     fn send(&mut self, index: usize) -> Result<(), GeneratorError> {
         let stream = &mut self.streams[index];
-        if stream.sent == 0 {
-            stream.sent_at = Instant::now();
+        let interest = match stream.send() {
+            Ok(true) => Interest::Read,
+            Ok(false) => Interest::Both,
+            Err(_) => return self.reopen(index),
+        };
+        if interest == stream.interest {
+            return Ok(());
         }
-        while stream.sent < stream.batch.len() {
-            match stream.connection.send(&stream.batch[stream.sent..]) {
-                Ok(count) => stream.sent += count,
-                Err(error) if is_not_ready(&error) => return Ok(()),
-                Err(_) => return self.reopen(index),
-            }
+        stream.interest = interest;
+        self.epoll.change(&stream.connection, index, interest)?;
+        // A server may answer before it has the whole of a request.
+        if interest == Interest::Read {
+            self.complete(index)?;
         }
         Ok(())
     }
 
     /// Takes a new connection for one that the server ended, and sends the batch anew.
     fn reopen(&mut self, index: usize) -> Result<(), GeneratorError> {
-        self.reopened += 1;
-        if self.reopened > self.options.connections as u64 * 10 {
+        self.tally.reopened += 1;
+        if self.tally.reopened > self.options.connections as u64 * 10 {
             // A server that ends every connection is not doing this workload.
             return Err(GeneratorError::Answer {
                 fault: AnswerFault::Ended,
@@ -165,8 +158,42 @@ impl<'a> Load<'a> {
         }
         let batch = Rc::clone(&self.streams[index].batch);
         self.streams[index] = self.open(index, batch)?;
-        self.send(index)
+        self.begin(index)
+    }
+}
+
+impl Endless for Load<'_> {
+    fn run_until(&mut self, end: Instant) -> Result<(), GeneratorError> {
+        loop {
+            // Short enough that a server which stalls does not stretch the window by much.
+            let events = self.epoll.wait(20)?;
+            if Instant::now() >= end {
+                return Ok(());
+            }
+            for event in 0..events {
+                self.receive(self.epoll.index(event))?;
+            }
+        }
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+}
+
+impl Stream {
+    /// Sends as much as fits, and gives whether that was all.
+    fn send(&mut self) -> io::Result<bool> {
+        while self.sent < self.batch.len() {
+            match self.connection.send(&self.batch[self.sent..]) {
+                Ok(count) => self.sent += count,
+                Err(error) if is_not_ready(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.connection.is_pending().map(|pending| !pending)
     }
 }
 
 const BUFFER_BYTES: usize = 256 * 1024;
+const _: () = assert!(BUFFER_BYTES >= tls::PLAINTEXT_BYTES);

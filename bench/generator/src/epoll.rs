@@ -12,12 +12,14 @@ pub(crate) struct Epoll {
 }
 
 /// What to wait for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Interest {
     /// Bytes to read, or the end.
     Read,
     /// A connection that stands, or failed to.
     Write,
+    /// Bytes to read, or room to write.
+    Both,
 }
 
 impl Epoll {
@@ -88,6 +90,7 @@ impl Epoll {
         let events = match interest {
             Interest::Read => libc::EPOLLIN,
             Interest::Write => libc::EPOLLOUT,
+            Interest::Both => libc::EPOLLIN | libc::EPOLLOUT,
         };
         let mut event = libc::epoll_event {
             events: events as u32,

@@ -16,6 +16,8 @@ pub(crate) enum GeneratorError {
         call: &'static str,
         source: io::Error,
     },
+    /// TLS could not be set up.
+    Tls(rustls::Error),
     /// The server's answer is not the one the workload asks for.
     Answer { fault: AnswerFault, head: String },
 }
@@ -39,8 +41,23 @@ pub(crate) enum AnswerFault {
     Accept,
     /// Compression was not agreed on as asked for, or was without being asked for.
     Extensions,
-    /// Not a whole message in a frame of the kind that was sent.
+    /// Not a whole message in a frame of the kind that was sent; of HTTP/2, a frame that cannot be
+    /// or that no load needs.
     Frame,
+    /// The server ended a stream before its answer's end.
+    Reset,
+    /// The server does not keep, or lend, the windows that the load needs.
+    Window,
+    /// ALPN did not agree on the protocol of the load.
+    Protocol,
+    /// The server did not resume sessions, or did when they were not offered.
+    Resumption,
+}
+
+impl From<rustls::Error> for GeneratorError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(error)
+    }
 }
 
 impl fmt::Display for GeneratorError {
@@ -48,6 +65,7 @@ impl fmt::Display for GeneratorError {
         match self {
             Self::Argument { word, expected } => write!(f, "{word:?}: expected {expected}"),
             Self::System { call, source } => write!(f, "{call}: {source}"),
+            Self::Tls(error) => write!(f, "TLS: {error}"),
             Self::Answer { fault, head } => write!(f, "the answer is wrong ({fault:?}): {head:?}"),
         }
     }

@@ -10,11 +10,12 @@ use crate::message::Message;
 use crate::options::Options;
 use crate::report::First;
 use crate::socket::Connection;
-use crate::{handshake, request, response};
+use crate::{handshake, request, response, tls};
 
 /// What goes out on each connection and what comes back.
 pub(crate) struct Exchange<'a> {
     options: &'a Options,
+    tls: Option<tls::Client>,
     outgoing: Outgoing,
     answer_bytes: usize,
     /// The bytes with which every answer begins.
@@ -39,11 +40,13 @@ impl<'a> Exchange<'a> {
     }
 
     fn try_out_request(options: &'a Options) -> Result<(Self, First), GeneratorError> {
+        let tls = tls::Client::new(options)?;
         let request = request::encode(options);
-        let mut connection = Connection::open(options.port)?;
-        send(&mut connection, &request)?;
+        let mut connection = Connection::open_with(options.port, tls.as_ref())?;
+        connection.send_all(&request)?;
         let answer = connection.receive_answer()?;
-        let head = response::check(&answer, options.expected)?;
+        let status = response::status(options);
+        let head = response::check(&answer, status, options.expected)?;
         let first = First {
             request_bytes: request.len(),
             answer_bytes: answer.len(),
@@ -51,9 +54,10 @@ impl<'a> Exchange<'a> {
         };
         let exchange = Self {
             options,
+            tls,
             outgoing: Outgoing::Requests(request.repeat(options.depth).into()),
             answer_bytes: answer.len(),
-            beginning: response::STATUS_LINE.to_vec(),
+            beginning: response::beginning(status),
         };
         Ok((exchange, first))
     }
@@ -62,7 +66,7 @@ impl<'a> Exchange<'a> {
         let message = Message::new(options);
         let mut connection = handshake::open(options)?;
         let frame = message.frame(options.connections);
-        send(&mut connection, &frame)?;
+        connection.send_all(&frame)?;
         let (beginning, answer_bytes) = message.receive(&mut connection)?;
         let first = First {
             request_bytes: frame.len(),
@@ -71,6 +75,7 @@ impl<'a> Exchange<'a> {
         };
         let exchange = Self {
             options,
+            tls: None,
             outgoing: Outgoing::Frames(message),
             answer_bytes,
             beginning,
@@ -81,7 +86,7 @@ impl<'a> Exchange<'a> {
     /// A connection on which the exchange can begin.
     pub(crate) fn open(&self) -> Result<Connection, GeneratorError> {
         match self.outgoing {
-            Outgoing::Requests(_) => Connection::open(self.options.port),
+            Outgoing::Requests(_) => Connection::open_with(self.options.port, self.tls.as_ref()),
             Outgoing::Frames(_) => handshake::open(self.options),
         }
     }
@@ -133,16 +138,6 @@ pub(crate) fn begins_where_it_should(
     true
 }
 
-fn send(connection: &mut Connection, bytes: &[u8]) -> Result<(), GeneratorError> {
-    connection
-        .send(bytes)
-        .map(|_| ())
-        .map_err(|source| GeneratorError::System {
-            call: "send",
-            source,
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +145,7 @@ mod tests {
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
 
     fn begins(bytes: &[u8], offset: usize) -> bool {
-        begins_where_it_should(response::STATUS_LINE, ANSWER.len(), bytes, offset)
+        begins_where_it_should(&response::beginning(200), ANSWER.len(), bytes, offset)
     }
 
     #[test]

@@ -50,6 +50,12 @@ impl Histogram {
     }
 }
 
+impl Default for Histogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 const STEP_BITS: u32 = 6;
 const STEPS: usize = 1 << STEP_BITS;
 

@@ -5,17 +5,20 @@ use std::io::{self, Read, Write};
 use crate::error::GeneratorError;
 use crate::options::Options;
 use crate::socket::Connection;
-use crate::{handshake, request, response};
+use crate::{handshake, http2, request, response, tls};
 
 /// Opens the connections, says so on standard output, and holds them until standard input ends.
 pub(crate) fn run(options: &Options) -> Result<(), GeneratorError> {
     let request = request::encode(options);
+    let tls = tls::Client::new(options)?;
     let mut held = Vec::with_capacity(options.connections);
     for _ in 0..options.connections {
         held.push(if options.websocket {
             handshake::open(options)?
+        } else if options.http2 {
+            http2::open(options, tls.as_ref())?.0
         } else {
-            open(options, &request)?
+            open(options, tls.as_ref(), &request)?
         });
     }
     let system = |call| move |source| GeneratorError::System { call, source };
@@ -28,14 +31,17 @@ pub(crate) fn run(options: &Options) -> Result<(), GeneratorError> {
 }
 
 /// A connection after one request.
-fn open(options: &Options, request: &[u8]) -> Result<Connection, GeneratorError> {
-    let mut connection = Connection::open(options.port)?;
-    connection
-        .send(request)
-        .map_err(|source| GeneratorError::System {
-            call: "send",
-            source,
-        })?;
-    response::check(&connection.receive_answer()?, options.expected)?;
+fn open(
+    options: &Options,
+    tls: Option<&tls::Client>,
+    request: &[u8],
+) -> Result<Connection, GeneratorError> {
+    let mut connection = Connection::open_with(options.port, tls)?;
+    connection.send_all(request)?;
+    response::check(
+        &connection.receive_answer()?,
+        response::status(options),
+        options.expected,
+    )?;
     Ok(connection)
 }

@@ -1,6 +1,6 @@
 //! Load generator of the benchmarks: one thread, epoll, an exact measuring window.
 //!
-//! `bench-generator closed|open|idle|broadcast|storm|request|launch …` prints one JSON object
+//! `bench-generator closed|open|idle|broadcast|storm|handshakes|request|launch …` prints one JSON object
 //! (`request`: the bytes of a request; `launch`: runs another program). It is a development tool:
 //! the flags are what `cargo xtask bench` gives it, and `options` lists them. It loads one server
 //! on the loopback interface and reads that server's processor time itself, at the very instants
@@ -14,7 +14,9 @@ mod error;
 mod exchange;
 mod frame;
 mod handshake;
+mod handshakes;
 mod histogram;
+mod http2;
 mod idle;
 mod launch;
 mod message;
@@ -26,6 +28,7 @@ mod response;
 mod server_time;
 mod socket;
 mod storm;
+mod tls;
 mod window;
 
 use std::io::Write;
@@ -47,11 +50,13 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), GeneratorError> {
     match Command::parse(arguments)? {
+        Command::Closed(options) if options.http2 => print(&http2::run(&options)?),
         Command::Closed(options) => print(&closed_loop::run(&options)?),
         Command::Open(options) => print(&open_loop::run(&options)?),
         Command::Idle(options) => idle::run(&options),
         Command::Broadcast(options) => print(&broadcast::run(&options)?),
         Command::Storm(options) => print(&storm::run(&options)?),
+        Command::Handshakes(options) => print(&handshakes::run(&options)?),
         Command::Request(options) => print_request(&options),
         Command::Launch(plan) => launch::run(&plan),
     }

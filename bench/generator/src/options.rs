@@ -15,8 +15,10 @@ pub(crate) enum Command {
     Idle(Options),
     /// One connection sends messages, and all the others wait for them.
     Broadcast(Options),
-    /// Handshakes as fast as they can be asked for.
+    /// Handshakes of WebSocket as fast as they can be asked for.
     Storm(Options),
+    /// Handshakes of TLS, each on a connection of its own, one after the other on each of a few places.
+    Handshakes(Options),
     /// Print the request and end.
     Request(Options),
     /// Run another program, pinned.
@@ -34,10 +36,18 @@ pub(crate) struct Options {
     pub(crate) body_bytes: Option<usize>,
     /// `--browser`: send the header section of a browser.
     pub(crate) browser: bool,
+    /// `--range`: ask for a range, such as `bytes=0-99`, which the answer must be: 206.
+    pub(crate) range: Option<String>,
     /// `--expect`: the content that the first answer must have.
     pub(crate) expected: Expected,
     /// `--websocket`: send messages in frames rather than requests.
     pub(crate) websocket: bool,
+    /// `--tls`: everything over TLS.
+    pub(crate) tls: bool,
+    /// `--resume`: keep the tickets of TLS, and come back with them.
+    pub(crate) resume: bool,
+    /// `--http2`: HTTP/2, by ALPN over TLS and by prior knowledge else.
+    pub(crate) http2: bool,
     /// `--size`: bytes of a message, default 32.
     pub(crate) size: usize,
     /// `--text`: the messages are text; binary without it.
@@ -48,7 +58,7 @@ pub(crate) struct Options {
     pub(crate) hold: bool,
     /// `--connections`, default 64. Of a broadcast: the receivers.
     pub(crate) connections: usize,
-    /// `--depth`: requests or messages sent at once on a connection, default 1.
+    /// `--depth`: requests or messages sent at once on a connection, or streams open on it, default 1.
     pub(crate) depth: usize,
     /// `--warm-ms`: load before the window opens, default 100.
     pub(crate) warm: Duration,
@@ -73,6 +83,15 @@ pub(crate) enum Expected {
     Json,
     /// `bench_answers::UPLOADED`.
     Uploaded,
+    /// `bench_answers::download()`.
+    Download,
+    /// So many bytes of it, from there on.
+    Part {
+        /// Where they begin.
+        start: usize,
+        /// How many.
+        length: usize,
+    },
 }
 
 /// A program to run, and where.
@@ -99,6 +118,7 @@ impl Command {
             "idle" => Options::parse(flags).map(Self::Idle),
             "broadcast" => Options::parse(flags).map(Self::Broadcast),
             "storm" => Options::parse(flags).map(Self::Storm),
+            "handshakes" => Options::parse(flags).map(Self::Handshakes),
             "request" => Options::parse(flags).map(Self::Request),
             "launch" => Plan::parse(flags).map(Self::Launch),
             _ => Err(GeneratorError::Argument {
@@ -125,8 +145,12 @@ impl Options {
                 "--path" => options.path = value()?.clone(),
                 "--body" => options.body_bytes = Some(number(value()?)?),
                 "--browser" => options.browser = true,
+                "--range" => options.range = Some(value()?.clone()),
                 "--expect" => options.expected = Expected::parse(value()?)?,
                 "--websocket" => options.websocket = true,
+                "--tls" => options.tls = true,
+                "--resume" => options.resume = true,
+                "--http2" => options.http2 = true,
                 "--size" => options.size = number(value()?)?,
                 "--text" => options.text = true,
                 "--deflate" => options.deflate = true,
@@ -159,8 +183,12 @@ impl Default for Options {
             path: "/hello".to_owned(),
             body_bytes: None,
             browser: false,
+            range: None,
             expected: Expected::Any,
             websocket: false,
+            tls: false,
+            resume: false,
+            http2: false,
             size: 32,
             text: false,
             deflate: false,
@@ -183,11 +211,18 @@ impl Expected {
             "hello" => Ok(Self::Hello),
             "json" => Ok(Self::Json),
             "uploaded" => Ok(Self::Uploaded),
-            _ => Err(GeneratorError::Argument {
+            "download" => Ok(Self::Download),
+            _ => Self::parse_part(word).ok_or_else(|| GeneratorError::Argument {
                 word: word.to_owned(),
-                expected: "any, hello, json or uploaded",
+                expected: "any, hello, json, uploaded, download or part:START:LENGTH",
             }),
         }
+    }
+
+    fn parse_part(word: &str) -> Option<Self> {
+        let (start, length) = word.strip_prefix("part:")?.split_once(':')?;
+        let (start, length) = (start.parse().ok()?, length.parse().ok()?);
+        Some(Self::Part { start, length })
     }
 
     /// Whether `content` is this content.
@@ -197,6 +232,10 @@ impl Expected {
             Self::Hello => content == bench_answers::HELLO.as_bytes(),
             Self::Json => content == bench_answers::json().as_bytes(),
             Self::Uploaded => content == bench_answers::UPLOADED.as_bytes(),
+            Self::Download => content == bench_answers::download(),
+            Self::Part { start, length } => bench_answers::download()
+                .get(start..start + length)
+                .is_some_and(|part| content == part),
         }
     }
 }
@@ -228,9 +267,9 @@ fn number<T: std::str::FromStr>(word: impl AsRef<str>) -> Result<T, GeneratorErr
     })
 }
 
-const COMMANDS: &str = "closed, open, idle, broadcast, storm, request or launch";
-const FLAGS: &str = "--port, --path, --body, --browser, --expect, --websocket, --size, --text, \
-                     --deflate, --hold, --connections, --depth, --warm-ms, --window-ms, --pids, \
+const COMMANDS: &str = "closed, open, idle, broadcast, storm, handshakes, request or launch";
+const FLAGS: &str = "--port, --path, --body, --browser, --range, --expect, --websocket, --tls, --resume, \
+                     --http2, --size, --text, --deflate, --hold, --connections, --depth, --warm-ms, --window-ms, --pids, \
                      --counters or --rate";
 
 #[cfg(test)]
@@ -266,6 +305,29 @@ mod tests {
         };
         assert_eq!((options.websocket, options.size), (true, 128));
         assert!(options.text && options.deflate && options.hold);
+    }
+
+    #[test]
+    fn flags_of_tls_and_http2_are_read() {
+        let Ok(Command::Handshakes(options)) = Command::parse(&words(
+            "handshakes --tls --resume --http2 --expect download",
+        )) else {
+            panic!("not handshakes");
+        };
+        assert!(options.tls && options.resume && options.http2);
+        assert_eq!(options.expected, Expected::Download);
+    }
+
+    #[test]
+    fn a_part_of_the_download_may_be_expected() {
+        let line = "closed --range bytes=8-15 --expect part:8:8";
+        let Ok(Command::Closed(options)) = Command::parse(&words(line)) else {
+            panic!("not a closed loop");
+        };
+        assert_eq!(options.range.as_deref(), Some("bytes=8-15"));
+        assert!(options.expected.is(&bench_answers::download()[8..16]));
+        assert!(!options.expected.is(&bench_answers::download()[..8]));
+        assert!(Command::parse(&words("closed --expect part:8")).is_err());
     }
 
     #[test]

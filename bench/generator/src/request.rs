@@ -1,6 +1,7 @@
 //! The bytes of the request that a load repeats.
 
 use crate::options::Options;
+use crate::tls;
 
 /// One whole request, head and body.
 pub(crate) fn encode(options: &Options) -> Vec<u8> {
@@ -10,11 +11,17 @@ pub(crate) fn encode(options: &Options) -> Vec<u8> {
         "GET"
     };
     let mut request = format!(
-        "{method} {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n",
-        options.path, options.port
+        "{method} {} HTTP/1.1\r\nHost: {}\r\n",
+        options.path,
+        authority(options)
     );
     if options.browser {
-        request.push_str(BROWSER_FIELDS);
+        for (name, value) in BROWSER_FIELDS {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    if let Some(range) = &options.range {
+        request.push_str(&format!("Range: {range}\r\n"));
     }
     let body_bytes = options.body_bytes.unwrap_or(0);
     if options.body_bytes.is_some() {
@@ -27,17 +34,37 @@ pub(crate) fn encode(options: &Options) -> Vec<u8> {
     bytes
 }
 
+/// Host and port that requests are for. Over TLS the host is the one that the handshake named.
+pub(crate) fn authority(options: &Options) -> String {
+    let host = if options.tls {
+        tls::SERVER_NAME
+    } else {
+        "127.0.0.1"
+    };
+    format!("{host}:{}", options.port)
+}
+
 /// Nine field lines that, with `Host`, are what a browser sends for a page.
-const BROWSER_FIELDS: &str = "\
-User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\r\n\
-Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n\
-Accept-Language: en-US,en;q=0.5\r\n\
-Accept-Encoding: identity\r\n\
-Referer: http://127.0.0.1/index.html\r\n\
-Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\n\
-Sec-Fetch-Dest: document\r\n\
-Sec-Fetch-Mode: navigate\r\n\
-Cache-Control: max-age=0\r\n";
+pub(crate) const BROWSER_FIELDS: [(&str, &str); 9] = [
+    (
+        "User-Agent",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+    ),
+    (
+        "Accept",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    ),
+    ("Accept-Language", "en-US,en;q=0.5"),
+    ("Accept-Encoding", "identity"),
+    ("Referer", "http://127.0.0.1/index.html"),
+    (
+        "Cookie",
+        "session=0123456789abcdef0123456789abcdef; theme=dark",
+    ),
+    ("Sec-Fetch-Dest", "document"),
+    ("Sec-Fetch-Mode", "navigate"),
+    ("Cache-Control", "max-age=0"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -63,6 +90,16 @@ mod tests {
         };
         let text = String::from_utf8(encode(&options)).unwrap();
         assert_eq!(text.lines().filter(|line| line.contains(": ")).count(), 10);
+    }
+
+    #[test]
+    fn a_range_is_asked_for() {
+        let options = Options {
+            range: Some("bytes=1-2".to_owned()),
+            ..Options::default()
+        };
+        let text = String::from_utf8(encode(&options)).unwrap();
+        assert!(text.ends_with("\r\nRange: bytes=1-2\r\n\r\n"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! answer with `Content-Length`.
 
 use crate::error::{AnswerFault, GeneratorError};
-use crate::options::Expected;
+use crate::options::{Expected, Options};
 
 /// The parts of an answer's head that a load depends on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -50,8 +50,8 @@ impl Head {
     }
 }
 
-/// Checks a whole answer, and gives its head.
-pub(crate) fn check(bytes: &[u8], expected: Expected) -> Result<Head, GeneratorError> {
+/// Checks a whole answer of this status, and gives its head.
+pub(crate) fn check(bytes: &[u8], status: u16, expected: Expected) -> Result<Head, GeneratorError> {
     let refuse = |fault, bytes: usize, text: &[u8]| GeneratorError::Answer {
         fault,
         head: String::from_utf8_lossy(&text[..bytes]).into_owned(),
@@ -59,7 +59,7 @@ pub(crate) fn check(bytes: &[u8], expected: Expected) -> Result<Head, GeneratorE
     let Some(head) = Head::read(bytes) else {
         return Err(refuse(AnswerFault::Ended, bytes.len(), bytes));
     };
-    let fault = if head.status != 200 {
+    let fault = if head.status != status {
         Some(AnswerFault::Status)
     } else if head.content_bytes.is_none() {
         Some(AnswerFault::Length)
@@ -75,8 +75,18 @@ pub(crate) fn check(bytes: &[u8], expected: Expected) -> Result<Head, GeneratorE
     fault.map_or(Ok(head), |fault| Err(refuse(fault, head.bytes, bytes)))
 }
 
-/// How every answer of a closed loop begins.
-pub(crate) const STATUS_LINE: &[u8] = b"HTTP/1.1 200";
+/// The status that the answers of a load must have.
+pub(crate) fn status(options: &Options) -> u16 {
+    match options.range {
+        Some(_) => 206,
+        None => 200,
+    }
+}
+
+/// How every answer of this status begins.
+pub(crate) fn beginning(status: u16) -> Vec<u8> {
+    format!("HTTP/1.1 {status}").into_bytes()
+}
 
 #[cfg(test)]
 mod tests {
@@ -85,7 +95,7 @@ mod tests {
     const HELLO: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\nHello, World!";
 
     fn fault_of(answer: &[u8], expected: Expected) -> AnswerFault {
-        match check(answer, expected) {
+        match check(answer, 200, expected) {
             Err(GeneratorError::Answer { fault, .. }) => fault,
             other => panic!("{other:?}"),
         }
@@ -93,7 +103,7 @@ mod tests {
 
     #[test]
     fn good_answer_passes() {
-        let head = check(HELLO, Expected::Hello).unwrap();
+        let head = check(HELLO, 200, Expected::Hello).unwrap();
         assert_eq!((head.status, head.answer_bytes()), (200, HELLO.len()));
     }
 
@@ -123,5 +133,6 @@ mod tests {
             assert_eq!(fault_of(answer, Expected::Any), fault);
         }
         assert_eq!(fault_of(HELLO, Expected::Uploaded), AnswerFault::Content);
+        assert!(check(HELLO, 206, Expected::Hello).is_err());
     }
 }

@@ -1,17 +1,19 @@
-//! Connections of the load: to 127.0.0.1, without delay, reset when closed.
+//! Connections of the load: to 127.0.0.1, without delay, reset when closed; with TLS where wanted.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
 use crate::error::GeneratorError;
+use crate::tls::{self, Session};
 
 /// A connection to the server.
 pub(crate) struct Connection {
     socket: Socket,
+    session: Option<Box<Session>>,
 }
 
 impl Connection {
@@ -32,6 +34,22 @@ impl Connection {
                 call: "connect",
                 source,
             })?;
+        Ok(connection)
+    }
+
+    /// The same, and makes the handshake of TLS if it is to be had.
+    pub(crate) fn open_with(port: u16, tls: Option<&tls::Client>) -> Result<Self, GeneratorError> {
+        let mut connection = Self::open(port)?;
+        if let Some(tls) = tls {
+            let mut session = tls.begin()?;
+            session
+                .shake_hands(&mut connection.socket)
+                .map_err(|source| GeneratorError::System {
+                    call: "the handshake of TLS",
+                    source,
+                })?;
+            connection.session = Some(Box::new(session));
+        }
         Ok(connection)
     }
 
@@ -64,7 +82,10 @@ impl Connection {
         socket
             .set_linger(Some(Duration::ZERO))
             .map_err(system("setsockopt(SO_LINGER)"))?;
-        Ok(Self { socket })
+        Ok(Self {
+            socket,
+            session: None,
+        })
     }
 
     /// From now on reading and writing return `WouldBlock` rather than wait.
@@ -79,18 +100,60 @@ impl Connection {
 
     /// Reads what is there.
     pub(crate) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(buffer)
+        match &mut self.session {
+            None => self.socket.read(buffer),
+            Some(session) => session.receive(&mut self.socket, buffer),
+        }
     }
 
     /// Writes as much as fits.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.write(bytes)
+        match &mut self.session {
+            None => self.socket.write(bytes),
+            Some(session) => session.send(&mut self.socket, bytes),
+        }
+    }
+
+    /// Whether bytes that count as sent wait for the socket; tries once more to write them.
+    pub(crate) fn is_pending(&mut self) -> io::Result<bool> {
+        let Some(session) = &mut self.session else {
+            return Ok(false);
+        };
+        session.flush(&mut self.socket)?;
+        Ok(session.is_pending())
+    }
+
+    /// The protocol that ALPN agreed on.
+    pub(crate) fn protocol(&self) -> Option<&[u8]> {
+        self.session.as_ref()?.protocol()
+    }
+
+    /// Writes all; the connection must be one that waits.
+    pub(crate) fn send_all(&mut self, mut bytes: &[u8]) -> Result<(), GeneratorError> {
+        while !bytes.is_empty() {
+            let count = self.send(bytes).map_err(|source| GeneratorError::System {
+                call: "send",
+                source,
+            })?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
+    }
+
+    /// The socket, for a session that is kept elsewhere.
+    pub(crate) fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+
+    /// Ends our side.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
     }
 
     /// Reads one whole answer; the connection must be one that waits.
     pub(crate) fn receive_answer(&mut self) -> Result<Vec<u8>, GeneratorError> {
         let mut answer = Vec::new();
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = vec![0; tls::PLAINTEXT_BYTES];
         loop {
             let count = self
                 .receive(&mut buffer)

@@ -3,7 +3,15 @@
 //! ```text
 //! bench-subject --port N --log-directory DIR [--io uring|poll] [--mode high-perf|classic]
 //!               [--overload QUEUE_LENGTH] [--websocket plain|deflate|heartbeat]
+//!               [--tls-cert FILE --tls-key FILE] [--files DIR] [--cache on] [--forward URL]
 //! ```
+//!
+//! HTTP/1.1 and HTTP/2 on the one port: https://localhost:N/ with a certificate, by ALPN, and
+//! http://127.0.0.1:N/ without, HTTP/2 by prior knowledge.
+//!
+//!
+//! `/files/` is the folder of `--files`. With `--cache on` the answer to `/cached` is kept in the driver; without,
+//! a handler gives it each time. `--forward` has all requests answered by another server.
 //!
 //! `/ws` sends each message back; a message on `/broadcast` goes to all others there.
 //!
@@ -17,8 +25,9 @@ use std::time::Duration;
 
 use bench_answers::{HELLO, SERVER, UPLOADED};
 use tidegate::{
-    Connection, ErrorLog, FineTune, HandlerError, Io, Message, OperatingMode, Recipients, Request,
-    Response, Server, Verbosity503, WebSocketSettings, WriteError,
+    BodyError, BodyReader, CachePolicy, Connection, ErrorLog, FineTune, ForwardSettings,
+    HandlerError, Io, Message, OperatingMode, Recipients, Request, Response, Server, SslOptions,
+    UpstreamUrl, Verbosity503, WebSocketSettings, WriteError,
 };
 
 fn main() -> ExitCode {
@@ -37,7 +46,11 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: Options) -> Result<(), tidegate::Error> {
-    let json: &'static [u8] = bench_answers::json().into_bytes().leak();
+    let contents = Contents {
+        json: bench_answers::json().into_bytes().leak(),
+        download: bench_answers::download().leak(),
+        cache: options.cache,
+    };
     let mut fine_tune = FineTune {
         operating_mode: options.mode,
         skip_completion_on_success: true,
@@ -52,7 +65,19 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         .io_threads(1)
         .software(SERVER)
         .error_log(error_log)
-        .on_http_request(move |request, response| answer(request, response, json));
+        .on_http_request(move |request, response| answer(request, response, &contents));
+    if let Some(folder) = options.files {
+        server = server.files("/files", folder.as_str());
+    }
+    if let Some(upstream) = options.forward {
+        server = server.forward(ForwardSettings::new("/", [upstream]));
+    }
+    if let (Some(certificate), Some(key)) = (options.tls_certificate, options.tls_key) {
+        server = server
+            .host("localhost")
+            .ssl(true)
+            .ssl_options(SslOptions::pem(certificate, key));
+    }
     if let Some(settings) = options.websocket {
         server = server
             .websocket(settings)
@@ -78,14 +103,41 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
     server.fine_tune(fine_tune).build()?.run()
 }
 
+/// The longer contents.
+#[derive(Clone, Copy, Debug)]
+struct Contents {
+    json: &'static [u8],
+    download: &'static [u8],
+    /// Whether the answer to `/cached` is kept.
+    cache: CachePolicy,
+}
+
 fn answer(
     request: &Request<'_>,
     response: &mut Response,
-    json: &'static [u8],
+    contents: &Contents,
 ) -> Result<(), HandlerError> {
     match (request.method(), request.document()) {
         ("GET", "/hello") => response.content_type("text/plain").text(HELLO),
-        ("GET", "/json") => response.content_type("application/json").bytes(json),
+        ("GET", "/cached") => response
+            .cache(contents.cache)
+            .content_type("text/plain")
+            .text(HELLO),
+        ("GET", "/json") => response
+            .content_type("application/json")
+            .bytes(contents.json),
+        ("GET", "/download") => response
+            .content_type("application/octet-stream")
+            .bytes(contents.download),
+        ("POST", "/upload") if request.content_length() > Some(LARGE_BYTES) => {
+            response.answer_async(|request, mut response| async move {
+                match drop_content(request.body()).await {
+                    Ok(()) => response.content_type("text/plain").text(UPLOADED),
+                    Err(_) => response.status(400).empty(),
+                }
+                response
+            });
+        }
         ("POST", "/upload") => {
             request.content()?;
             response.content_type("text/plain").text(UPLOADED);
@@ -98,6 +150,12 @@ fn answer(
     Ok(())
 }
 
+/// Reads the content to its end and keeps none of it.
+async fn drop_content(mut content: BodyReader) -> Result<(), BodyError> {
+    while content.chunk().await?.is_some() {}
+    Ok(())
+}
+
 /// Sends a message to all others in the channel.
 fn pass_on(from: &Connection, message: Message) -> Result<(), WriteError> {
     let others = Recipients::all().channel(CHANNEL).exclude([from.guid()]);
@@ -106,6 +164,8 @@ fn pass_on(from: &Connection, message: Message) -> Result<(), WriteError> {
 
 const BROADCAST: &[u8] = b"/broadcast";
 const CHANNEL: &str = "all";
+/// Content that is longer is read piece by piece.
+const LARGE_BYTES: u64 = 1 << 20;
 
 /// What the command line says.
 #[derive(Debug)]
@@ -116,6 +176,11 @@ struct Options {
     mode: OperatingMode,
     overload_queue_length: Option<u32>,
     websocket: Option<WebSocketSettings>,
+    tls_certificate: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    files: Option<String>,
+    cache: CachePolicy,
+    forward: Option<UpstreamUrl>,
 }
 
 impl Options {
@@ -128,6 +193,11 @@ impl Options {
             mode: OperatingMode::HighPerf,
             overload_queue_length: None,
             websocket: None,
+            tls_certificate: None,
+            tls_key: None,
+            files: None,
+            cache: CachePolicy::None,
+            forward: None,
         };
         for pair in words.chunks(2) {
             let [flag, value] = pair else { return None };
@@ -141,6 +211,11 @@ impl Options {
                 ("--overload", length) => {
                     options.overload_queue_length = Some(length.parse().ok()?)
                 }
+                ("--tls-cert", path) => options.tls_certificate = Some(path.into()),
+                ("--tls-key", path) => options.tls_key = Some(path.into()),
+                ("--files", folder) => options.files = Some(folder.to_owned()),
+                ("--cache", "on") => options.cache = CachePolicy::UserInvalidates,
+                ("--forward", url) => options.forward = Some(url.parse().ok()?),
                 ("--websocket", kind) => options.websocket = Some(websocket_settings(kind)?),
                 _ => return None,
             }

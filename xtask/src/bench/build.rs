@@ -19,10 +19,11 @@ pub(crate) fn all(places: &Places, install: bool) -> Result<(), BenchError> {
     let peers = places.peers();
     if install || peers.join("target").exists() {
         let target = peers.join("target");
-        complain(cargo(
-            &peers,
-            &["--locked", "--target-dir", &target.to_string_lossy()],
-        ));
+        let target = target.to_string_lossy();
+        for packages in PEERS {
+            let arguments = [&["--locked", "--target-dir", &target], packages].concat();
+            complain(cargo(&peers, &arguments));
+        }
     }
     if install {
         complain(install_npm_packages(places));
@@ -98,9 +99,15 @@ const OURS: [&[&str]; 3] = [
     ],
 ];
 
+/// The peers without TLS and HTTP/2, which are the default, and those with.
+const PEERS: [&[&str]; 2] = [&[], &["-p", "peer-hyper-tls", "-p", "peer-rustls"]];
+
 /// Program and package.
-const DEBIAN_PACKAGES: [(&str, &str); 3] = [
+const DEBIAN_PACKAGES: [(&str, &str); 6] = [
     ("nginx", "nginx-light"),
     ("h2o", "h2o"),
     ("haproxy", "haproxy"),
+    ("caddy", "caddy"),
+    ("nghttpd", "nghttp2-server"),
+    ("openssl", "openssl"),
 ];

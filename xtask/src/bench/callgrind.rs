@@ -62,7 +62,7 @@ fn total(
     window: Duration,
 ) -> Result<Total, BenchError> {
     let port = process::free_port()?;
-    let duty = workload.load.duty(places, port)?;
+    let duty = workload.load.duty(places, port, None)?;
     let counts = places
         .scratch
         .join(format!("callgrind-{}-{port}", server.name()));

@@ -13,6 +13,8 @@ pub(crate) enum BenchError {
     Start { program: String, source: io::Error },
     /// A program ended with an error.
     Failed { program: String, output: String },
+    /// The load generator gave up; what it said.
+    Load { output: String },
     /// A server did not begin to listen; the end of what it said.
     Silent {
         server: &'static str,
@@ -46,6 +48,7 @@ impl fmt::Display for BenchError {
             Self::Argument { word, expected } => write!(f, "{word:?}: expected {expected}"),
             Self::Start { program, source } => write!(f, "{program}: {source}"),
             Self::Failed { program, output } => write!(f, "{program} failed: {output}"),
+            Self::Load { output } => write!(f, "{output}"),
             Self::Silent { server, output } => write!(f, "{server} does not listen: {output}"),
             Self::Missing { what, remedy } => write!(f, "{what} is missing; {remedy}"),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),

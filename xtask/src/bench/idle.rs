@@ -60,7 +60,7 @@ pub(crate) fn run(places: &Places, options: &Options, workload: &IdleWorkload) -
 fn measure(places: &Places, server: Server, load: &Load) -> Result<IdleRow, BenchError> {
     let connections = load.connections();
     let port = process::free_port()?;
-    let duty = match load.duty(places, port)? {
+    let duty = match load.duty(places, port, None)? {
         Duty::Frames(_) => Duty::Frames(Frames::Heartbeat),
         requests => requests,
     };

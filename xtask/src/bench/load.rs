@@ -21,21 +21,43 @@ pub(crate) enum Load {
     Broadcast(Messages),
     /// WebSocket handshakes as fast as they can be asked for.
     Storm(Storm),
+    /// Handshakes of TLS, each on a connection of its own.
+    Handshakes(Handshakes),
 }
 
 /// Requests that are all the same.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Requests {
     pub(crate) path: &'static str,
+    pub(crate) tls: bool,
+    /// HTTP/2: by ALPN over TLS, and by prior knowledge else.
+    pub(crate) http2: bool,
     pub(crate) body_bytes: Option<usize>,
     /// Send the header section of a browser.
     pub(crate) browser: bool,
+    /// The range that is asked for.
+    pub(crate) range: Option<&'static str>,
+    /// Where the answers come from.
+    pub(crate) origin: Origin,
     pub(crate) connections: usize,
-    /// Requests sent at once on a connection.
+    /// Requests sent at once on a connection, or streams open on it.
     pub(crate) depth: usize,
     /// The content of a server with the benchmarks' routes, in the generator's words.
     pub(crate) expected: &'static str,
     pub(crate) content_bytes: usize,
+}
+
+/// Where a server has its answers from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    /// Its own code or configuration.
+    Itself,
+    /// Files in a folder.
+    Files,
+    /// Another server, once; then its cache. Ours: its own code, once.
+    Cache,
+    /// Another server, which it forwards each request to.
+    Upstream,
 }
 
 /// WebSocket messages that are all the same.
@@ -57,6 +79,15 @@ pub(crate) struct Storm {
     pub(crate) connections: usize,
     /// The connections stay until all stand; else each is closed as soon as it does.
     pub(crate) hold: bool,
+}
+
+/// Handshakes of TLS over and over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Handshakes {
+    /// Connections that are under way at once.
+    pub(crate) connections: usize,
+    /// Each but the first takes up the session of another.
+    pub(crate) resume: bool,
 }
 
 /// The content that the first answer must have, in the generator's words.
@@ -126,6 +157,7 @@ impl Load {
             Self::Requests(requests) => &mut requests.connections,
             Self::Echo(messages) | Self::Broadcast(messages) => &mut messages.connections,
             Self::Storm(storm) => &mut storm.connections,
+            Self::Handshakes(handshakes) => &mut handshakes.connections,
         };
         *connections = (*connections).min(connections_max);
         self
@@ -136,6 +168,7 @@ impl Load {
             Self::Requests(requests) => requests.connections,
             Self::Echo(messages) | Self::Broadcast(messages) => messages.connections,
             Self::Storm(storm) => storm.connections,
+            Self::Handshakes(handshakes) => handshakes.connections,
         }
     }
 
@@ -143,9 +176,10 @@ impl Load {
     /// servers do the same work for it.
     pub(crate) fn is_counted(&self) -> bool {
         match self {
-            Self::Requests(_) => true,
+            // Encrypting takes few instructions for what it costs.
+            Self::Requests(requests) => !requests.tls && requests.origin == Origin::Itself,
             Self::Echo(messages) => !messages.deflate,
-            Self::Broadcast(_) | Self::Storm(_) => false,
+            Self::Broadcast(_) | Self::Storm(_) | Self::Handshakes(_) => false,
         }
     }
 
@@ -153,10 +187,36 @@ impl Load {
         matches!(self, Self::Echo(messages) if messages.deflate)
     }
 
-    /// What a server must be started for.
-    pub(crate) fn duty(&self, places: &Places, port: u16) -> Result<Duty, BenchError> {
+    /// Whether another server has to be there, from which servers have their answers.
+    pub(crate) fn needs_upstream(&self) -> bool {
+        matches!(self, Self::Requests(requests)
+            if matches!(requests.origin, Origin::Cache | Origin::Upstream))
+    }
+
+    /// What a server must be started for. `upstream` is the port of the other server, if one is needed.
+    pub(crate) fn duty(
+        &self,
+        places: &Places,
+        port: u16,
+        upstream: Option<u16>,
+    ) -> Result<Duty, BenchError> {
         Ok(match self {
+            Self::Requests(Requests {
+                origin: Origin::Files,
+                ..
+            }) => Duty::Files,
+            Self::Requests(Requests {
+                origin: Origin::Cache,
+                ..
+            }) => Duty::Cache(upstream.unwrap_or_default()),
+            Self::Requests(Requests {
+                origin: Origin::Upstream,
+                ..
+            }) => Duty::Forward(upstream.unwrap_or_default()),
+            Self::Requests(requests) if requests.tls => Duty::Tls,
+            Self::Requests(requests) if requests.http2 => Duty::Http2,
             Self::Requests(requests) => Duty::Requests(requests.exchange(places, port)?),
+            Self::Handshakes(_) => Duty::Tls,
             Self::Echo(messages) if messages.deflate => Duty::Frames(Frames::Deflate),
             Self::Echo(_) | Self::Broadcast(_) | Self::Storm(_) => Duty::Frames(Frames::Plain),
         })
@@ -172,6 +232,9 @@ impl Load {
     ) -> Result<Sample, BenchError> {
         let words: &[&str] = match self {
             Self::Requests(requests) => {
+                if requests.is_large() {
+                    measurement.window *= 4;
+                }
                 return requests.closed(places, server, running, measurement);
             }
             Self::Echo(_) => &["closed"],
@@ -181,6 +244,7 @@ impl Load {
                 &["broadcast"]
             }
             Self::Storm(_) => &["storm"],
+            Self::Handshakes(_) => &["handshakes"],
         };
         run(
             places,
@@ -197,6 +261,7 @@ impl Load {
             Self::Requests(requests) => requests.arguments(port),
             Self::Echo(messages) | Self::Broadcast(messages) => messages.arguments(port),
             Self::Storm(storm) => storm.arguments(port),
+            Self::Handshakes(handshakes) => handshakes.arguments(port),
         }
     }
 }
@@ -213,6 +278,11 @@ impl Requests {
             request_bytes: process::run_to_end(&mut command)?.len(),
             content_bytes: self.content_bytes,
         })
+    }
+
+    /// Whether a window of the usual length would see only a few.
+    fn is_large(&self) -> bool {
+        self.content_bytes + self.body_bytes.unwrap_or(0) > 1 << 20
     }
 
     /// Puts a closed loop on a server.
@@ -248,11 +318,19 @@ impl Requests {
 
     fn arguments(&self, port: u16) -> Vec<String> {
         let mut words = words(&["--port", &port.to_string(), "--path", self.path]);
+        for (flag, is_wanted) in [("--tls", self.tls), ("--http2", self.http2)] {
+            if is_wanted {
+                words.push(flag.to_owned());
+            }
+        }
         if let Some(bytes) = self.body_bytes {
             words.extend(["--body".to_owned(), bytes.to_string()]);
         }
         if self.browser {
             words.push("--browser".to_owned());
+        }
+        if let Some(range) = self.range {
+            words.extend(["--range", range].map(str::to_owned));
         }
         words.extend(["--connections".to_owned(), self.connections.to_string()]);
         words.extend(["--depth".to_owned(), self.depth.to_string()]);
@@ -289,6 +367,18 @@ impl Storm {
     }
 }
 
+impl Handshakes {
+    fn arguments(&self, port: u16) -> Vec<String> {
+        let [port, connections] =
+            [usize::from(port), self.connections].map(|number| number.to_string());
+        let mut words = words(&["--tls", "--port", &port, "--connections", &connections]);
+        if self.resume {
+            words.push("--resume".to_owned());
+        }
+        words
+    }
+}
+
 fn run(
     places: &Places,
     running: &Running,
@@ -308,7 +398,11 @@ fn run(
     if measurement.counters {
         command.arg("--counters");
     }
-    let text = process::run_to_end(&mut command)?;
+    let text = process::run_to_end(&mut command).map_err(|error| match error {
+        // Which load it was is known; the paths and numbers in its command line say nothing more.
+        BenchError::Failed { output, .. } => BenchError::Load { output },
+        other => other,
+    })?;
     serde_json::from_str(&text).map_err(|source| BenchError::Report { text, source })
 }
 
@@ -337,8 +431,12 @@ mod tests {
     fn arguments_say_the_whole_load() {
         let load = Load::Requests(Requests {
             path: "/upload",
+            tls: true,
+            http2: true,
             body_bytes: Some(4096),
             browser: true,
+            range: Some("bytes=0-1"),
+            origin: Origin::Itself,
             connections: 8,
             depth: 2,
             expected: "uploaded",
@@ -347,7 +445,8 @@ mod tests {
         let line = load.arguments(81).join(" ");
         assert_eq!(
             line,
-            "--port 81 --path /upload --body 4096 --browser --connections 8 --depth 2"
+            "--port 81 --path /upload --tls --http2 --body 4096 --browser --range bytes=0-1 \
+             --connections 8 --depth 2"
         );
     }
     #[test]
@@ -367,6 +466,14 @@ mod tests {
             connections: 10_000,
             hold: true,
         };
+        let handshakes = Handshakes {
+            connections: 64,
+            resume: true,
+        };
+        assert_eq!(
+            Load::Handshakes(handshakes).arguments(81).join(" "),
+            "--tls --port 81 --connections 64 --resume"
+        );
         assert_eq!(
             Load::Storm(storm)
                 .with_connections_at_most(500)

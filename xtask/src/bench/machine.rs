@@ -77,6 +77,42 @@ pub(crate) fn http1_peer_versions(places: &Places) -> Vec<String> {
     versions
 }
 
+/// Name and version of each peer that serves files or forwards, and is there.
+pub(crate) fn content_peer_versions() -> Vec<String> {
+    [
+        ("nginx", "-v"),
+        ("h2o", "-v"),
+        ("haproxy", "-v"),
+        ("caddy", "version"),
+    ]
+    .into_iter()
+    .filter_map(|(program, flag)| program_version(program, flag))
+    .collect()
+}
+
+/// Name and version of each peer over TLS and of HTTP/2 that is there, and of their libraries for TLS.
+pub(crate) fn tls_peer_versions(places: &Places) -> Vec<String> {
+    let packages = [
+        "hyper",
+        "h2",
+        "rustls",
+        "aws-lc-rs",
+        "tokio-rustls",
+        "tokio",
+    ];
+    let mut versions = locked_versions(places, &packages);
+    for (program, flag) in [
+        ("nginx", "-v"),
+        ("h2o", "-v"),
+        ("haproxy", "-v"),
+        ("nghttpd", "--version"),
+        ("openssl", "version"),
+    ] {
+        versions.extend(program_version(program, flag));
+    }
+    versions
+}
+
 /// Name and version of each peer of WebSocket that is there.
 pub(crate) fn websocket_peer_versions(places: &Places) -> Vec<String> {
     let packages = ["tokio-tungstenite", "fastwebsockets", "hyper", "tokio"];

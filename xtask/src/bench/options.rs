@@ -33,6 +33,9 @@ pub(crate) struct Options {
 pub(crate) enum Suite {
     Http1,
     WebSocket,
+    Tls,
+    Http2,
+    Content,
     Callgrind,
 }
 
@@ -42,6 +45,9 @@ impl Options {
         let suite = match words.first().map(String::as_str) {
             Some("http1") => Suite::Http1,
             Some("websocket") => Suite::WebSocket,
+            Some("tls") => Suite::Tls,
+            Some("http2") => Suite::Http2,
+            Some("content") => Suite::Content,
             Some("callgrind") => Suite::Callgrind,
             other => return Err(refused(other.unwrap_or_default(), USAGE)),
         };
@@ -133,7 +139,7 @@ fn refused(word: &str, expected: &str) -> BenchError {
     }
 }
 
-const USAGE: &str = "http1, websocket or callgrind, then [--rounds N] [--secs S] [--only server,…] \
+const USAGE: &str = "http1, websocket, tls, http2, content or callgrind, then [--rounds N] [--secs S] [--only server,…] \
                      [--workload w1,…] [--quick] [--install] [--no-build]";
 
 #[cfg(test)]
@@ -175,7 +181,7 @@ mod tests {
     fn wrong_words_are_refused() {
         let lines = [
             "",
-            "http2",
+            "http3",
             "http1 --rounds",
             "http1 --rounds 0",
             "http1 --secs 0",

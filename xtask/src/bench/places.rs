@@ -3,8 +3,10 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::error::BenchError;
+use super::process;
 
 /// Absolute paths of everything a benchmark uses.
 #[derive(Debug)]
@@ -45,6 +47,56 @@ impl Places {
             fs::write(&path, content).map_err(BenchError::file(&path))?;
         }
         Ok(())
+    }
+
+    /// Makes the files of the suite about content: parts of the same bytes, of several lengths.
+    pub(crate) fn prepare_files(&self) -> Result<(), BenchError> {
+        let whole = bench_answers::download();
+        for (name, bytes) in FILES {
+            let path = self.www().join(name);
+            fs::write(&path, &whole[..bytes]).map_err(BenchError::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Makes what only the suites with TLS need: the certificate, its key, both in one file, and more
+    /// files to serve.
+    pub(crate) fn prepare_tls(&self) -> Result<(), BenchError> {
+        for (name, content) in [
+            ("download", bench_answers::download()),
+            // nghttpd reads an upload to its end, and answers with the file.
+            ("upload", bench_answers::UPLOADED.into()),
+        ] {
+            let path = self.www().join(name);
+            fs::write(&path, content).map_err(BenchError::file(&path))?;
+        }
+        let program = find_program("openssl").ok_or(BenchError::Missing {
+            what: "openssl, which makes the certificate,",
+            remedy: "install the package openssl, or give --install",
+        })?;
+        let mut command = Command::new(program);
+        command.args(CERTIFICATE_REQUEST);
+        command.arg("-keyout").arg(self.key());
+        command.arg("-out").arg(self.certificate());
+        process::run_to_end(&mut command)?;
+        let mut both = Vec::new();
+        for path in [self.certificate(), self.key()] {
+            both.extend(fs::read(&path).map_err(BenchError::file(&path))?);
+        }
+        let path = self.certificate_and_key();
+        fs::write(&path, both).map_err(BenchError::file(&path))
+    }
+
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.scratch.join("certificate.pem")
+    }
+
+    pub(crate) fn key(&self) -> PathBuf {
+        self.scratch.join("key.pem")
+    }
+
+    pub(crate) fn certificate_and_key(&self) -> PathBuf {
+        self.scratch.join("both.pem")
     }
 
     pub(crate) fn www(&self) -> PathBuf {
@@ -117,6 +169,30 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|candidate| candidate.is_file())
 }
+
+/// Names of the files to serve, and their lengths.
+const FILES: [(&str, usize); 3] = [
+    ("1k.bin", 1 << 10),
+    ("100k.bin", 100 << 10),
+    ("10m.bin", bench_answers::DOWNLOAD_BYTES),
+];
+
+/// ECDSA on P-256, signed by itself.
+const CERTIFICATE_REQUEST: [&str; 13] = [
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:prime256v1",
+    "-nodes",
+    "-days",
+    "30",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+];
 
 /// The npm package that holds Bun's program for this platform.
 pub(crate) const BUN_PACKAGE: &str = "@oven/bun-linux-x64";

@@ -36,7 +36,7 @@ pub(crate) fn run_to_end(command: &mut Command) -> Result<String, BenchError> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A server process on the server's processor. Dropping it ends the process.
+/// A server process, on the server's processor mostly. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Running {
     child: Child,
@@ -51,9 +51,29 @@ impl Running {
         port: u16,
         words: &[String],
     ) -> Result<Self, BenchError> {
+        Self::start_on(places, machine::processors().0, name, port, words)
+    }
+
+    /// The same on the processor of the load, for a server that is not measured.
+    pub(crate) fn start_beside_load(
+        places: &Places,
+        name: &'static str,
+        port: u16,
+        words: &[String],
+    ) -> Result<Self, BenchError> {
+        Self::start_on(places, machine::processors().1, name, port, words)
+    }
+
+    fn start_on(
+        places: &Places,
+        processor: usize,
+        name: &'static str,
+        port: u16,
+        words: &[String],
+    ) -> Result<Self, BenchError> {
         let log = places.scratch.join(format!("{name}.log"));
         let (output, errors) = open_log(&log)?;
-        let child = launcher(places, machine::processors().0)
+        let child = launcher(places, processor)
             .args(words)
             .stdin(Stdio::null())
             .stdout(output)
@@ -156,16 +176,35 @@ pub(crate) fn resident_bytes(pids: &[u32]) -> Result<u64, BenchError> {
         File::open(&path)
             .and_then(|mut file| file.read_to_string(&mut text))
             .map_err(BenchError::file(&path))?;
-        kibibytes += resident_kibibytes(&text);
+        kibibytes += kibibytes_of("Rss:", &text);
     }
     Ok(kibibytes * 1024)
 }
 
-fn resident_kibibytes(smaps: &str) -> u64 {
-    smaps
-        .lines()
+/// Has the system count the highest resident memory of processes anew. See `proc_pid_clear_refs(5)`.
+pub(crate) fn forget_peaks(pids: &[u32]) -> Result<(), BenchError> {
+    for pid in pids {
+        let path = PathBuf::from(format!("/proc/{pid}/clear_refs"));
+        fs::write(&path, "5").map_err(BenchError::file(&path))?;
+    }
+    Ok(())
+}
+
+/// The highest resident memory of processes since it was forgotten, in bytes.
+pub(crate) fn peak_bytes(pids: &[u32]) -> Result<u64, BenchError> {
+    let mut kibibytes = 0;
+    for pid in pids {
+        let path = PathBuf::from(format!("/proc/{pid}/status"));
+        let text = fs::read_to_string(&path).map_err(BenchError::file(&path))?;
+        kibibytes += kibibytes_of("VmHWM:", &text);
+    }
+    Ok(kibibytes * 1024)
+}
+
+fn kibibytes_of(label: &str, text: &str) -> u64 {
+    text.lines()
         .find_map(|line| {
-            line.strip_prefix("Rss:")?
+            line.strip_prefix(label)?
                 .split_whitespace()
                 .next()?
                 .parse()
@@ -197,7 +236,7 @@ mod tests {
     #[test]
     fn resident_size_is_read() {
         assert_eq!(
-            resident_kibibytes("0-1 ---p [rollup]\nRss:       1234 kB\nPss: 1 kB\n"),
+            kibibytes_of("Rss:", "0-1 ---p [rollup]\nRss:       1234 kB\nPss: 1 kB\n"),
             1234
         );
     }

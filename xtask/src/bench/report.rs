@@ -10,6 +10,7 @@ use super::rounds::{Outcome, Row};
 use super::server::Server;
 use super::table::{markdown, number, number_or_dash, spread};
 use super::target::{Limit, Verdict};
+use super::transfer::TransferOutcome;
 use super::workload::{IdleWorkload, Workload};
 
 /// The text of the results, section by section.
@@ -116,10 +117,10 @@ impl Report {
             })
             .collect();
         let title = format!(
-            "resident memory of an idle connection, {} held after {}",
-            outcome.connections, workload.after
+            "{}, {} held after {}",
+            workload.title, outcome.connections, workload.after
         );
-        self.section("W10", &title);
+        self.section(workload.label, &title);
         self.sections.push_str(&markdown(
             &["server", "bytes a connection", "MiB before"],
             &cells,
@@ -133,7 +134,7 @@ impl Report {
                 result: row.map(|row| row.bytes_per_connection),
                 quiet: None,
             };
-            self.verdicts.push(("W10", verdict));
+            self.verdicts.push((workload.label, verdict));
         }
     }
 
@@ -170,6 +171,28 @@ impl Report {
         self.note(&outcome.left_out);
         for verdict in outcome.verdicts() {
             self.verdicts.push(("W11", verdict));
+        }
+    }
+
+    pub(crate) fn add_transfers(&mut self, outcome: &TransferOutcome) {
+        let rows: Vec<Vec<String>> = outcome
+            .rows
+            .iter()
+            .map(|row| {
+                vec![
+                    row.what.to_owned(),
+                    row.server.name().to_owned(),
+                    number(row.mebibytes_before),
+                    number(row.mebibytes_grown),
+                ]
+            })
+            .collect();
+        self.section("W5 memory", "one transfer of 1 GiB, resident memory");
+        let head = ["1 GiB", "server", "MiB before", "MiB grown at most"];
+        self.sections.push_str(&markdown(&head, &rows));
+        self.note(&outcome.left_out);
+        for verdict in outcome.verdicts() {
+            self.verdicts.push(("W5 memory", verdict));
         }
     }
 
@@ -232,9 +255,15 @@ fn columns<'a>(workload: &'a Workload, outcome: &'a Outcome) -> Vec<Column<'a>> 
             row.cpu_us()
                 .map_or_else(|| "-".to_owned(), |cpu| spread(&cpu))
         }),
-        column("× bare, same loop", ratio(Server::bare)),
-        column("× tidegate-uring", ratio(|_| Server::TidegateUring)),
     ];
+    let measures = |server| workload.servers.contains(&server);
+    if measures(Server::BareUring) {
+        columns.push(column("× bare, same loop", ratio(Server::bare)));
+    }
+    if measures(Server::Rustls) {
+        columns.push(column("× rustls", ratio(|_| Server::Rustls)));
+    }
+    columns.push(column("× tidegate-uring", ratio(|_| Server::TidegateUring)));
     if workload.load.is_counted() {
         columns.extend([
             column("user instr.", |row| number_or_dash(row.user_instructions)),

@@ -11,7 +11,7 @@ use super::load::{Load, Measurement, Sample};
 use super::options::Options;
 use super::places::Places;
 use super::process::{self, Running};
-use super::server::Server;
+use super::server::{Duty, Server};
 use super::statistics::Spread;
 use super::target::Figures;
 use super::workload::Workload;
@@ -71,13 +71,18 @@ pub(crate) fn run(
         },
     );
     let load = options.scaled(workload.load);
+    let upstream = match load.needs_upstream() {
+        true => Some(upstream(places)?),
+        false => None,
+    };
+    let upstream_port = upstream.as_ref().map(|running| running.port);
     for server in workload
         .servers
         .iter()
         .copied()
         .filter(|server| options.measures(*server))
     {
-        match start(places, server, &load) {
+        match start(places, server, &load, upstream_port) {
             Ok(started) => {
                 running.push(started);
                 outcome.rows.push(Row {
@@ -142,10 +147,22 @@ impl Outcome {
     }
 }
 
-/// Starts a server so that it can bear a load.
-fn start(places: &Places, server: Server, load: &Load) -> Result<Running, BenchError> {
+/// Starts the server that others have their answers from, beside the load: its time is not counted.
+fn upstream(places: &Places) -> Result<Running, BenchError> {
     let port = process::free_port()?;
-    let words = server.command(places, port, load.duty(places, port)?)?;
+    let words = Server::TidegateUring.command(places, port, Duty::Answers)?;
+    Running::start_beside_load(places, "upstream", port, &words)
+}
+
+/// Starts a server so that it can bear a load.
+fn start(
+    places: &Places,
+    server: Server,
+    load: &Load,
+    upstream: Option<u16>,
+) -> Result<Running, BenchError> {
+    let port = process::free_port()?;
+    let words = server.command(places, port, load.duty(places, port, upstream)?)?;
     Running::start(places, server.name(), port, &words)
 }
 

@@ -20,6 +20,8 @@ pub(crate) enum Server {
     TidegatePoll,
     /// Our server in classic mode on io_uring: handlers on threads of their own.
     TidegateClassic,
+    /// Our server as it is without its response cache: a handler gives each answer.
+    TidegateHandler,
     /// The program that users run, with its demonstration routes.
     Program,
     Hyper,
@@ -30,6 +32,12 @@ pub(crate) enum Server {
     Nginx,
     H2o,
     Haproxy,
+    /// Files and forwarding only.
+    Caddy,
+    /// HTTP/2 only.
+    Nghttpd,
+    /// Handshakes and nothing else, on our library for TLS.
+    Rustls,
     /// tokio-tungstenite; WebSocket only, as the two after it.
     Tungstenite,
     FastWebSockets,
@@ -42,6 +50,18 @@ pub(crate) enum Server {
 pub(crate) enum Duty {
     /// Answering requests; the lengths are for the bare responder.
     Requests(Exchange),
+    /// Answering requests; who it is, is known to be no bare responder.
+    Answers,
+    /// Answering with the files of the peers' folder, below `/files/`.
+    Files,
+    /// Answering from a cache, which is filled by the server on this port.
+    Cache(u16),
+    /// Forwarding each request to the server on this port.
+    Forward(u16),
+    /// Answering requests over TLS, of HTTP/2 and HTTP/1.1 as ALPN agrees.
+    Tls,
+    /// Answering requests of HTTP/2 over cleartext, by prior knowledge.
+    Http2,
     /// WebSocket: echo and broadcast.
     Frames(Frames),
 }
@@ -67,12 +87,13 @@ pub(crate) struct Exchange {
 }
 
 impl Server {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 21] = [
         Self::BareUring,
         Self::BarePoll,
         Self::TidegateUring,
         Self::TidegatePoll,
         Self::TidegateClassic,
+        Self::TidegateHandler,
         Self::Program,
         Self::Hyper,
         Self::Axum,
@@ -82,6 +103,9 @@ impl Server {
         Self::Nginx,
         Self::H2o,
         Self::Haproxy,
+        Self::Caddy,
+        Self::Nghttpd,
+        Self::Rustls,
         Self::Tungstenite,
         Self::FastWebSockets,
         Self::Node,
@@ -94,6 +118,7 @@ impl Server {
             Self::TidegateUring => "tidegate-uring",
             Self::TidegatePoll => "tidegate-poll",
             Self::TidegateClassic => "tidegate-classic",
+            Self::TidegateHandler => "tidegate-handler",
             Self::Program => "tidegate-serve",
             Self::Hyper => "hyper",
             Self::Axum => "axum",
@@ -103,6 +128,9 @@ impl Server {
             Self::Nginx => "nginx",
             Self::H2o => "h2o",
             Self::Haproxy => "haproxy",
+            Self::Caddy => "caddy",
+            Self::Nghttpd => "nghttpd",
+            Self::Rustls => "rustls",
             Self::Tungstenite => "tungstenite",
             Self::FastWebSockets => "fastwebsockets",
             Self::Node => "node-ws",
@@ -150,21 +178,43 @@ impl Server {
             Self::TidegateUring => self.subject_command(places, port, duty, ["uring", "high-perf"]),
             Self::TidegatePoll => self.subject_command(places, port, duty, ["poll", "high-perf"]),
             Self::TidegateClassic => self.subject_command(places, port, duty, ["uring", "classic"]),
+            Self::TidegateHandler => {
+                self.subject_command(places, port, Duty::Answers, ["uring", "high-perf"])
+            }
             Self::Program => self.program_command(places, port),
-            Self::Hyper => peer("peer-hyper"),
+            Self::Hyper => match duty {
+                Duty::Tls => self.tls_peer(places, port, "peer-hyper-tls"),
+                Duty::Http2 => peer("peer-hyper-tls"),
+                _ => peer("peer-hyper"),
+            },
+            Self::Rustls => self.tls_peer(places, port, "peer-rustls"),
+            Self::Nghttpd => self.nghttpd_command(places, port, duty),
             Self::Axum => peer("peer-axum"),
             Self::Actix => peer("peer-actix"),
             Self::May => peer("peer-may"),
             Self::Tungstenite => peer("peer-tungstenite"),
             Self::FastWebSockets => peer("peer-fastwebsockets"),
             Self::Bun | Self::Node => self.script_command(places, port, duty),
-            Self::Nginx => self.configured(places, &configuration::nginx(places, port), &["-c"]),
-            Self::H2o => self.configured(places, &configuration::h2o(places, port), &["-c"]),
-            Self::Haproxy => self.configured(
-                places,
-                &configuration::haproxy(places, port),
-                &["-db", "-f"],
-            ),
+            Self::Nginx => {
+                let text = configuration::nginx(places, port, duty);
+                self.configured(places, &text, &["-c"])
+            }
+            Self::H2o => {
+                let text = configuration::h2o(places, port, duty);
+                self.configured(places, &text, &["-c"])
+            }
+            Self::Haproxy => {
+                let text = configuration::haproxy(places, port, duty);
+                self.configured(places, &text, &["-db", "-f"])
+            }
+            Self::Caddy => {
+                let text = configuration::caddy(places, port, duty);
+                self.configured(
+                    places,
+                    &text,
+                    &["run", "--adapter", "caddyfile", "--config"],
+                )
+            }
         }
     }
 
@@ -190,6 +240,7 @@ impl Server {
     ) -> Result<Vec<String>, BenchError> {
         let port = port.to_string();
         let Duty::Requests(exchange) = duty else {
+            // It has no TLS and no HTTP/2: no workload of these has it among its servers.
             let arguments = ["--io", io, "--port", &port];
             return self.words(places.bare_websocket(), &arguments);
         };
@@ -226,8 +277,17 @@ impl Server {
             "--mode",
             mode,
         ];
+        let [certificate, key] = [places.certificate(), places.key()];
+        let [certificate, key] = [certificate.to_string_lossy(), key.to_string_lossy()];
+        let (folder, upstream) = (places.www(), upstream_url(duty));
+        let folder = folder.to_string_lossy();
         match duty {
-            Duty::Requests(_) => {}
+            // HTTP/2 by prior knowledge needs no setting.
+            Duty::Requests(_) | Duty::Answers | Duty::Http2 => {}
+            Duty::Files => arguments.extend(["--files", &folder]),
+            Duty::Cache(_) => arguments.extend(["--cache", "on"]),
+            Duty::Forward(_) => arguments.extend(["--forward", &upstream]),
+            Duty::Tls => arguments.extend(["--tls-cert", &certificate, "--tls-key", &key]),
             Duty::Frames(Frames::Plain) => arguments.extend(["--websocket", "plain"]),
             Duty::Frames(Frames::Deflate) => arguments.extend(["--websocket", "deflate"]),
             Duty::Frames(Frames::Heartbeat) => arguments.extend(["--websocket", "heartbeat"]),
@@ -247,8 +307,8 @@ impl Server {
                 find_program("node").unwrap_or_default(),
                 "node/websocket.js",
             ),
-            (_, Duty::Requests(_)) => (places.bun(), "bun/server.ts"),
             (_, Duty::Frames(_)) => (places.bun(), "bun/websocket.ts"),
+            (_, _) => (places.bun(), "bun/server.ts"),
         };
         if self == Self::Node && !places.ws().is_dir() {
             return Err(BenchError::Missing {
@@ -267,6 +327,35 @@ impl Server {
             arguments.push("deflate");
         }
         self.words(program, &arguments)
+    }
+
+    fn tls_peer(self, places: &Places, port: u16, name: &str) -> Result<Vec<String>, BenchError> {
+        let [port, certificate, key] =
+            [port.to_string().into(), places.certificate(), places.key()]
+                .map(|path: PathBuf| path.to_string_lossy().into_owned());
+        self.words(places.peer(name), &[&port, &certificate, &key])
+    }
+
+    fn nghttpd_command(
+        self,
+        places: &Places,
+        port: u16,
+        duty: Duty,
+    ) -> Result<Vec<String>, BenchError> {
+        let program = find_program(self.name()).unwrap_or_default();
+        let [port, folder, certificate, key] = [
+            port.to_string().into(),
+            places.www(),
+            places.certificate(),
+            places.key(),
+        ]
+        .map(|path: PathBuf| path.to_string_lossy().into_owned());
+        let start = ["--address=127.0.0.1", "--workers=1", "--htdocs", &folder];
+        let rest = match duty {
+            Duty::Tls => vec![&*port, &*key, &*certificate],
+            _ => vec!["--no-tls", &*port],
+        };
+        self.words(program, &[&start[..], &rest].concat())
     }
 
     fn program_command(self, places: &Places, port: u16) -> Result<Vec<String>, BenchError> {
@@ -304,14 +393,16 @@ impl Server {
     fn remedy(self) -> &'static str {
         match self {
             Self::BareUring | Self::BarePoll => "`cargo build --release -p tidegate-os --examples`",
-            Self::TidegateUring | Self::TidegatePoll | Self::TidegateClassic => {
-                "`cargo build --release -p bench-subject`"
-            }
+            Self::TidegateUring
+            | Self::TidegatePoll
+            | Self::TidegateClassic
+            | Self::TidegateHandler => "`cargo build --release -p bench-subject`",
             Self::Program => "`cargo build --release -p tidegate-cli`",
             Self::Hyper
             | Self::Axum
             | Self::Actix
             | Self::May
+            | Self::Rustls
             | Self::Tungstenite
             | Self::FastWebSockets => "`cargo xtask bench http1 --install` builds bench/peers",
             Self::Bun => "`cargo xtask bench http1 --install` gets npm's @oven/bun-linux-x64",
@@ -319,7 +410,17 @@ impl Server {
             Self::Nginx => "install the package nginx-light, or give --install",
             Self::H2o => "install the package h2o, or give --install",
             Self::Haproxy => "install the package haproxy, or give --install",
+            Self::Caddy => "install the package caddy, or give --install",
+            Self::Nghttpd => "install the package nghttp2-server, or give --install",
         }
+    }
+}
+
+/// The server that another one has its answers from; nothing for a duty that needs none.
+pub(super) fn upstream_url(duty: Duty) -> String {
+    match duty {
+        Duty::Cache(port) | Duty::Forward(port) => format!("http://127.0.0.1:{port}"),
+        _ => String::new(),
     }
 }
 

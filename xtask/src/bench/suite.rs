@@ -13,8 +13,8 @@ use super::report::{Preface, Report};
 use super::results;
 use super::rounds;
 use super::table::{markdown, number};
-use super::websocket;
-use super::workload::{HTTP1, HTTP1_IDLE, Id};
+use super::workload::{HTTP1, HTTP1_IDLE, Id, IdleWorkload, Workload};
+use super::{content, http2, tls, transfer, websocket};
 
 /// Measures HTTP/1.1 and reports it.
 pub(crate) fn http1(places: &Places, options: &Options) -> Result<(), BenchError> {
@@ -67,10 +67,86 @@ pub(crate) fn websocket(places: &Places, options: &Options) -> Result<(), BenchE
     publish(places, options, &preface, &report.finish())
 }
 
+/// Measures TLS and reports it.
+pub(crate) fn tls(places: &Places, options: &Options) -> Result<(), BenchError> {
+    let preface = Preface {
+        title: TLS_TITLE,
+        command: "cargo xtask bench tls",
+        per: "the requests or handshakes completed in it",
+        peers: machine::tls_peer_versions(places),
+        left_out: "network cards, more than one core, TLS 1.2, client certificates, chains of more than \
+                   one certificate, stapling, TLS in the kernel. Rates are what this machine's other \
+                   work left over.",
+    };
+    with_tls(places, options, &preface, &tls::WORKLOADS, &tls::IDLE)
+}
+
+/// Measures HTTP/2 and reports it.
+pub(crate) fn http2(places: &Places, options: &Options) -> Result<(), BenchError> {
+    let preface = Preface {
+        title: HTTP2_TITLE,
+        command: "cargo xtask bench http2",
+        per: "the requests completed in it",
+        peers: machine::tls_peer_versions(places),
+        left_out: "network cards, more than one core, priorities, clients that read slowly, trailers, \
+                   WebSocket over HTTP/2. Rates are what this machine's other work left over.",
+    };
+    with_tls(places, options, &preface, &http2::WORKLOADS, &http2::IDLE)
+}
+
+/// Measures files, cached answers and forwarding, and reports it.
+pub(crate) fn content(places: &Places, options: &Options) -> Result<(), BenchError> {
+    let preface = Preface {
+        title: CONTENT_TITLE,
+        command: "cargo xtask bench content",
+        per: "the requests completed in it",
+        peers: machine::content_peer_versions(),
+        left_out: "network cards, more than one core, files that are not in the page cache, many files, \
+                   TLS. Rates are what this machine's other work left over.",
+    };
+    places.prepare_files()?;
+    let mut report = Report::begin(places, options, &preface);
+    for workload in content::WORKLOADS
+        .iter()
+        .filter(|workload| options.runs(workload.id))
+    {
+        report.add_rounds(workload, &rounds::run(places, options, workload)?);
+    }
+    if options.runs(Id::W5) {
+        report.add_transfers(&transfer::run(places, options));
+    }
+    publish(places, options, &preface, &report.finish())
+}
+
+/// Rounds of some workloads, and then idle connections.
+fn with_tls(
+    places: &Places,
+    options: &Options,
+    preface: &Preface,
+    workloads: &[Workload],
+    idle: &IdleWorkload,
+) -> Result<(), BenchError> {
+    places.prepare_tls()?;
+    let mut report = Report::begin(places, options, preface);
+    for workload in workloads
+        .iter()
+        .filter(|workload| options.runs(workload.id))
+    {
+        report.add_rounds(workload, &rounds::run(places, options, workload)?);
+    }
+    if options.runs(Id::W10) {
+        report.add_idle(idle, &idle::run(places, options, idle));
+    }
+    publish(places, options, preface, &report.finish())
+}
+
 /// Counts user instructions by callgrind and prints them.
 pub(crate) fn callgrind(places: &Places, options: &Options) -> Result<(), BenchError> {
     let mut rows = Vec::new();
-    let workloads = HTTP1.iter().chain(&websocket::WORKLOADS);
+    let workloads = HTTP1
+        .iter()
+        .chain(&websocket::WORKLOADS)
+        .chain(&http2::WORKLOADS);
     for workload in workloads.filter(|workload| workload.load.is_counted()) {
         for server in callgrind::COUNTED {
             let is_wanted = options.runs(workload.id)
@@ -122,7 +198,13 @@ fn publish(
     };
     let after = results::replace(
         &before,
-        &[HTTP1_TITLE, WEBSOCKET_TITLE],
+        &[
+            HTTP1_TITLE,
+            WEBSOCKET_TITLE,
+            TLS_TITLE,
+            HTTP2_TITLE,
+            CONTENT_TITLE,
+        ],
         preface.title,
         text,
     );
@@ -133,3 +215,6 @@ fn publish(
 
 const HTTP1_TITLE: &str = "HTTP/1.1 benchmark results";
 const WEBSOCKET_TITLE: &str = "WebSocket benchmark results";
+const TLS_TITLE: &str = "TLS benchmark results";
+const HTTP2_TITLE: &str = "HTTP/2 benchmark results";
+const CONTENT_TITLE: &str = "Content benchmark results";

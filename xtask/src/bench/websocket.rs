@@ -116,6 +116,8 @@ pub(crate) const WORKLOADS: [Workload; 10] = [
 
 /// W10: our server with its heartbeat on.
 pub(crate) const IDLE: IdleWorkload = IdleWorkload {
+    label: "W10",
+    title: "resident memory of an idle connection",
     after: "the handshake",
     load: Load::Echo(Messages {
         connections: 10_000,

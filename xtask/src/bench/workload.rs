@@ -1,8 +1,9 @@
 //! The workloads: what each asks, its load, its servers and its targets.
 //!
-//! Here are those of HTTP/1.1; those of WebSocket are in `websocket`.
+//! Here are those of HTTP/1.1; those of WebSocket are in `websocket`, those over TLS in `tls`, those of
+//! HTTP/2 in `http2`, and those of files, the response cache and forwarding in `content`.
 
-use super::load::{Load, Requests};
+use super::load::{Load, Origin, Requests};
 use super::server::Server;
 use super::target::{Claim, Target};
 
@@ -13,24 +14,34 @@ pub(crate) enum Id {
     W2,
     W3,
     W4,
+    W5,
+    W6,
+    W7,
     W8,
     W9,
     W10,
     W11,
     Storm,
+    Cached,
+    Forward,
 }
 
 impl Id {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::W1,
         Self::W2,
         Self::W3,
         Self::W4,
+        Self::W5,
+        Self::W6,
+        Self::W7,
         Self::W8,
         Self::W9,
         Self::W10,
         Self::W11,
         Self::Storm,
+        Self::Cached,
+        Self::Forward,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -39,11 +50,16 @@ impl Id {
             Self::W2 => "W2",
             Self::W3 => "W3",
             Self::W4 => "W4",
+            Self::W5 => "W5",
+            Self::W6 => "W6",
+            Self::W7 => "W7",
             Self::W8 => "W8",
             Self::W9 => "W9",
             Self::W10 => "W10",
             Self::W11 => "W11",
             Self::Storm => "storm",
+            Self::Cached => "cached",
+            Self::Forward => "forward",
         }
     }
 
@@ -82,6 +98,9 @@ pub(crate) struct Unit {
 /// Connections held idle on one server after the other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdleWorkload {
+    /// What tables call it.
+    pub(crate) label: &'static str,
+    pub(crate) title: &'static str,
     /// What each connection has done before.
     pub(crate) after: &'static str,
     pub(crate) load: Load,
@@ -219,6 +238,8 @@ pub(crate) const HTTP1: [Workload; 4] = [
 /// Who is asked for the memory of an idle connection. haproxy is not: its connection limit counts
 /// two descriptors for each, more than the usual hard limit leaves for 10,000.
 pub(crate) const HTTP1_IDLE: IdleWorkload = IdleWorkload {
+    label: "W10",
+    title: "resident memory of an idle connection",
     after: "one request",
     load: Load::Requests(Requests {
         connections: 10_000,
@@ -243,15 +264,19 @@ pub(crate) const HTTP1_IDLE: IdleWorkload = IdleWorkload {
 /// The request of W1, which the others vary.
 pub(crate) const HELLO: Requests = Requests {
     path: "/hello",
+    tls: false,
+    http2: false,
     body_bytes: None,
     browser: false,
+    range: None,
+    origin: Origin::Itself,
     connections: 64,
     depth: 1,
     expected: "hello",
     content_bytes: 13,
 };
 
-const REQUEST: Unit = Unit {
+pub(crate) const REQUEST: Unit = Unit {
     one: "request",
     many: "requests",
 };
@@ -284,7 +309,13 @@ mod tests {
 
     #[test]
     fn targets_are_about_servers_of_their_workload() {
-        for workload in HTTP1.iter().chain(&super::super::websocket::WORKLOADS) {
+        let workloads = HTTP1
+            .iter()
+            .chain(&super::super::websocket::WORKLOADS)
+            .chain(&super::super::content::WORKLOADS)
+            .chain(&super::super::tls::WORKLOADS)
+            .chain(&super::super::http2::WORKLOADS);
+        for workload in workloads {
             for target in workload.targets {
                 assert!(workload.servers.contains(&target.ours));
                 if let Claim::AtMostTimes(_, other) | Claim::OtherAtLeastTimes(_, other) =

@@ -75,6 +75,6 @@ fn named(name: &str) -> Result<Vec<Step>, StepError> {
 /// How the command is used.
 pub(crate) const USAGE: &str = "usage: cargo xtask test [--fast] [--only STEP]… [--no-install] \
      [--soak-requests N] [--soak-connections N]\n\
-     steps: walls format clippy docs tests doc-tests fuzz\n\
-     clients, all or one: curl wget python node websocket java autobahn browser wrk nginx haproxy \
-     slow soak";
+     steps: walls format clippy docs tests doc-tests ring fuzz\n\
+     clients, all or one: curl nghttp2 openssl wget python node websocket java autobahn browser wrk \
+     nginx haproxy slow soak";

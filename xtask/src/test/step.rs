@@ -19,8 +19,11 @@ pub(crate) enum Step {
     Docs,
     Tests,
     DocTests,
+    Ring,
     Fuzz,
     Curl,
+    Nghttp2,
+    Openssl,
     Wget,
     Python,
     Node,
@@ -37,15 +40,18 @@ pub(crate) enum Step {
 
 impl Step {
     /// All steps, what fails soonest first.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Walls,
         Self::Format,
         Self::Clippy,
         Self::Docs,
         Self::Tests,
         Self::DocTests,
+        Self::Ring,
         Self::Fuzz,
         Self::Curl,
+        Self::Nghttp2,
+        Self::Openssl,
         Self::Wget,
         Self::Python,
         Self::Node,
@@ -68,8 +74,11 @@ impl Step {
             Self::Docs => "docs",
             Self::Tests => "tests",
             Self::DocTests => "doc-tests",
+            Self::Ring => "ring",
             Self::Fuzz => "fuzz",
             Self::Curl => "curl",
+            Self::Nghttp2 => "nghttp2",
+            Self::Openssl => "openssl",
             Self::Wget => "wget",
             Self::Python => "python",
             Self::Node => "node",
@@ -87,7 +96,7 @@ impl Step {
 
     /// Whether it runs the program against a client that was not written here.
     pub(crate) fn is_client(self) -> bool {
-        !self.is_fast() && self != Self::Fuzz
+        !self.is_fast() && !matches!(self, Self::Ring | Self::Fuzz)
     }
 
     /// Whether it needs nothing but cargo and little time.
@@ -101,11 +110,13 @@ impl Step {
     /// What it needs besides cargo.
     pub(crate) fn needs(self) -> &'static [Tool] {
         match self {
-            Self::Walls | Self::Docs | Self::Tests | Self::DocTests => &[],
+            Self::Walls | Self::Docs | Self::Tests | Self::DocTests | Self::Ring => &[],
             Self::Fuzz => &[Tool::Cxx],
             Self::Format => &[Tool::Rustfmt],
             Self::Clippy => &[Tool::Clippy],
-            Self::Curl => &[Tool::Curl],
+            Self::Curl => &[Tool::Curl, Tool::Openssl],
+            Self::Nghttp2 => &[Tool::Nghttp2],
+            Self::Openssl => &[Tool::Openssl],
             Self::Wget => &[Tool::Wget],
             Self::Python => &[Tool::PythonPackages],
             Self::Node => &[Tool::NodePackages],
@@ -117,7 +128,7 @@ impl Step {
             Self::Nginx => &[Tool::Nginx, Tool::Curl, Tool::Wrk, Tool::PythonPackages],
             Self::Haproxy => &[Tool::Haproxy, Tool::Curl, Tool::Wrk, Tool::PythonPackages],
             Self::Slow => &[Tool::Slowhttptest],
-            Self::Soak => &[Tool::ProcessFolder],
+            Self::Soak => &[Tool::ProcessFolder, Tool::PythonPackages],
         }
     }
 
@@ -146,18 +157,29 @@ impl Step {
                 command.env("RUSTDOCFLAGS", "-D warnings");
                 run(command)
             }
-            Self::Tests => run(in_root(
-                root,
-                &[
+            Self::Tests => {
+                let words = [
                     "test",
                     "--workspace",
                     "--lib",
                     "--bins",
                     "--tests",
                     "--examples",
-                ],
-            )),
+                ];
+                let mut command = in_root(root, &words);
+                if std::env::var_os(TEST_THREADS).is_none() {
+                    // Those on a port wait for timers more than they work.
+                    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+                    command.env(TEST_THREADS, (4 * processors).to_string());
+                }
+                run(command)
+            }
             Self::DocTests => run(in_root(root, &["test", "--workspace", "--doc"])),
+            // Elsewhere than on Linux, TLS stands on ring.
+            Self::Ring => run(in_root(
+                root,
+                &["test", "-p", "tidegate-driver", "--features", "ring", "tls"],
+            )),
             Self::Fuzz => fuzz::run(root),
             _ => self.client(root, tools, options),
         }
@@ -169,14 +191,15 @@ impl Step {
             root,
             &[
                 "build",
-                "--release",
+                "--profile",
+                CLIENTS_PROFILE,
                 "-p",
                 "tidegate-cli",
                 "-p",
                 "tidegate-clients",
             ],
         ))?;
-        let built = root.join("target").join("release");
+        let built = root.join("target").join(CLIENTS_PROFILE);
         let mut command = Command::new(built.join("tidegate-clients"));
         command.arg(self.name());
         command.arg("--program").arg(built.join("tidegate"));
@@ -190,6 +213,12 @@ impl Step {
         run(command)
     }
 }
+
+/// How many tests of one program run at once.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
+/// How the program and its clients are built, see the root's `Cargo.toml`.
+const CLIENTS_PROFILE: &str = "clients";
 
 impl fmt::Display for Step {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -18,6 +18,9 @@ pub(crate) enum Tool {
     /// A C++ compiler, for the engine of the fuzz targets.
     Cxx,
     Curl,
+    /// nghttp and h2load.
+    Nghttp2,
+    Openssl,
     Wget,
     Chromium,
     Wrk,
@@ -41,6 +44,8 @@ impl Tool {
             Self::Rustfmt | Self::Clippy | Self::ProcessFolder => &[],
             Self::Cxx => &[("c++", "g++")],
             Self::Curl => &[("curl", "curl")],
+            Self::Nghttp2 => &[("nghttp", "nghttp2-client"), ("h2load", "nghttp2-client")],
+            Self::Openssl => &[("openssl", "openssl")],
             Self::Wget => &[("wget", "wget")],
             Self::Chromium => &[("chromium", "chromium")],
             Self::Wrk => &[("wrk", "wrk")],

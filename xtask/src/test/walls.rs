@@ -27,7 +27,12 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ),
     (
         "tidegate",
-        &["tidegate-httpapi", "tidegate-proto", "tidegate-driver"],
+        &[
+            "tidegate-httpapi",
+            "tidegate-proto",
+            "tidegate-os",
+            "tidegate-driver",
+        ],
     ),
     ("tidegate-cli", &["tidegate"]),
 ];
