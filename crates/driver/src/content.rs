@@ -1,7 +1,8 @@
 //! A request's content on its way from the worker that receives it to whoever reads it.
 //!
 //! Bounded by the worker: when the reader has more than a window before it, the worker stops receiving
-//! and goes on when the reader has made room.
+//! and goes on when the reader has made room. Each stop costs system calls and changes of thread, so the
+//! window of a reader that keeps up grows.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,12 +30,53 @@ pub(crate) struct ContentChannel {
     state: Mutex<State>,
     mailbox: Arc<Mailbox>,
     request: RequestKey,
-    window: usize,
+}
+
+/// How many bytes may lie before a reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    /// At first, and for a reader that is slower than the peer.
+    usual: usize,
+    /// For one that is not.
+    widest: usize,
+    present: usize,
+    /// The reader has waited for the peer since the window was full last.
+    ran_dry: bool,
+}
+
+impl Window {
+    pub(crate) fn new(usual: usize, widest: usize) -> Self {
+        Self {
+            usual,
+            widest,
+            present: usual,
+            ran_dry: false,
+        }
+    }
+
+    /// Whether so much is enough for now. When it would be, the window is fitted to the reader first.
+    fn is_filled_by(&mut self, buffered: usize) -> bool {
+        if buffered < self.present {
+            return false;
+        }
+        self.present = if std::mem::take(&mut self.ran_dry) {
+            self.present.saturating_mul(2).min(self.widest)
+        } else {
+            self.usual
+        };
+        buffered >= self.present
+    }
+
+    /// Half a window of room is worth a wake-up of the worker; less would be one for each piece.
+    fn has_room_beside(&self, buffered: usize) -> bool {
+        buffered <= self.present / 2
+    }
 }
 
 struct State {
     chunks: VecDeque<Bytes>,
     buffered: usize,
+    window: Window,
     end: Option<Result<Trailers, BodyError>>,
     waker: Option<Waker>,
     /// The reader's next call asks the worker for more: nothing was read yet, or it was full.
@@ -43,11 +85,12 @@ struct State {
 }
 
 impl ContentChannel {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, request: RequestKey, window: usize) -> Arc<Self> {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, request: RequestKey, window: Window) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 chunks: VecDeque::new(),
                 buffered: 0,
+                window,
                 end: None,
                 waker: None,
                 wanting: true,
@@ -55,7 +98,6 @@ impl ContentChannel {
             }),
             mailbox,
             request,
-            window,
         })
     }
 
@@ -70,7 +112,10 @@ impl ContentChannel {
             state.chunks.push_back(Bytes::copy_from_slice(bytes));
             state.buffered += bytes.len();
         }
-        let pushed = if state.buffered >= self.window {
+        let State {
+            window, buffered, ..
+        } = &mut *state;
+        let pushed = if window.is_filled_by(*buffered) {
             state.wanting = true;
             Pushed::Full
         } else {
@@ -109,8 +154,8 @@ impl ReceiveBody for ContentReader {
         if let Some(chunk) = &taken {
             state.buffered -= chunk.len();
         }
-        // Half a window of room is worth a wake-up of the worker; less would be one for each piece.
-        let wants = state.wanting && state.end.is_none() && state.buffered <= channel.window / 2;
+        let wants =
+            state.wanting && state.end.is_none() && state.window.has_room_beside(state.buffered);
         if wants {
             state.wanting = false;
         }
@@ -119,6 +164,7 @@ impl ReceiveBody for ContentReader {
             (None, Some(Ok(_))) => Poll::Ready(Ok(None)),
             (None, Some(Err(error))) => Poll::Ready(Err(*error)),
             (None, None) => {
+                state.window.ran_dry = true;
                 state.waker = Some(context.waker().clone());
                 Poll::Pending
             }
@@ -153,5 +199,44 @@ impl Drop for ContentReader {
                 .mailbox
                 .post(Message::ContentUnwanted(channel.request));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Window;
+
+    #[test]
+    fn grows_for_a_reader_that_keeps_up() {
+        let mut window = Window::new(100, 400);
+        assert!(!window.is_filled_by(99));
+        window.ran_dry = true;
+        assert!(!window.is_filled_by(100), "the reader was waiting");
+        assert!(window.is_filled_by(200), "it has not come back since");
+        window.ran_dry = true;
+        assert!(!window.is_filled_by(200));
+    }
+
+    #[test]
+    fn grows_no_further_than_allowed() {
+        let mut window = Window::new(100, 400);
+        for buffered in [100, 200, 400, 800] {
+            window.ran_dry = true;
+            window.is_filled_by(buffered);
+        }
+        assert!(!window.is_filled_by(399));
+        window.ran_dry = true;
+        assert!(window.is_filled_by(400));
+    }
+
+    #[test]
+    fn is_as_usual_again_for_a_reader_that_falls_behind() {
+        let mut window = Window::new(100, 400);
+        window.ran_dry = true;
+        assert!(!window.is_filled_by(100));
+        assert!(window.is_filled_by(200));
+        assert!(!window.has_room_beside(51));
+        assert!(window.has_room_beside(50));
+        assert!(window.is_filled_by(100));
     }
 }

@@ -91,9 +91,9 @@ pub struct ServiceLimits {
     /// Receive buffer, in bytes. Default 16,384, range 4,096 to 1,048,576. Source: the component's
     /// ReadBufferSize.
     pub read_buffer_bytes: u32,
-    /// Most bytes of content, or of pipelined requests, held for a connection whose application is not
-    /// reading; on HTTP/2 for a stream, up to four times as much for one whose content was read as fast as
-    /// it came. Default 65,536, range 16,384 to 16,777,216.
+    /// Most bytes of content, or of pipelined requests, held for a connection (on HTTP/2 for a stream) whose
+    /// application is not reading. Up to four times as much for content that was read as fast as it came.
+    /// Default 65,536, range 16,384 to 16,777,216.
     pub receive_window_bytes: u32,
     /// Most bytes of a streamed response taken from its source before the peer has taken them. Default
     /// 65,536, range 4,096 to 16,777,216. Source: `MaxBytesPerSend`.

@@ -13,9 +13,12 @@ use tidegate_proto::http1::{ChunkStep, ChunkedDecoder, Reject};
 use crate::connection::request::{ReceivedRequest, Refused};
 use crate::connection::respond::Seen;
 use crate::connection::{Connection, Receive, Respond};
-use crate::content::{ContentChannel, ContentReader, Pushed};
+use crate::content::{ContentChannel, ContentReader, Pushed, Window};
 use crate::core::Core;
 use crate::queue::Queue;
+
+/// How many windows of content may lie before a reader that keeps up.
+const WIDEST_WINDOWS: usize = 4;
 
 /// A request's content while it arrives.
 pub(crate) struct Content {
@@ -71,11 +74,9 @@ impl Core {
         head: &RequestHead<'_>,
         queue: &QueueView<Queue>,
     ) -> ContentReader {
-        let channel = ContentChannel::new(
-            Arc::clone(&self.mailbox),
-            conn.request_key(),
-            self.shared.settings.limits.receive_window_bytes as usize,
-        );
+        let usual = self.shared.settings.limits.receive_window_bytes as usize;
+        let window = Window::new(usual, usual.saturating_mul(WIDEST_WINDOWS));
+        let channel = ContentChannel::new(Arc::clone(&self.mailbox), conn.request_key(), window);
         conn.receive = Receive::Content(Box::new(Content {
             framing: match head.framing {
                 ContentFraming::Length(length) => Framing::Length(length),

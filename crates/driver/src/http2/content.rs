@@ -12,7 +12,7 @@ use tidegate_proto::http2::{Head, StreamKey};
 
 use crate::connection::respond::Seen;
 use crate::connection::{Asked, Connection};
-use crate::content::{ContentChannel, ContentReader, Pushed};
+use crate::content::{ContentChannel, ContentReader, Pushed, Window};
 use crate::core::Core;
 use crate::http2::{Http2, StreamReceive, StreamRespond};
 use crate::mailbox::RequestKey;
@@ -109,6 +109,8 @@ impl Core {
         };
         // Half the peer's window: while the reader keeps up, it never has to wait for room.
         let window = self.shared.settings.limits.receive_window_bytes as usize / 2;
+        // What grows is the peer's window.
+        let window = Window::new(window, window);
         let channel = ContentChannel::new(Arc::clone(&self.mailbox), request, window);
         let stream = self.wait(conn, http2, key, asked);
         stream.receive = StreamReceive::Content(StreamContent::PassOn(PassOn {
