@@ -11,8 +11,9 @@ use super::error::StepError;
 use super::step::cargo;
 
 /// Each crate and those of ours that it may use.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("tidegate-httpapi", &[]),
+    ("tidegate-admission", &["tidegate-httpapi"]),
     ("tidegate-proto", &["tidegate-httpapi"]),
     ("tidegate-engine", &["tidegate-httpapi"]),
     ("tidegate-os", &["tidegate-httpapi"]),
@@ -29,6 +30,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
         "tidegate",
         &[
             "tidegate-httpapi",
+            "tidegate-admission",
             "tidegate-proto",
             "tidegate-os",
             "tidegate-driver",

@@ -1,0 +1,4 @@
+//! Who may come in, and how often: the rules of the component's admission.
+//!
+//! Plain values: addresses, names, keys and times are arguments, and nothing here knows of sockets or
+//! requests. What is kept (users, API keys, bans, allowances) is kept in files that survive a kill at any moment.
