@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod cert;
+mod check;
+mod completions;
 mod console;
+mod man;
 mod serve;
 mod settings_file;
 #[cfg(unix)]
@@ -31,14 +34,20 @@ struct Program {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Options>),
+    Check(check::Options),
     Cert(cert::Options),
+    Completions(completions::Options),
+    Man(man::Options),
 }
 
 fn main() -> ExitCode {
     let matches = command().get_matches();
     match Program::from_arg_matches(&matches).map(|program| program.command) {
         Ok(Command::Serve(options)) => serve::run(&options),
+        Ok(Command::Check(options)) => check::run(&options),
         Ok(Command::Cert(options)) => cert::run(&options),
+        Ok(Command::Completions(options)) => completions::run(&options),
+        Ok(Command::Man(options)) => man::run(&options),
         Err(error) => error.exit(),
     }
 }

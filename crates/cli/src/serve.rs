@@ -7,6 +7,7 @@ mod options;
 mod report;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
 
@@ -27,6 +28,18 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         Ok(settings) => serve(settings),
         Err(message) => refuse(message),
     }
+}
+
+/// Makes all that serving a file takes, but does not listen. Says what would be served.
+///
+/// # Errors
+///
+/// Why it could not be, for a person.
+pub(crate) fn check(file: &Path) -> Result<String, String> {
+    let settings = settings(&Options::of_file(file))?;
+    let (server, _) = build(settings).map_err(|error| explain(&error))?;
+    server.check().map_err(|error| explain(&error))?;
+    Ok(report::served(&server.settings()))
 }
 
 /// Ends the program as for a wrong command line.
@@ -104,12 +117,23 @@ fn start_log(options: &Options) -> Result<(), String> {
 /// Warnings, and which event loop `auto` has come to.
 const LOG_DEFAULT: &str = "warn,tidegate_driver::embedded=info";
 
-fn serve(settings: Settings) -> ExitCode {
+/// The server, and whether it serves the demonstration site.
+fn build(settings: Settings) -> Result<(Server, bool), Error> {
     // Where a folder has every path, nobody asked for the demonstration's WebSockets either.
     let is_demonstration = !settings
         .files
         .iter()
         .any(|site| options::is_everything(site) && !site.fallthrough);
+    let mut builder = Server::builder().settings(settings);
+    if is_demonstration {
+        builder = builder
+            .events(Site)
+            .register_protocol(site::chat_protocol());
+    }
+    Ok((builder.build()?, is_demonstration))
+}
+
+fn serve(settings: Settings) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -124,16 +148,9 @@ fn serve(settings: Settings) -> ExitCode {
         Err(error) => return fail(format!("cannot wait for signals: {error}")),
     };
     drop(entered);
-    let mut builder = Server::builder().settings(settings);
-    if is_demonstration {
-        builder = builder
-            .events(Site)
-            .register_protocol(site::chat_protocol());
-    }
-    let server = builder.build();
-    let server = match server {
-        Ok(server) => server,
-        Err(error) => return fail(format!("{error:?}")),
+    let (server, is_demonstration) = match build(settings) {
+        Ok(built) => built,
+        Err(error) => return fail(explain(&error)),
     };
     if let Err(error) = server.start().and_then(|()| server.wait_started()) {
         return fail(explain(&error));

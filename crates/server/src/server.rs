@@ -7,6 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, TlsBindingInfo};
 
@@ -268,6 +269,29 @@ impl Server {
         Ok(())
     }
 
+    /// Makes all that a start makes, and takes it back, without listening: whether the settings can be put
+    /// into effect, certificates read and folders opened. A server that runs is not touched.
+    ///
+    /// What only listening tells, such as an address in use, is not found out, and of the events only
+    /// [`on_before_binding`](crate::Events::on_before_binding) is called.
+    ///
+    /// # Errors
+    ///
+    /// What a start would fail with.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut settings = self.settings();
+        let bindings = self.bindings(&settings)?;
+        let (opened, accepts_websockets) = self.open_parts(&settings)?;
+        // A driver that serves nobody needs no more.
+        settings.io_threads = Some(1);
+        settings.error_log.enabled = false;
+        let backend = embedded::start(&settings, accepts_websockets)?;
+        let prepared = Configuration::new(Arc::clone(&backend)).prepare(&bindings.plan);
+        backend.stop(Duration::ZERO);
+        drop(opened);
+        Ok(prepared?)
+    }
+
     /// The settings, as they are for the next start or restart.
     pub fn settings(&self) -> Settings {
         let settings = self.inner.settings.lock();
@@ -402,17 +426,7 @@ impl Server {
         kept: Option<Configuration>,
     ) -> Result<Running, Error> {
         let bindings = self.bindings(&settings)?;
-        let forwards = Forwards::new(&self.inner.shared, &settings)?;
-        let forwards_websockets = settings.forward.iter().any(|forward| forward.websockets);
-        let accepts_websockets =
-            forwards_websockets || self.inner.shared.events().accepts_websockets();
-        let sites: Result<Vec<_>, _> = settings.files.iter().map(Site::open).collect();
-        let limits = ContentLimits::of(&settings);
-        let opened = Opened {
-            forwards,
-            sites: sites?,
-            intake: Intake::open(&settings, self.inner.shared.events(), limits)?,
-        };
+        let (opened, accepts_websockets) = self.open_parts(&settings)?;
         let driver = match &self.inner.given {
             Some(given) => Driver {
                 backend: Arc::clone(given),
@@ -430,6 +444,22 @@ impl Server {
             kept,
             (&self.inner.shared, opened),
         )?)
+    }
+
+    /// Makes what of the settings may fail, and says whether WebSockets are accepted.
+    fn open_parts(&self, settings: &Settings) -> Result<(Opened, bool), Error> {
+        let shared = &self.inner.shared;
+        let forwards = Forwards::new(shared, settings)?;
+        let forwards_websockets = settings.forward.iter().any(|forward| forward.websockets);
+        let accepts_websockets = forwards_websockets || shared.events().accepts_websockets();
+        let sites: Result<Vec<_>, _> = settings.files.iter().map(Site::open).collect();
+        let limits = ContentLimits::of(settings);
+        let opened = Opened {
+            forwards,
+            sites: sites?,
+            intake: Intake::open(settings, shared.events(), limits)?,
+        };
+        Ok((opened, accepts_websockets))
     }
 
     fn rebind(

@@ -5,7 +5,7 @@
 
 mod tls;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -135,6 +135,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// A settings file, and no flags.
+    pub(super) fn of_file(file: &Path) -> Self {
+        Self {
+            file: Some(file.to_owned()),
+            ..Self::default()
+        }
+    }
+
     /// Puts the flags that were given into `settings`.
     ///
     /// # Errors

@@ -16,14 +16,8 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
         (false, _) => "files",
     };
     let mut report = format!("tidegate {} serves {what}\n", env!("CARGO_PKG_VERSION"));
+    report.push_str(&served(&settings));
     let mut line = |name: &str, value: &str| entry(&mut report, name, value);
-    for (index, url) in urls(&settings).iter().enumerate() {
-        line(if index == 0 { "URLs" } else { "" }, url);
-    }
-    for (index, site) in settings.files.iter().enumerate() {
-        let name = if index == 0 { "files" } else { "" };
-        line(name, &format!("{} from {}", site.path, site.root.display()));
-    }
     line("listening", &endpoints(server));
     report.push_str(&certificates(server));
     let mut line = |name: &str, value: &str| entry(&mut report, name, value);
@@ -40,6 +34,20 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
         None => line("HTTPERR", "off"),
     }
     report.push_str("Ctrl-C stops it.");
+    report
+}
+
+/// The URLs and the folders behind them.
+pub(super) fn served(settings: &Settings) -> String {
+    let mut report = String::new();
+    let mut line = |name: &str, value: &str| entry(&mut report, name, value);
+    for (index, url) in urls(settings).iter().enumerate() {
+        line(if index == 0 { "URLs" } else { "" }, url);
+    }
+    for (index, site) in settings.files.iter().enumerate() {
+        let name = if index == 0 { "files" } else { "" };
+        line(name, &format!("{} from {}", site.path, site.root.display()));
+    }
     report
 }
 
