@@ -4,6 +4,8 @@
 //! and goes on when the reader has made room. Each stop costs system calls and changes of thread, so the
 //! window of a reader that keeps up grows.
 
+mod memory;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -11,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tidegate_httpapi::{BodyError, ReceiveBody, Trailers};
 
+pub(crate) use self::memory::PieceMemory;
 use crate::mailbox::{Mailbox, Message, RequestKey};
 
 /// What the worker does after it has put content in.
@@ -29,6 +32,7 @@ pub(crate) struct ContentChannel {
     /// Held only to put in or take out a piece.
     state: Mutex<State>,
     mailbox: Arc<Mailbox>,
+    memory: Arc<PieceMemory>,
     request: RequestKey,
 }
 
@@ -85,7 +89,12 @@ struct State {
 }
 
 impl ContentChannel {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, request: RequestKey, window: Window) -> Arc<Self> {
+    pub(crate) fn new(
+        mailbox: Arc<Mailbox>,
+        memory: Arc<PieceMemory>,
+        request: RequestKey,
+        window: Window,
+    ) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::new(State {
                 chunks: VecDeque::new(),
@@ -97,6 +106,7 @@ impl ContentChannel {
                 reader_gone: false,
             }),
             mailbox,
+            memory,
             request,
         })
     }
@@ -109,7 +119,7 @@ impl ContentChannel {
             return Pushed::NobodyReads;
         }
         if !bytes.is_empty() {
-            state.chunks.push_back(Bytes::copy_from_slice(bytes));
+            state.chunks.push_back(self.memory.copy(bytes));
             state.buffered += bytes.len();
         }
         let State {

@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::connection::request::ReceivedRequest;
 use crate::connection::respond::Seen;
+use crate::content::PieceMemory;
 use crate::error_log::{ErrorLog, ErrorRecord};
 use crate::file_reader::FileReader;
 use crate::http2::Tunnels;
@@ -86,6 +87,8 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) wheel: TimerWheel<ConnectionKey>,
     pub(crate) pool: Pool,
+    /// Memory for content on its way to readers.
+    pub(crate) pieces: Arc<PieceMemory>,
     pub(crate) cache: WorkerCache,
     pub(crate) counters: Counters,
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
@@ -120,6 +123,7 @@ impl Core {
             shared,
             mailbox,
             pool: Pool::default(),
+            pieces: Arc::default(),
             cache: WorkerCache::default(),
             counters: Counters::default(),
             filter: None,

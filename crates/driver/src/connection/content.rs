@@ -76,7 +76,12 @@ impl Core {
     ) -> ContentReader {
         let usual = self.shared.settings.limits.receive_window_bytes as usize;
         let window = Window::new(usual, usual.saturating_mul(WIDEST_WINDOWS));
-        let channel = ContentChannel::new(Arc::clone(&self.mailbox), conn.request_key(), window);
+        let channel = ContentChannel::new(
+            Arc::clone(&self.mailbox),
+            Arc::clone(&self.pieces),
+            conn.request_key(),
+            window,
+        );
         conn.receive = Receive::Content(Box::new(Content {
             framing: match head.framing {
                 ContentFraming::Length(length) => Framing::Length(length),

@@ -111,7 +111,12 @@ impl Core {
         let window = self.shared.settings.limits.receive_window_bytes as usize / 2;
         // What grows is the peer's window.
         let window = Window::new(window, window);
-        let channel = ContentChannel::new(Arc::clone(&self.mailbox), request, window);
+        let channel = ContentChannel::new(
+            Arc::clone(&self.mailbox),
+            Arc::clone(&self.pieces),
+            request,
+            window,
+        );
         let stream = self.wait(conn, http2, key, asked);
         stream.receive = StreamReceive::Content(StreamContent::PassOn(PassOn {
             channel: Some(Arc::clone(&channel)),
