@@ -212,8 +212,8 @@ impl<Q> Control<Q> {
         self.queues.values()
     }
 
-    /// Sets a queue's state, length and verbosity; the rest stays as the queue was created. Returns
-    /// the queue with the properties it has now.
+    /// Sets a queue's state, length, verbosity and longest content; the rest stays as the queue was created.
+    /// Returns the queue with the properties it has now.
     ///
     /// # Errors
     ///
@@ -229,6 +229,7 @@ impl<Q> Control<Q> {
         now.state = properties.state;
         now.queue_length = properties.queue_length;
         now.verbosity_503 = properties.verbosity_503;
+        now.content_bytes_max = properties.content_bytes_max;
         let view = Arc::new(QueueView {
             id,
             properties: now,

@@ -174,7 +174,8 @@ pub trait Backend: Send + Sync {
         application: Arc<dyn Application>,
     ) -> Result<RequestQueueId, ApiError>;
 
-    /// Sets a queue's properties; state, length and verbosity act at once, the rest is for new queues.
+    /// Sets a queue's properties; state, length, verbosity and the longest content act at once, the rest is
+    /// for new queues.
     ///
     /// # Errors
     ///

@@ -13,12 +13,12 @@ use tower_service::Service;
 
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
-use crate::cors::{self, CorsSettings};
+use crate::cors::CorsSettings;
 use crate::error::Error;
 use crate::event::{
     BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, MessageResult, PeerError, Sent,
 };
-use crate::files::{self, FilesSettings};
+use crate::files::FilesSettings;
 use crate::forward::{Forward, ForwardError, ForwardSettings};
 use crate::handler::{Handlers, OnHttpRequest};
 use crate::http::{Body, EventStreamSettings, OwnedRequest, Request, Response};
@@ -580,11 +580,7 @@ impl ServerBuilder {
         if let Some(fault) = self.fault {
             return Err(fault.into());
         }
-        self.settings.check()?;
-        cors::check(&self.settings.cors)?;
-        files::check(&self.settings.files)?;
-        self.settings.collect_bindings()?;
-        self.settings.check_forwards()?;
+        self.settings.check_all()?;
         let shared = Shared::new(
             Box::new(self.handlers),
             self.mounts,

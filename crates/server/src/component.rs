@@ -103,10 +103,6 @@ impl Component {
             intake,
         } = opened;
         let websocket = &settings.websocket;
-        shared
-            .websockets()
-            .set_memory_budget(websocket.memory_budget);
-        shared.event_streams().begin(&settings.event_streams);
         Self {
             gate: Gate::new(websocket, shared.events().accepts_websockets()),
             scripts: Scripts::new(websocket),

@@ -43,6 +43,8 @@ pub enum Error {
     Busy,
     /// The server has been stopped, or was never started.
     NotStarted,
+    /// Settings have changed that only a start puts into effect, with their names.
+    NeedsStart(Vec<&'static str>),
     /// There is nothing to listen on: the handler of `on_before_binding` left no binding.
     NoBinding,
     /// The address of a binding is taken by another program.
@@ -72,6 +74,7 @@ impl Error {
             Self::AlreadyStarted => "call stop() first, or restart()",
             Self::Busy => "wait with wait_started() or wait_stopped()",
             Self::NotStarted => "call start() or run() first",
+            Self::NeedsStart(_) => "change the others alone, or stop the server and start it",
             Self::Ssl(error) => error.way_out(),
             Self::Files(error) => error.way_out(),
             Self::Upload(error) => error.way_out(),
@@ -155,6 +158,13 @@ impl fmt::Display for Error {
             Self::AlreadyStarted => formatter.write_str("the server has been started already"),
             Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
             Self::NotStarted => formatter.write_str("the server is not started"),
+            Self::NeedsStart(names) => {
+                let names = names.join(", ");
+                write!(
+                    formatter,
+                    "only a start puts a change of these into effect: {names}"
+                )
+            }
             Self::NoBinding => formatter.write_str("there is no binding to listen on"),
             Self::AddressInUse(error)
             | Self::Listen(error)

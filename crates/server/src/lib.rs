@@ -45,6 +45,7 @@ mod lane;
 mod lifecycle;
 mod place;
 mod proxy_protocol;
+mod replaceable;
 mod runtime;
 mod server;
 mod settings;

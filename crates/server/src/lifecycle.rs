@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_httpapi::{
-    ApiError, Backend, RequestQueueId, ServerSessionId, SessionProperties, UrlGroupId,
+    ApiError, Backend, CacheFlush, RequestQueueId, ServerSessionId, SessionProperties, UrlGroupId,
 };
 
 use crate::binding::{Binding, Place};
 use crate::component::{Component, Doorman, Opened, Shared};
+use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::tls::{Configuration, Plan};
 use crate::upload::InProgress;
@@ -38,7 +39,9 @@ pub(crate) struct Running {
     filters_connections: bool,
     bindings: Vec<Binding>,
     configuration: Configuration,
-    uploads: Arc<InProgress>,
+    application: Arc<Replaceable>,
+    /// Of the component, and of those before it that have not ended theirs.
+    uploads: Vec<Arc<InProgress>>,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
@@ -63,10 +66,14 @@ impl Running {
         let mut properties = SessionProperties::default();
         properties.timeouts = settings.timeouts.inherited();
         backend.set_session_properties(session, properties)?;
+        let websockets = shared.websockets();
+        websockets.set_memory_budget(settings.websocket.memory_budget);
+        shared.event_streams().begin(&settings.event_streams);
         let component = Component::new(Arc::clone(shared), &settings, opened);
-        let uploads = Arc::clone(component.uploads_in_progress());
-        let queue =
-            backend.create_request_queue(settings.queue_properties(), Arc::new(component))?;
+        let uploads = vec![Arc::clone(component.uploads_in_progress())];
+        let application = Arc::new(Replaceable::new(component));
+        let called = Arc::clone(&application);
+        let queue = backend.create_request_queue(settings.queue_properties(), called)?;
         undo.queue = Some(queue);
         let group = backend.create_url_group(session)?;
         backend.bind_request_queue(group, Some(queue))?;
@@ -91,6 +98,7 @@ impl Running {
             filters_connections,
             bindings: bindings.list,
             configuration,
+            application,
             uploads,
             settings,
         })
@@ -121,6 +129,32 @@ impl Running {
                 Err(error)
             }
         }
+    }
+
+    /// Serves by other settings, which differ in nothing that only a start puts into effect. Connections and
+    /// requests in progress go on; when something cannot be had, all is as it was.
+    pub(crate) fn reload(
+        &mut self,
+        settings: Settings,
+        bindings: Bindings,
+        (shared, opened): (&Arc<Shared>, Opened),
+    ) -> Result<(), ApiError> {
+        let mut properties = SessionProperties::default();
+        properties.timeouts = settings.timeouts.inherited();
+        self.rebind(bindings)?;
+        // What is in its range is refused by a driver that has stopped only.
+        let backend = &self.driver.backend;
+        backend.set_session_properties(self.session, properties)?;
+        backend.set_queue_properties(self.queue, settings.queue_properties())?;
+        let component = Component::new(Arc::clone(shared), &settings, opened);
+        self.uploads.retain(|uploads| !uploads.is_over());
+        self.uploads
+            .push(Arc::clone(component.uploads_in_progress()));
+        self.application.replace(component);
+        // What was made by the settings before may be another's now.
+        backend.flush_cache(Some(self.queue), &CacheFlush::All)?;
+        self.settings = settings;
+        Ok(())
     }
 
     /// Changes what is listened for.
@@ -163,7 +197,9 @@ impl Running {
         undo.filter = self.filters_connections;
         drop(undo);
         // Their content has ended by now. What is left is to remove what came of it.
-        self.uploads.end(UPLOADS_WAIT_MAX);
+        for uploads in self.uploads {
+            uploads.end(UPLOADS_WAIT_MAX);
+        }
         self.configuration
     }
 }

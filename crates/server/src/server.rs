@@ -13,11 +13,10 @@ use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, TlsBindin
 
 use crate::builder::ServerBuilder;
 use crate::component::{Opened, Shared};
-use crate::cors;
 use crate::embedded;
 use crate::error::Error;
 use crate::event::{Events, ExceptionCause, panic_message};
-use crate::files::{self, Site};
+use crate::files::Site;
 use crate::forward::Forwards;
 use crate::http::ContentLimits;
 use crate::lifecycle::{Bindings, Driver, Running};
@@ -256,16 +255,8 @@ impl Server {
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) -> Result<(), Error> {
         let mut settings = self.settings();
         change(&mut settings);
-        settings.check()?;
-        cors::check(&settings.cors)?;
-        files::check(&settings.files)?;
-        settings.collect_bindings()?;
-        settings.check_forwards()?;
-        *self
-            .inner
-            .settings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = settings;
+        settings.check_all()?;
+        *self.lock_settings() = settings;
         Ok(())
     }
 
@@ -294,8 +285,12 @@ impl Server {
 
     /// The settings, as they are for the next start or restart.
     pub fn settings(&self) -> Settings {
+        self.lock_settings().clone()
+    }
+
+    fn lock_settings(&self) -> MutexGuard<'_, Settings> {
         let settings = self.inner.settings.lock();
-        settings.unwrap_or_else(PoisonError::into_inner).clone()
+        settings.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server takes requests.
@@ -342,6 +337,46 @@ impl Server {
     pub fn backend_info(&self) -> BackendInfo {
         let backend = self.state().backend.clone();
         backend.map_or_else(BackendInfo::default, |backend| backend.info())
+    }
+
+    /// Puts settings into effect while the server runs, and returns when that is done. No connection is closed
+    /// and no request lost: those in progress end as they have begun.
+    ///
+    /// What the server serves may change, and where it listens: bindings and certificates, files, uploads,
+    /// forwarding, rules for other origins, timeouts, the queue's length, the longest content. Cached responses
+    /// are flushed. Of the events only [`on_before_binding`](crate::Events::on_before_binding) is called.
+    ///
+    /// # Errors
+    ///
+    /// What a [start](Self::start) would fail with; that other settings have changed, which only a start puts
+    /// into effect ([`Error::NeedsStart`]); or that the server does not run. Nothing is changed then.
+    pub fn reload(&self, settings: Settings) -> Result<(), Error> {
+        settings.check_all()?;
+        let mut state = self.state();
+        let Some(mut running) = state.running.take() else {
+            return Err(match state.phase {
+                Phase::Stopped => Error::NotStarted,
+                _ => Error::Busy,
+            });
+        };
+        state.phase = Phase::Restarting;
+        drop(state);
+        let result = self.reload_running(&mut running, settings);
+        if result.is_ok() {
+            *self.lock_settings() = running.settings.clone();
+        }
+        self.go_on(Some(running), None);
+        result
+    }
+
+    fn reload_running(&self, running: &mut Running, settings: Settings) -> Result<(), Error> {
+        let differences = running.settings.differences_for_start(&settings);
+        if !differences.is_empty() {
+            return Err(Error::NeedsStart(differences));
+        }
+        let bindings = self.bindings(&settings)?;
+        let (opened, _) = self.open_parts(&settings)?;
+        Ok(running.reload(settings, bindings, (&self.inner.shared, opened))?)
     }
 
     /// Enters `phase`, if it may follow the present one, and has a thread do what it is for.
@@ -404,8 +439,13 @@ impl Server {
             let cause = ExceptionCause::Start(error.clone());
             self.inner.shared.events().exception(None, cause);
         }
+        self.go_on(running, result.err());
+    }
+
+    /// Ends a change: what runs is what is running from now on.
+    fn go_on(&self, running: Option<Running>, failure: Option<Error>) {
         let mut state = self.state();
-        state.failure = result.err();
+        state.failure = failure;
         state.phase = match &running {
             Some(_) => Phase::Active,
             None => Phase::Stopped,

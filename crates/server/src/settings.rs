@@ -5,6 +5,7 @@
 //! Source: the component's properties; http-server-api §5 and §6.
 
 mod cache;
+mod change;
 pub(crate) mod format;
 
 use std::path::PathBuf;
@@ -20,7 +21,8 @@ pub use cache::CacheSettings;
 
 use crate::binding::{Binding, BindingError};
 use crate::cors::{self, CorsSettings};
-use crate::files::FilesSettings;
+use crate::error::Error;
+use crate::files::{self, FilesSettings};
 use crate::forward::{ForwardSettings, ForwardSettingsError};
 use crate::http::EventStreamSettings;
 use crate::proxy_protocol::ProxyProtocol;
@@ -195,6 +197,15 @@ impl Settings {
         self.queue_properties().check()
     }
 
+    /// Whether these settings can be, as far as they tell by themselves.
+    pub(crate) fn check_all(&self) -> Result<(), Error> {
+        self.check()?;
+        cors::check(&self.cors)?;
+        files::check(&self.files)?;
+        self.collect_bindings()?;
+        Ok(self.check_forwards()?)
+    }
+
     /// Whether what the settings say about forwarding can be.
     pub(crate) fn check_forwards(&self) -> Result<(), ForwardSettingsError> {
         self.forward.iter().try_for_each(|forward| {
@@ -203,20 +214,6 @@ impl Settings {
                 fault,
             })
         })
-    }
-
-    /// Whether `self` differs from `other` in nothing but where it listens, and with what certificates and
-    /// protocols.
-    pub(crate) fn differs_in_bindings_only(&self, other: &Self) -> bool {
-        let mut same = other.clone();
-        same.host.clone_from(&self.host);
-        same.port = self.port;
-        same.bindings.clone_from(&self.bindings);
-        same.ssl.clone_from(&self.ssl);
-        same.binding_options.clone_from(&self.binding_options);
-        same.protocols = self.protocols;
-        same.proxy_protocol.clone_from(&self.proxy_protocol);
-        same == *self
     }
 
     /// The binding of host and port, if they form one, and the further bindings.

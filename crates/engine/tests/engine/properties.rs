@@ -130,12 +130,13 @@ fn q17_disabled_queue_group_or_session_refuses() {
 }
 
 #[test]
-fn only_state_length_and_verbosity_of_a_queue_change() {
+fn only_state_lengths_and_verbosity_of_a_queue_change() {
     let mut site = site();
     let id = site.queue(1);
     let mut properties = QueueProperties::default();
     properties.queue_length = 5;
     properties.verbosity_503 = Verbosity503::Full;
+    properties.content_bytes_max = Some(77);
     properties.thread_pool_size = 7;
     let now = site
         .control
@@ -146,6 +147,7 @@ fn only_state_length_and_verbosity_of_a_queue_change() {
     for properties in [&now.properties, seen] {
         assert_eq!(properties.queue_length, 5);
         assert_eq!(properties.verbosity_503, Verbosity503::Full);
+        assert_eq!(properties.content_bytes_max, Some(77));
         assert_eq!(properties.thread_pool_size, 32);
     }
     properties.queue_length = 0;

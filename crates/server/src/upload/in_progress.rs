@@ -33,6 +33,11 @@ impl InProgress {
         Upload(Arc::clone(self))
     }
 
+    /// Whether nobody has it any more who could begin an upload, and none goes on.
+    pub(crate) fn is_over(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
+    }
+
     /// Waits until there are none, at most so long, and closes their directories. No more may begin.
     pub(crate) fn end(&self, longest: Duration) {
         let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
