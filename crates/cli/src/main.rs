@@ -43,7 +43,7 @@ enum Command {
 fn main() -> ExitCode {
     let matches = command().get_matches();
     match Program::from_arg_matches(&matches).map(|program| program.command) {
-        Ok(Command::Serve(options)) => serve::run(&options),
+        Ok(Command::Serve(options)) => serve::run(*options),
         Ok(Command::Check(options)) => check::run(&options),
         Ok(Command::Cert(options)) => cert::run(&options),
         Ok(Command::Completions(options)) => completions::run(&options),

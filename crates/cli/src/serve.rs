@@ -4,6 +4,7 @@
 //! Here is what a person is told, and the order of things from start to end.
 
 mod options;
+mod reload;
 mod report;
 
 use std::io::IsTerminal as _;
@@ -17,15 +18,18 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::options::{Options, show_defaults};
+use self::reload::Source;
 use crate::console::say;
 use crate::settings_file;
 use crate::signals::{Signal, Signals};
 use crate::site::{self, Site};
 
 /// Does what the command line asks for.
-pub(crate) fn run(options: &Options) -> ExitCode {
+pub(crate) fn run(options: Options) -> ExitCode {
+    let source = Source::new(options);
+    let options = source.options();
     match settings(options).and_then(|settings| start_log(options).map(|()| settings)) {
-        Ok(settings) => serve(settings),
+        Ok(settings) => serve(source, settings),
         Err(message) => refuse(message),
     }
 }
@@ -119,11 +123,7 @@ const LOG_DEFAULT: &str = "warn,tidegate_driver::embedded=info";
 
 /// The server, and whether it serves the demonstration site.
 fn build(settings: Settings) -> Result<(Server, bool), Error> {
-    // Where a folder has every path, nobody asked for the demonstration's WebSockets either.
-    let is_demonstration = !settings
-        .files
-        .iter()
-        .any(|site| options::is_everything(site) && !site.fallthrough);
+    let is_demonstration = options::is_demonstration(&settings);
     let mut builder = Server::builder().settings(settings);
     if is_demonstration {
         builder = builder
@@ -133,7 +133,7 @@ fn build(settings: Settings) -> Result<(Server, bool), Error> {
     Ok((builder.build()?, is_demonstration))
 }
 
-fn serve(settings: Settings) -> ExitCode {
+fn serve(mut source: Source, settings: Settings) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -157,7 +157,7 @@ fn serve(settings: Settings) -> ExitCode {
     }
     say(report::started(&server, is_demonstration));
     runtime.block_on(async {
-        wait_for_stop(&server, &mut signals).await;
+        wait_for_stop(&server, &mut source, &mut signals).await;
         stop(&server, &mut signals).await
     })
 }
@@ -178,23 +178,16 @@ fn explain(error: &Error) -> String {
     }
 }
 
-async fn wait_for_stop(server: &Server, signals: &mut Signals) {
-    while signals.next().await == Signal::Hangup {
-        say(format_args!("SIGHUP: {}", reload(server)));
-    }
-}
-
-/// Reads certificates again, and says what came of it.
-fn reload(server: &Server) -> String {
-    if server.tls_bindings().is_empty() {
-        return "nothing to do, settings are read at the start only".to_owned();
-    }
-    match server.reload_certificates() {
-        Ok(()) => {
-            let certificates = report::certificates(server);
-            format!("certificates are read again\n{}", certificates.trim_end())
+/// Looks after the settings file meanwhile.
+async fn wait_for_stop(server: &Server, source: &mut Source, signals: &mut Signals) {
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Stop => return,
+                Signal::Hangup => say(format_args!("SIGHUP: {}", source.reload(server))),
+            },
+            () = source.changed() => say(source.reload(server)),
         }
-        Err(error) => format!("a certificate stays as it was: {error:?}"),
     }
 }
 
@@ -217,7 +210,7 @@ async fn stop(server: &Server, signals: &mut Signals) -> ExitCode {
             say("stopped");
             ExitCode::SUCCESS
         }
-        () = wait_for_stop(server, signals) => {
+        () = signals.stop() => {
             let connections = server.connection_count();
             fail(format!("ended at once, as asked; {} cut", report::connections(connections)))
         }

@@ -228,8 +228,17 @@ impl Options {
     }
 }
 
+/// Whether these settings leave paths to the demonstration site. Where a folder has every path, nobody asked
+/// for its WebSockets either.
+pub(super) fn is_demonstration(settings: &Settings) -> bool {
+    !settings
+        .files
+        .iter()
+        .any(|site| is_everything(site) && !site.fallthrough)
+}
+
 /// Whether a site is at and under `/`, so that every path is one of its.
-pub(super) fn is_everything(site: &FilesSettings) -> bool {
+fn is_everything(site: &FilesSettings) -> bool {
     site.path.trim_matches('/').is_empty()
 }
 

@@ -32,4 +32,9 @@ impl Signals {
             Err(_) => std::future::pending().await,
         }
     }
+
+    /// The next one to stop; others are of no use any more.
+    pub(crate) async fn stop(&mut self) {
+        while self.next().await != Signal::Stop {}
+    }
 }

@@ -37,4 +37,9 @@ impl Signals {
             _ = self.hangup.recv() => Signal::Hangup,
         }
     }
+
+    /// The next one to stop; others are of no use any more.
+    pub(crate) async fn stop(&mut self) {
+        while self.next().await != Signal::Stop {}
+    }
 }
