@@ -69,8 +69,11 @@ fn settings(options: &Options) -> Result<Settings, String> {
         settings.bindings = default_bindings(&settings)?;
     }
     if options.file.is_none() {
-        // Whoever has a file says there what pages of other origins may do.
+        // Whoever has a file says there what pages of other origins may do, and what is forwarded.
         settings.cors = site::cors_rules(&settings);
+        if options::is_demonstration(&settings) {
+            settings.forward = site::forward_rules(&settings);
+        }
     }
     Ok(settings)
 }

@@ -2,26 +2,32 @@
 //!
 //! Its routes stay as they are, since tests and other programs use them. They are the paths under
 //! whatever prefix the site is served at. Each answers in either operating mode without holding a
-//! worker up. The content of `/bytes`, `/file` and `/stream` is in `content`.
+//! worker up. The content of `/bytes`, `/file` and `/stream` is in `content`. `/forward` and what pages of other
+//! origins may do are settings, which `forward` and `cors` make for a server without a file.
 
 mod chat;
 mod content;
 mod cors;
 mod echo;
 mod events;
+mod forward;
 mod inspect;
+mod sound;
 mod upload;
 mod websocket;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tidegate::{
     CachePolicy, Connection, Events, HandlerError, Handshake, HandshakeResponse, Request, Response,
+    Settings,
 };
 
 pub(crate) use self::chat::protocol as chat_protocol;
 pub(crate) use self::cors::rules as cors_rules;
+pub(crate) use self::forward::rules as forward_rules;
 
 /// The site.
 #[derive(Debug)]
@@ -67,6 +73,10 @@ impl Events for Site {
         Ok(())
     }
 
+    fn watches_forwarding(&self) -> bool {
+        false
+    }
+
     fn watches_uploads(&self) -> bool {
         false
     }
@@ -74,6 +84,20 @@ impl Events for Site {
     fn watches_heartbeats(&self) -> bool {
         false
     }
+}
+
+/// The paths at which a server with these bindings serves the site. Each ends with a slash.
+fn bases(settings: &Settings) -> Vec<String> {
+    let bindings = settings.bindings.iter();
+    let prefixes = bindings.filter_map(|binding| match binding.prefix() {
+        Some(prefix) => Some(&*prefix.path),
+        None => binding.unix_socket().map(|(_, path)| path),
+    });
+    // Host and port form a binding of all paths.
+    let mut bases: Vec<String> = prefixes.chain(["/"]).map(str::to_owned).collect();
+    bases.sort_unstable();
+    bases.dedup();
+    bases
 }
 
 /// What answers a path.
@@ -99,7 +123,7 @@ enum Answer {
 }
 
 /// The site's map. `/hello` is first: it is what measurements ask for.
-const ROUTES: [Route; 18] = {
+const ROUTES: [Route; 20] = {
     use Answer::{Number, Whole};
     use Methods::{Any, Read};
     const fn route(path: &'static str, methods: Methods, answer: Answer) -> Route {
@@ -122,11 +146,13 @@ const ROUTES: [Route; 18] = {
             Number(0, content::BYTES_MAX, content::bytes),
         ),
         route("/file", Read, Whole(content::file)),
+        route("/tide.wav", Read, Whole(sound::tide)),
         route("/stream", Read, Whole(content::stream)),
         route("/events", Read, Whole(events::events)),
         route("/cors/open", Any, Whole(cors::tell)),
         route("/cors/closed", Any, Whole(cors::tell)),
         route("/cached", Read, Whole(cached)),
+        route("/forward", Any, Whole(forward::missing)),
         route("/delay/", Any, Number(0, WAIT_MS_MAX, delay)),
         route("/block/", Any, Number(0, WAIT_MS_MAX, block)),
         route("/ws", Any, Whole(websocket::wanted)),
@@ -212,12 +238,17 @@ fn page(_: &Request<'_>, response: &mut Response) {
     send_page(response, PAGE);
 }
 
+/// Sends a page. Which it is its tag tells, so that who has it already is not sent it again.
 fn send_page(response: &mut Response, page: &'static [u8]) {
+    let mut hasher = DefaultHasher::new();
+    page.hash(&mut hasher);
     response
         .content_type("text/html; charset=utf-8")
         .cache_control("no-cache")
+        .etag(&format!("{:x}", hasher.finish()))
         .header("Content-Security-Policy", PAGE_POLICY)
         .header("X-Content-Type-Options", "nosniff")
+        .process_ranges()
         .bytes(page);
 }
 
@@ -226,9 +257,9 @@ const PAGE: &[u8] = include_bytes!("site/page.html");
 /// A page carries all it needs but the server's own WebSocket clients, and speaks to its own server only, by
 /// either name of this machine.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; \
-    script-src 'unsafe-inline' 'self'; img-src data:; \
+    script-src 'unsafe-inline' 'self'; img-src data:; media-src 'self'; \
     connect-src 'self' http://localhost:* http://127.0.0.1:* https://localhost:* https://127.0.0.1:*; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 fn status(response: &mut Response, code: u64) {
     // The route lets no other pass.

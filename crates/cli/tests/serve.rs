@@ -67,13 +67,59 @@ fn content_of_known_bytes() {
         assert_eq!(program.get("/bytes/1073741825").status, 400);
         let file = program.get("/file");
         assert!(file.content == pattern(2 << 20));
-        assert_eq!(file.field("accept-ranges"), None);
+        assert_eq!(file.field("accept-ranges"), Some("bytes"));
+        let part =
+            program.ask("GET /file HTTP/1.1\r\nHost: a\r\nRange: bytes=1000000-1999999\r\n\r\n");
+        assert_eq!(part.status, 206);
+        assert!(part.content == pattern(2 << 20)[1_000_000..2_000_000]);
         let head = program.ask("HEAD /file HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(
             (head.status, head.field("content-length")),
             (200, Some("2097152"))
         );
     });
+}
+
+#[test]
+fn parts_of_a_sound_are_sent() {
+    everywhere(|program| {
+        let ask =
+            |field: &str| program.ask(&format!("GET /tide.wav HTTP/1.1\r\nHost: a\r\n{field}\r\n"));
+        let whole = ask("");
+        assert_eq!(whole.content.len(), 4_800_044);
+        assert_eq!(whole.field("content-type"), Some("audio/wav"));
+        let etag = whole.field("etag").unwrap();
+        let rest = ask(&format!("Range: bytes=4000000-\r\nIf-Range: {etag}\r\n"));
+        assert_eq!(
+            (rest.status, rest.field("content-range")),
+            (206, Some("bytes 4000000-4800043/4800044"))
+        );
+        assert!(rest.content == whole.content[4_000_000..]);
+        // Who has a page is not sent it again.
+        let page = program.get("/");
+        let condition = format!("If-None-Match: {}\r\n", page.field("etag").unwrap());
+        let same = program.ask(&format!("GET / HTTP/1.1\r\nHost: a\r\n{condition}\r\n"));
+        assert_eq!((same.status, same.content.len()), (304, 0));
+    });
+}
+
+#[test]
+fn forwarding_is_shown_where_the_site_is_served_by_http() {
+    let url = format!("http://127.0.0.1:{}/", free_port());
+    let program = start(&["--listen", &url]).unwrap();
+    let answer = program.get("/forward?a=b");
+    assert_eq!(answer.status, 200);
+    let seen: serde_json::Value = serde_json::from_slice(&answer.content).unwrap();
+    assert_eq!(
+        (&seen["path"], &seen["query"]),
+        (&"/inspect".into(), &"a=b".into())
+    );
+    let told = seen["headers"].to_string().to_ascii_lowercase();
+    for name in ["forwarded", "x-forwarded-host", "via"] {
+        assert!(told.contains(&format!("[\"{name}\"")), "{name}: {told}");
+    }
+    let none = start(&[]).unwrap().get("/forward");
+    assert!(none.status == 404 && none.text().contains("a binding with http"));
 }
 
 #[test]

@@ -19,8 +19,8 @@ use self::tls::TlsOptions;
 /// Serves HTTP on the URL prefixes it is given.
 ///
 /// What is served is the demonstration site: a page that shows the server at work, and the routes it
-/// uses (/hello, /echo, /inspect, /status/CODE, /bytes/N, /file, /stream, /delay/MS, /block/MS); or, with
-/// --root, the files of a folder. A settings file says how the server runs and where it listens, and may
+/// uses (/hello, /echo, /inspect, /status/CODE, /bytes/N, /file, /stream, /delay/MS, /block/MS, /tide.wav, /upload,
+/// /forward); or, with --root, the files of a folder. A settings file says how the server runs and where it listens, and may
 /// have several folders; what answers by itself is written in Rust with the package `tidegate`.
 ///
 /// A flag takes the place of the same setting of the file. Times are seconds, whole or with a fraction.

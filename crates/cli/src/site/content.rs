@@ -30,11 +30,15 @@ pub(super) fn bytes(response: &mut Response, count: u64) {
     }
 }
 
-/// `/file`: 2 MiB, in memory, so that any part of it is at hand.
+/// `/file`: 2 MiB, in memory, so that any part of it is at hand and may be asked for.
 pub(super) fn file(_: &Request<'_>, response: &mut Response) {
     static FILE: LazyLock<Bytes> =
         LazyLock::new(|| BLOCK.iter().copied().cycle().take(FILE_BYTES).collect());
-    response.content_type(BINARY).bytes(FILE.clone());
+    response
+        .content_type(BINARY)
+        .etag("251")
+        .process_ranges()
+        .bytes(FILE.clone());
 }
 
 /// `/stream`: 900 bytes in 9 pieces of 100, whose number the peer is not told beforehand. With

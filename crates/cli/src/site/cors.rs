@@ -6,16 +6,8 @@ use tidegate::{CorsOrigins, CorsSettings, Request, Response, Settings};
 
 /// The rules of a server with these bindings.
 pub(crate) fn rules(settings: &Settings) -> Vec<CorsSettings> {
-    let bindings = settings.bindings.iter();
-    let prefixes = bindings.filter_map(|binding| match binding.prefix() {
-        Some(prefix) => Some(&*prefix.path),
-        None => binding.unix_socket().map(|(_, path)| path),
-    });
-    // Host and port form a binding of all paths.
-    let mut bases: Vec<&str> = prefixes.chain(["/"]).collect();
-    bases.sort_unstable();
-    bases.dedup();
-    bases.into_iter().flat_map(at).collect()
+    let bases = super::bases(settings);
+    bases.iter().flat_map(|base| at(base)).collect()
 }
 
 /// The rules of a site that is served under this path, which ends with a slash.
