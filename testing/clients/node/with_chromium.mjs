@@ -70,6 +70,20 @@ async function tryPage(page) {
 
   await click("#events-1", "#events-result", /^[0-9:]{8}, 1 listening; 3 ticks$/);
   await click("#events-2", "#events-result", /^30 events over 3 connections in .* none missed$/);
+  await click("#files-1", "#files-result", /^at 500 s of 600 s after /);
+  await click("#files-2", "#files-result", /^broken off after .* then 206, .* all the same$/);
+  await click("#upload-1", "#upload-result", /^200 in .*: no file; note = high water$/);
+  const file = { name: "größe.txt", mimeType: "text/plain", buffer: Buffer.from("tide") };
+  await page.locator("#upload-form input[type=file]").setInputFiles([file, { ...file, name: "b.txt" }]);
+  await click("#upload-1", "#upload-result", /^200 in .*: größe.txt \(4 bytes\), b.txt \(4 bytes\); note = high water$/);
+  await click("#upload-2", "#upload-result", /^200 in .*: 16 MiB.bin \(16.0 MiB\); note = made here$/);
+  assert.equal(await page.locator("#upload-progress").evaluate((bar) => bar.value), 1);
+  const opening = page.context().waitForEvent("page");
+  await page.locator("#upload-form-send").click();
+  const told = JSON.parse(await (await opening).locator("pre").textContent());
+  assert.deepEqual(told.files.map(({ sent_name }) => sent_name), ["größe.txt", "b.txt"]);
+  await page.bringToFront();
+  await click("#forward-1", "#forward-result", new RegExp(`^200 to .*forwarded: for=.*proto=${new URL(base).protocol.slice(0, -1)}`, "is"));
   await click("#cors-1", "#cors-result", new RegExp(`^200 from localhost:[0-9]+: PUT by ${base}, X-Tide: high$`));
   await click("#cors-2", "#cors-result", /^kept from this page: /);
 

@@ -1,9 +1,13 @@
-//! Chromium on the demonstration page and in the chat, as a person would use it, and its WebSocket.
+//! Chromium on the demonstration page and in the chat, as a person would use it, its WebSocket, its downloads
+//! and uploads.
 
 use std::time::Duration;
 
-use crate::node::{script, script_over_tls};
-use crate::suite::Case;
+use crate::error::ClientError;
+use crate::node::{script, script_at, script_over_tls};
+use crate::server::Server;
+use crate::suite::{Bench, Case};
+use crate::uploads::DropBox;
 
 /// Each script opens a page and tries everything there is to try.
 pub(crate) const CASES: &[Case] = &[
@@ -20,6 +24,14 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| script(bench, "with_chromium_chat.mjs", LIMIT),
     },
     Case {
+        name: "files and ranges",
+        run: |bench| script(bench, "with_chromium_files.mjs", LIMIT),
+    },
+    Case {
+        name: "uploads",
+        run: |bench| uploads(bench, Server::url),
+    },
+    Case {
         name: "demonstration page over TLS",
         run: |bench| script_over_tls(bench, "with_chromium.mjs", LIMIT),
     },
@@ -27,6 +39,23 @@ pub(crate) const CASES: &[Case] = &[
         name: "WebSocket over TLS",
         run: |bench| script_over_tls(bench, "with_chromium_websocket.mjs", LIMIT),
     },
+    Case {
+        name: "files and ranges over TLS",
+        run: |bench| script_over_tls(bench, "with_chromium_files.mjs", LIMIT),
+    },
+    Case {
+        name: "uploads over TLS",
+        run: |bench| uploads(bench, Server::tls_url),
+    },
 ];
+
+/// Forms and files, to a drop box of their own.
+fn uploads(bench: &Bench<'_>, url: fn(&Server, &str) -> String) -> Result<(), ClientError> {
+    let drop_box = DropBox::start(bench)?;
+    let (base, directory) = (url(&drop_box.server, ""), drop_box.directory());
+    let words = [&*base, &directory.to_string_lossy()];
+    script_at(&drop_box.server, "with_chromium_uploads.mjs", &words, LIMIT)?;
+    drop_box.server.stop()
+}
 
 const LIMIT: Duration = Duration::from_secs(120);
