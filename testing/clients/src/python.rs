@@ -1,4 +1,4 @@
-//! Clients written in Python: the standard library's, requests, httpx, httpx-sse, aiohttp, h2.
+//! Clients written in Python: the standard library's, requests, httpx, httpx-sse, aiohttp, h2; and REDbot, a linter.
 
 use std::process::Command;
 use std::time::Duration;
@@ -49,6 +49,10 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "uploads",
         run: uploads,
+    },
+    Case {
+        name: "REDbot",
+        run: |bench| script(bench, "with_redbot.py"),
     },
     Case {
         name: "h2",
