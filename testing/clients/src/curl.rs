@@ -10,12 +10,13 @@ pub(crate) mod secured;
 pub(crate) mod uploads;
 pub(crate) mod ways;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use crate::error::ClientError;
 use crate::expect;
 use crate::process;
+use crate::server::io;
 use crate::suite::{Bench, Case};
 
 /// HTTP/1.1 without TLS.
@@ -355,6 +356,30 @@ fn field_too_long(bench: &Bench<'_>) -> Result<(), ClientError> {
 /// Runs curl; it must find nothing wrong with what it gets.
 pub(crate) fn curl(words: &[&str], input: &[u8]) -> Result<Output, ClientError> {
     process::run(command(words), input.to_vec(), Duration::from_secs(40))
+}
+
+/// Runs curl slowly, and kills it in the middle of what it does: as soon as `holds`.
+pub(crate) fn cut(words: &[&str], what: &str, holds: impl Fn() -> bool) -> Result<(), ClientError> {
+    let mut command = command(&[&["--limit-rate", "500K"], words].concat());
+    let mut child = command
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(|source| ClientError::Start {
+            program: "curl".to_owned(),
+            source,
+        })?;
+    let held = expect::becomes(
+        what,
+        Duration::from_secs(20),
+        || Ok(holds()),
+        |holds| *holds,
+    );
+    let ended = child.try_wait().map_err(io("asking for curl's status"))?;
+    // Fails only for a process that has ended already, which is found out about below.
+    let _ = child.kill();
+    child.wait().map_err(io("waiting for curl"))?;
+    held?;
+    expect::equal("curl's end before it is killed", &ended, &None)
 }
 
 /// curl with these words.

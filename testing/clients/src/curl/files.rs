@@ -17,6 +17,10 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| served(bench, |bench| in_each(bench, resume)),
     },
     Case {
+        name: "files: each way: resume what was killed",
+        run: |bench| served(bench, |bench| in_each(bench, killed)),
+    },
+    Case {
         name: "files: each way: ranges",
         run: |bench| served(bench, |bench| in_each(bench, ranges)),
     },
@@ -75,6 +79,32 @@ fn resume(going: &Going<'_>) -> Result<(), ClientError> {
         expect::holds("the whole", content == whole, || content.len().to_string())?;
     }
     Ok(())
+}
+
+/// A download whose curl was killed in the middle goes on where it ended.
+fn killed(going: &Going<'_>) -> Result<(), ClientError> {
+    let path = going.bench.server.folder().join("killed");
+    let name = path.to_string_lossy();
+    let there = || fs::metadata(&path).map_or(0, |file| file.len());
+    going.cut("/long.bin", &["-o", &name], "some has come", || there() > 0)?;
+    let cut_at = there();
+    let is_in_the_middle = cut_at < u64::from(LONG_BYTES);
+    expect::holds("it is cut", is_in_the_middle, || cut_at.to_string())?;
+    let words = [
+        "-C",
+        "-",
+        "-o",
+        &name,
+        "-w",
+        "%{http_code} %{size_download}",
+    ];
+    let told = going.text("/long.bin", &words, &[])?;
+    let rest = u64::from(LONG_BYTES) - cut_at;
+    expect::equal("answer", &*told, &*format!("206 {rest}"))?;
+    let got = fs::read(&path).map_err(io("reading what was downloaded"))?;
+    let is_whole = got == content(LONG_BYTES);
+    expect::holds("the whole", is_whole, || got.len().to_string())?;
+    fs::remove_file(&path).map_err(io("removing what was downloaded"))
 }
 
 fn ranges(going: &Going<'_>) -> Result<(), ClientError> {

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use super::{content, curl};
+use super::{content, curl, cut};
 use crate::error::ClientError;
 use crate::expect;
 use crate::process;
@@ -39,6 +40,7 @@ fn uploads(bench: &Bench<'_>) -> Result<(), ClientError> {
     for (way, base, flags) in &ways {
         form(&drop_box, way, base, flags)?;
         put(&drop_box, way, base, flags)?;
+        killed(&drop_box, way, base, flags)?;
     }
     drop_box.server.stop()
 }
@@ -108,6 +110,42 @@ fn put(drop_box: &DropBox, way: &str, base: &str, flags: &[&str]) -> Result<(), 
     let stored = read(&drop_box.directory().join(format!("{way}-file.bin")))?;
     expect::equal("from a file", &stored, &sent)
 }
+
+/// An upload whose curl is killed in the middle leaves nothing, and may be sent again.
+fn killed(drop_box: &DropBox, way: &str, base: &str, flags: &[&str]) -> Result<(), ClientError> {
+    let file = drop_box.server.folder().join(format!("{way}-killed ä.bin"));
+    write(&file, &content(5_000_000))?;
+    let (part, file) = (format!("file=@{}", file.display()), file.to_string_lossy());
+    let directory = format!("{base}/drop/");
+    let before = names(drop_box);
+    let is_arriving = || names(drop_box).iter().any(|name| name.ends_with(".part"));
+    for sends in [["-T", &*file], ["-F", &*part]] {
+        let words = [flags, &sends, &[&*directory]].concat();
+        cut(&words, "some has come", is_arriving)?;
+        let left = || Ok(names(drop_box));
+        expect::becomes("nothing is left", LEFT_WAIT_MAX, left, |left| {
+            *left == before
+        })?;
+    }
+    let words = ["-o", "/dev/null", "-w", "%{http_code}", "-T", &*file];
+    let words = [flags, &words, &[&*directory]].concat();
+    let status = process::text(&curl(&words, &[])?);
+    expect::equal("sent again", &*status, "201")
+}
+
+/// What is in the drop box, in order.
+fn names(drop_box: &DropBox) -> Vec<String> {
+    let entries = fs::read_dir(drop_box.directory());
+    let entries = entries.into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Far longer than a server takes to hear of an end.
+const LEFT_WAIT_MAX: Duration = Duration::from_secs(20);
 
 fn write(path: &Path, content: &[u8]) -> Result<(), ClientError> {
     fs::write(path, content).map_err(io("writing a file to send"))

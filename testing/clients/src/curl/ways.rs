@@ -1,6 +1,6 @@
 //! curl over TLS, and HTTP/2 with and without it: the same things in each way.
 
-use super::{content, curl};
+use super::{content, curl, cut};
 use crate::error::ClientError;
 use crate::expect;
 use crate::process;
@@ -123,12 +123,31 @@ impl Going<'_> {
         self.curl_all(&[words, &[&self.url(path)]].concat(), input)
     }
 
+    /// Runs curl on a path, and kills it in the middle: as soon as `holds`.
+    pub(super) fn cut(
+        &self,
+        path: &str,
+        words: &[&str],
+        what: &str,
+        holds: impl Fn() -> bool,
+    ) -> Result<(), ClientError> {
+        self.with_flags(&[words, &[&self.url(path)]].concat(), |words| {
+            cut(words, what, holds)
+        })
+    }
+
     fn curl_all(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, ClientError> {
+        self.with_flags(words, |words| {
+            curl(words, input).map(|output| output.stdout)
+        })
+    }
+
+    /// Has `run` take the way's own flags with these words.
+    fn with_flags<T>(&self, words: &[&str], run: impl FnOnce(&[&str]) -> T) -> T {
         let certificate = self.bench.server.certificate();
         let certificate = certificate.to_string_lossy();
         let trusting = ["--cacert", &certificate];
-        let words = [self.way.flags, &trusting, words].concat();
-        curl(&words, input).map(|output| output.stdout)
+        run(&[self.way.flags, &trusting, words].concat())
     }
 
     /// curl 7.88 fails by itself when it has a second request for a connection of HTTP/2 without TLS,
