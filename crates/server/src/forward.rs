@@ -2,7 +2,7 @@
 //!
 //! A request goes from here through `serve` to an [`Upstream`](upstream::Upstream) and back; WebSocket
 //! connections are passed on by a lane (`tunnel`). What of a message is passed on, and what an upstream is
-//! told of the client, is decided in `head`, `fields`, `forwarded` and `path`; who gets it in `route` and
+//! told of the client, is decided in `head`, `fields` and `forwarded`; who gets it in `route` and
 //! `health`. Source: the component's OnBeforeForwardHTTP, OnAfterForwardHTTP and its guide on forwarding;
 //! RFC 9110 §7.6.
 
@@ -15,7 +15,6 @@ mod fields;
 mod forwarded;
 mod head;
 mod health;
-mod path;
 mod probe;
 mod route;
 mod serve;

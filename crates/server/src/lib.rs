@@ -43,6 +43,7 @@ mod handler;
 mod http;
 mod lane;
 mod lifecycle;
+mod path;
 mod place;
 mod proxy_protocol;
 mod replaceable;

@@ -3,6 +3,7 @@
 //! The service is called on the runtime, with the request's content as a stream, and its response's
 //! content is taken as the peer takes it.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -21,7 +22,8 @@ use tower_service::Service;
 use crate::component::Shared;
 use crate::event::{ExceptionCause, RequestIds};
 use crate::http::{Body, CatchPanic, Guarded, reset_of};
-use crate::place::{self, rest_of};
+use crate::path::{is_plain, respell, without_base};
+use crate::place;
 
 /// Any error of a service.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -166,12 +168,13 @@ impl Mount {
             return Some(Uri::from_static("*"));
         }
         let raw = head.raw_path();
-        let mut target = match rest_of(raw, &self.path) {
-            Some(rest) if is_plain(raw) => rest.to_vec(),
-            // The raw path goes to the same place by another spelling; what the service is given must
-            // be what routing went by.
-            _ => escaped(rest_of(head.cooked_path.as_bytes(), &self.path)?),
+        // A raw path may go to the same place by another spelling; what the service is given must be
+        // what routing went by.
+        let path = match is_plain(raw) {
+            true => Cow::Borrowed(raw),
+            false => Cow::Owned(respell(raw, false)?),
         };
+        let mut target = without_base(&path, &self.path).to_vec();
         if target.is_empty() {
             target.push(b'/');
         }
@@ -391,31 +394,4 @@ fn field_block(map: &HeaderMap) -> FieldBlock {
         let _ = block.append(name.as_str(), value);
     }
     block
-}
-
-/// Whether routing changed nothing of the path but letters' escapes: no dot or empty segment, no
-/// backslash, no escape that could spell one of them.
-fn is_plain(path: &[u8]) -> bool {
-    const CHANGED: [&[u8; 2]; 6] = [b"/.", b"//", b"%2", b"%5", b"%u", b"%U"];
-    !path.contains(&b'\\')
-        && !path
-            .windows(2)
-            .any(|pair| CHANGED.iter().any(|changed| pair == *changed))
-}
-
-/// A decoded path, escaped again so that it is one. RFC 3986 §3.3.
-pub(crate) fn escaped(path: &[u8]) -> Vec<u8> {
-    let mut escaped = Vec::with_capacity(path.len() + 16);
-    for &byte in path {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&byte) {
-            escaped.push(byte);
-        } else {
-            escaped.extend_from_slice(&[b'%', hex_digit(byte >> 4), hex_digit(byte & 15)]);
-        }
-    }
-    escaped
-}
-
-fn hex_digit(value: u8) -> u8 {
-    char::from_digit(value.into(), 16).map_or(b'0', |digit| digit.to_ascii_uppercase() as u8)
 }

@@ -269,7 +269,7 @@ fn whole_file(file: Arc<File>, length: u64) -> Body {
 fn redirect(exchange: Exchange<'_>) {
     let request = exchange.head();
     // The path that routing went by begins with one slash, never two, so that no host can stand in it.
-    let mut location = crate::tower::escaped(request.cooked_path.as_bytes());
+    let mut location = crate::path::escaped(request.cooked_path.as_bytes());
     location.push(b'/');
     if let Some(query) = request.query() {
         location.push(b'?');

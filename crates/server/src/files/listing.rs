@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use tidegate_os::{EntryKind, FileState, Folder};
 
 use crate::http::http_date;
-use crate::tower::escaped;
+use crate::path::escaped;
 
 /// What a browser may do with the page: show it, with the style in it.
 pub(super) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use tidegate_httpapi::FieldBlock;
 
-use super::path::{escape, escape_query};
 use super::route::Route;
 use super::settings::{ForwardSettings, UpstreamTls};
 use crate::http::Request;
+use crate::path::{escape, escape_query};
 
 /// Whether and how one request is forwarded, as
 /// [`on_before_forward_http`](crate::Events::on_before_forward_http) is given it.

@@ -12,8 +12,8 @@ use super::error::ForwardFailure;
 use super::event::Forward;
 use super::fields::{is_own, passed_on};
 use super::forwarded::Client;
-use super::path::{escape, escape_query, is_plain, respell, without_base};
 use super::settings::{ForwardHost, ForwardSettings};
+use crate::path::{escape, escape_query, is_plain, respell, without_base};
 use crate::place::rest_of;
 
 /// A request's head, as it is passed on.

@@ -13,7 +13,7 @@ use super::uploads::Uploads;
 use crate::component::Shared;
 use crate::event::ExceptionCause;
 use crate::http::Detached;
-use crate::tower::escaped;
+use crate::path::escaped;
 
 /// A refusal with a line of text for a person.
 #[derive(Clone, Debug, Eq, PartialEq)]

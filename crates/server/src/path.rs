@@ -1,6 +1,6 @@
-//! The path that an upstream is asked for: what routing went by, spelled as a URL spells it.
+//! The path that an upstream or a mounted service is asked for: what routing went by, spelled as a URL spells it.
 //!
-//! A peer can spell one path in many ways, and who decides by one spelling while an upstream goes by
+//! A peer can spell one path in many ways, and who decides by one spelling while who answers goes by
 //! another can be deceived. So slashes and dots are spelled literally and dot segments resolved, just as
 //! routing did; all other escapes stay as they came, and nothing is decoded twice.
 //! Source: RFC 3986 §2.2, §5.2.4, §6.2.2.
@@ -8,7 +8,7 @@
 /// Spells a raw path anew. `None` if it is no path that routing lets through.
 ///
 /// `keeps_slashes`: escapes that spell a slash stay escapes.
-pub(super) fn respell(raw: &[u8], keeps_slashes: bool) -> Option<Vec<u8>> {
+pub(crate) fn respell(raw: &[u8], keeps_slashes: bool) -> Option<Vec<u8>> {
     let mut spelled = Spelled {
         out: Vec::with_capacity(raw.len() + 1),
         segment_start: 1,
@@ -84,7 +84,7 @@ impl Spelled {
 }
 
 /// Whether a path stays as it is when it is spelled anew.
-pub(super) fn is_plain(raw: &[u8]) -> bool {
+pub(crate) fn is_plain(raw: &[u8]) -> bool {
     let mut previous = 0;
     let dull = raw.iter().all(|&byte| {
         let special = matches!(byte, b'%' | b'\\')
@@ -98,7 +98,7 @@ pub(super) fn is_plain(raw: &[u8]) -> bool {
 
 /// What follows the first segments of a path, as many as `base` has. `base` begins with a slash and does
 /// not end with one, or is empty.
-pub(super) fn without_base<'a>(path: &'a [u8], base: &str) -> &'a [u8] {
+pub(crate) fn without_base<'a>(path: &'a [u8], base: &str) -> &'a [u8] {
     let segments = base.matches('/').count();
     let mut slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
     match slashes.nth(segments) {
@@ -107,13 +107,20 @@ pub(super) fn without_base<'a>(path: &'a [u8], base: &str) -> &'a [u8] {
     }
 }
 
+/// Decoded text, escaped so that it is a path. RFC 3986 §3.3.
+pub(crate) fn escaped(decoded: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(decoded.len() + 16);
+    escape(decoded, &mut out);
+    out
+}
+
 /// Appends decoded text, escaped so that it is a path, or part of one. RFC 3986 §3.3.
-pub(super) fn escape(decoded: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn escape(decoded: &[u8], out: &mut Vec<u8>) {
     escape_unless(decoded, b"/-._~!$&'()*+,;=:@", out);
 }
 
 /// Appends a query in which what may not stand there is escaped; escapes in it stay. RFC 3986 §3.4.
-pub(super) fn escape_query(query: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn escape_query(query: &[u8], out: &mut Vec<u8>) {
     escape_unless(query, b"/-._~!$&'()*+,;=:@?%[]", out);
 }
 
