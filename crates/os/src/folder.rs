@@ -145,6 +145,16 @@ pub fn open_file(path: &Path) -> io::Result<Opened> {
     opened(platform::open_without_waiting(path)?)
 }
 
+/// What is at a path that the application chose, without opening it. A symbolic link is not followed: it is
+/// [`EntryKind::Other`].
+///
+/// # Errors
+///
+/// What the system says.
+pub fn look(path: &Path) -> io::Result<EntryKind> {
+    Ok(kind(&std::fs::symlink_metadata(path)?))
+}
+
 /// The state of an open file; `None` when it is no regular one.
 ///
 /// # Errors
@@ -290,6 +300,22 @@ mod tests {
                 io::ErrorKind::NotFound,
                 "{path}"
             );
+        }
+    }
+
+    #[test]
+    fn looking_at_a_path_opens_nothing() {
+        let (outer, folder) = site();
+        let root = outer.path().join("site");
+        let file = root.join("a.txt");
+        assert_eq!(look(&file).unwrap(), folder.look("a.txt").unwrap());
+        assert_eq!(look(&root).unwrap(), EntryKind::Folder);
+        let missing = look(&root.join("missing")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("a.txt", root.join("link")).unwrap();
+            assert_eq!(look(&root.join("link")).unwrap(), EntryKind::Other);
         }
     }
 

@@ -30,7 +30,7 @@ pub use event::{
     ReceiveOrder, SendBuffer,
 };
 pub use file::{FileRange, append_at, append_now, is_in_memory, read_ahead};
-pub use folder::{EntryKind, FileState, Folder, Opened, file_state, open_file};
+pub use folder::{EntryKind, FileState, Folder, Opened, file_state, look, open_file};
 pub use key::{ConnectionKey, ListenerKey};
 pub use owner::ProcessName;
 pub use platform::{REUSE_PORT_BALANCES, create_private_folder, log_folder};

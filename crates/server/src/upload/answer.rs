@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use tidegate_httpapi::{Body, FieldBlock, RequestHead, ResponseHead, Version};
 
-use super::place::UploadPlace;
+use super::place::{UploadPlace, etag_at};
 use super::receive::Failure;
 use super::uploads::Uploads;
 use crate::component::Shared;
@@ -138,6 +138,15 @@ pub(super) fn stored(
 /// Answers a `PUT` that replaced what was there. RFC 9110 §9.3.4.
 pub(super) fn replaced() -> (ResponseHead, Body) {
     (ResponseHead::new(204), Body::Empty)
+}
+
+/// Tells the tag of a file that was put, with which the next `PUT` can ask for this state. RFC 9110 §9.3.4 allows
+/// it since the file is kept as it came.
+pub(super) fn tag(head: &mut ResponseHead, uploads: &Uploads) {
+    let path = uploads.files().first().and_then(|file| file.path());
+    if let Some(tag) = path.and_then(etag_at) {
+        set(&mut head.fields, "ETag", &tag);
+    }
 }
 
 /// A file, as the answer tells it.

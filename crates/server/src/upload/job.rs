@@ -150,6 +150,16 @@ impl Job {
 
     /// Stores what has arrived, and has it answered.
     fn end(self, mut detached: Detached, received: Received) {
+        // Whoever was faster may have put a file there meanwhile. What happens between this and the name that
+        // the file gets, another of the same instant may still miss.
+        if let Goal::Place(place, Some(name)) = &self.goal
+            && let Some(refusal) = place.objection(&detached.as_head(), name)
+        {
+            drop(received);
+            drop(self.upload);
+            let (head, content) = refusal.response(&detached.as_head(), false);
+            return detached.answer(head, content);
+        }
         let request = Request::detached(&detached, &self.limits);
         let events = self.shared.events();
         let stored = store(
@@ -172,10 +182,13 @@ impl Job {
             }
             (Ok(uploads), Goal::Place(place, put)) => {
                 let has_replaced = uploads.files().iter().any(|file| file.has_replaced());
-                let (head, content) = match put.is_some() && has_replaced {
+                let (mut head, content) = match put.is_some() && has_replaced {
                     true => answer::replaced(),
                     false => answer::stored(&detached.as_head(), &place, &uploads),
                 };
+                if put.is_some() {
+                    answer::tag(&mut head, &uploads);
+                }
                 detached.answer(head, content);
             }
             (Err(failure), _) => {

@@ -3,13 +3,13 @@
 //! Which requests these are, and what is refused before anything is read. Sources: RFC 9110 §9.3.3, §9.3.4,
 //! §13; RFC 4918 §9.7.1 for what `PUT` may make.
 
-use std::fs::{self, Metadata};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::UNIX_EPOCH;
 
 use tidegate_httpapi::{KnownField, RequestHead};
+use tidegate_os::EntryKind;
+use tidegate_proto::conditional::{Outcome, Preconditions, Validators};
 use tidegate_proto::form_data::Boundary;
 
 use super::answer::Refusal;
@@ -18,6 +18,7 @@ use super::job::Way;
 use super::name;
 use super::receive::Receiver;
 use super::settings::ExistingFiles;
+use crate::http::etag;
 use crate::place::rest_of;
 
 /// A place.
@@ -115,47 +116,45 @@ impl UploadPlace {
         }
     }
 
-    /// What speaks against a `PUT` before its content has been read. May block.
+    /// What speaks against a `PUT` as things stand. Asked before its content is read, and again when all of it is
+    /// there. May block.
     pub(super) fn objection(&self, head: &RequestHead<'_>, name: &str) -> Option<Refusal> {
-        let target = self.receiver.directory.path().join(name);
-        let there = there(&target);
-        if !holds(head, there.as_ref()) {
+        // Something that cannot be looked at is found out about when it comes to storing.
+        let there = tidegate_os::look(&self.receiver.directory.path().join(name)).ok();
+        if !holds(head, there) {
             return Some(Refusal::new(412, "the file is not as the request asks"));
         }
-        let there = there?;
-        let may_be_replaced = self.overwrite && !there.is_dir();
+        let may_be_replaced = there? != EntryKind::Folder && self.overwrite;
         (!may_be_replaced).then(|| Refusal::new(409, "there is a file of this name already"))
     }
 }
 
-/// What is there. Something that cannot be looked at is found out about when it comes to storing.
-fn there(target: &Path) -> Option<Metadata> {
-    fs::symlink_metadata(target).ok()
-}
-
-/// Whether the conditions of a `PUT` hold, in the order of RFC 9110 §13.2.2.
-///
-/// Files here have no entity tags. A condition on one is taken not to hold, and so nothing is changed that
-/// should not be.
-fn holds(head: &RequestHead<'_>, there: Option<&Metadata>) -> bool {
-    if let Some(tags) = head.field("If-Match") {
-        if there.is_none() || tags.trim_ascii() != b"*" {
-            return false;
-        }
-    } else if let Some(time) = head.field("If-Unmodified-Since")
-        && let Some(time) = date(&time)
-        && there.is_some_and(|there| is_modified_since(there, time).unwrap_or(true))
-    {
-        return false;
+/// The entity tag of the file at a path, the same that a static site has for it.
+pub(super) fn etag_at(path: &Path) -> Option<String> {
+    match tidegate_os::look(path) {
+        Ok(EntryKind::File(state)) => Some(etag(&state, "")),
+        _ => None,
     }
-    head.field("If-None-Match").is_none() || there.is_none()
 }
 
-fn date(value: &[u8]) -> Option<SystemTime> {
-    httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()
-}
-
-/// Dates of HTTP have whole seconds.
-fn is_modified_since(there: &Metadata, time: SystemTime) -> io::Result<bool> {
-    Ok(there.modified()? >= time + Duration::from_secs(1))
+/// Whether the conditions of a `PUT` hold for what is there.
+fn holds(head: &RequestHead<'_>, there: Option<EntryKind>) -> bool {
+    let Some(there) = there else {
+        // RFC 9110 §13.1.1: nothing is not even `*`; it meets all other conditions.
+        return head.field("If-Match").is_none();
+    };
+    // What is no file has neither, and is none of those that a condition names.
+    let state = match there {
+        EntryKind::File(state) => Some(state),
+        EntryKind::Folder | EntryKind::Other => None,
+    };
+    let tag = state.map(|state| etag(&state, ""));
+    let since_epoch = state.and_then(|state| state.modified.duration_since(UNIX_EPOCH).ok());
+    let validators = Validators {
+        etag: tag.as_deref().map(str::as_bytes),
+        last_modified: since_epoch.map(|since| since.as_secs()),
+        // Ranges alone go by it.
+        now: 0,
+    };
+    Preconditions::of(&head.fields).evaluate("PUT", &validators) == Outcome::Proceed
 }

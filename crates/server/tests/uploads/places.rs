@@ -5,7 +5,7 @@ use std::path::Path;
 
 use axum::Router;
 use tempfile::{TempDir, tempdir};
-use tidegate::{BeforeUpload, ServerBuilder, UploadSettings};
+use tidegate::{BeforeUpload, FilesSettings, ServerBuilder, UploadSettings};
 
 use crate::client::setting::{in_each_setting, start, stop};
 use crate::client::{Answer, Client};
@@ -152,6 +152,53 @@ fn a_file_may_be_replaced_where_that_is_set() {
         let late = "If-Unmodified-Since: Fri, 31 Dec 2100 23:59:59 GMT";
         assert_eq!(put(client, "/drop/a", &[late], "four").status, 204);
         assert_eq!(names(directory), ["a", "inner"]);
+    });
+}
+
+// RFC 9110 §13.1.1, §13.1.2: who has read a state replaces that state, and none that another has made.
+#[test]
+fn a_tag_says_which_state_is_replaced() {
+    let serving = |builder: ServerBuilder, directory: &Path| {
+        let site = FilesSettings::new(directory);
+        overwriting(builder, directory).files("/drop", site)
+    };
+    each_setting(serving, |client, directory, port| {
+        let first = put(client, "/drop/a", &[], "one");
+        let tag = first.field("ETag").unwrap().to_owned();
+        // The same that the file is served with.
+        let read_back = client.get("/drop/a");
+        assert_eq!(read_back.field("ETag"), Some(&*tag));
+        let condition = format!("If-Match: \"other\", {tag}");
+        let second = put(client, "/drop/a", &[&condition], "three");
+        assert_eq!(second.status, 204);
+        let new = second.field("ETag").unwrap().to_owned();
+        assert_ne!(new, tag);
+        let weak = format!("If-Match: W/{new}");
+        let is_new = format!("If-None-Match: {new}");
+        for field in [&*condition, &weak, &is_new] {
+            let answer = refused_unread(port, "PUT", "/drop/a", &[field]);
+            assert_eq!(answer.status, 412, "{field}");
+        }
+        let is_old = format!("If-None-Match: {tag}");
+        assert_eq!(put(client, "/drop/a", &[&is_old], "four").status, 204);
+        assert_eq!(read(directory, "a"), b"four");
+    });
+}
+
+// Of two who have read the same state, the one that is done last has lost.
+#[test]
+fn a_condition_is_looked_at_again_when_all_has_arrived() {
+    each_setting(overwriting, |client, directory, port| {
+        let tag = put(client, "/drop/a", &[], "one");
+        let condition = format!("If-Match: {}", tag.field("ETag").unwrap());
+        let mut slow = Client::connect(port);
+        let fields = [&*condition, "Expect: 100-continue"];
+        slow.write(&head("PUT", "/drop/a", &fields, 4));
+        assert_eq!(slow.receive_head().0, 100);
+        assert_eq!(put(client, "/drop/a", &[&condition], "fast").status, 204);
+        slow.write(b"slow");
+        assert_eq!(slow.receive().status, 412);
+        assert_eq!(read(directory, "a"), b"fast");
     });
 }
 
