@@ -351,7 +351,7 @@ impl Backend for Embedded {
         view.queue.refuse();
         self.close_lanes(&view.queue);
         view.queue.close();
-        view.queue.join();
+        view.queue.join(None);
         Ok(())
     }
 
@@ -483,13 +483,17 @@ impl Backend for Embedded {
         for queue in &queues {
             queue.close();
         }
+        let until = ends.max(Instant::now() + HANDLERS_END_MAX);
         for queue in &queues {
-            queue.join();
+            queue.join(Some(until));
         }
         self.shared.cache.clear();
         self.shared.error_log.stop();
     }
 }
+
+/// Handler threads that nothing holds end long before this, also when the time for a stop is over.
+const HANDLERS_END_MAX: Duration = Duration::from_secs(1);
 
 impl Drop for Embedded {
     fn drop(&mut self) {

@@ -31,6 +31,8 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Told when there is work for a handler thread.
     work: Condvar,
+    /// A handler thread has ended.
+    ended: Condvar,
     /// HighPerf: there is so much room with the application that a request answered at once need not
     /// take any. Written under the lock; read without, since being late by a request does no harm.
     has_plenty: AtomicBool,
@@ -50,6 +52,8 @@ struct State {
     /// What lanes want done where it may block.
     jobs: VecDeque<Job>,
     threads: Vec<JoinHandle<()>>,
+    /// Those of them that have not ended.
+    threads_alive: usize,
     /// Threads that wait for work.
     idle: u32,
     /// A thread has been told of work and has not come for it yet.
@@ -82,11 +86,13 @@ impl Queue {
                 moved: VecDeque::new(),
                 jobs: VecDeque::new(),
                 threads: Vec::new(),
+                threads_alive: 0,
                 idle: 0,
                 told: false,
                 stopping: false,
             }),
             work: Condvar::new(),
+            ended: Condvar::new(),
             has_plenty: AtomicBool::new(false),
             is_full: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),

@@ -339,7 +339,8 @@ pub trait Backend: Send + Sync {
     }
 
     /// Stops: accepts no more, finishes what is in progress within `deadline`, then closes. Returns
-    /// when all threads have ended. Safe to call twice.
+    /// when all threads have ended, but for handler threads that the application holds longer than that and
+    /// a second more: these end when it returns. Safe to call twice.
     fn stop(&self, deadline: Duration);
 }
 

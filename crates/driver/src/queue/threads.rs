@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use tidegate_httpapi::{OperatingMode, RunOnHandlerThread};
 
@@ -32,12 +33,35 @@ impl Queue {
         self.tell(&mut state);
     }
 
-    /// Waits until the handler threads have ended; called after [`close`](Self::close).
-    pub(crate) fn join(&self) {
-        let threads = std::mem::take(&mut self.lock().threads);
+    /// Waits until the handler threads have ended, without `until` however long that takes; called after
+    /// [`close`](Self::close). A thread that the application still holds then is left to end by itself:
+    /// whatever it answers, nobody is there any more.
+    pub(crate) fn join(&self, until: Option<Instant>) {
+        let mut state = self.lock();
+        let threads = std::mem::take(&mut state.threads);
+        // A handler that stops the server from within is not waited for by itself.
+        let own = thread::current().id();
+        let others = threads.iter().filter(|thread| thread.thread().id() != own);
+        let own_count = threads.len() - others.count();
+        while state.threads_alive > own_count {
+            let wait = match until {
+                None => Duration::MAX,
+                Some(until) => until.saturating_duration_since(Instant::now()),
+            };
+            if wait.is_zero() {
+                let count = state.threads_alive - own_count;
+                tracing::warn!(
+                    count,
+                    "handler threads are left in calls that the application has not ended"
+                );
+                return;
+            }
+            let waited = self.ended.wait_timeout(state, wait);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
         for thread in threads {
-            // A handler that stops the server from within is not waited for by itself.
-            if thread.thread().id() != thread::current().id() {
+            if thread.thread().id() != own {
                 let _ = thread.join();
             }
         }
@@ -66,9 +90,12 @@ impl Queue {
     pub(super) fn add_thread(queue: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
         let name = format!("tidegate-handler-{}", state.threads.len());
         let served = Arc::clone(queue);
-        let thread = thread::Builder::new()
-            .name(name)
-            .spawn(move || served.serve())?;
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            let alive = Alive(Arc::clone(&served));
+            served.serve();
+            drop(alive);
+        })?;
+        state.threads_alive += 1;
         state.threads.push(thread);
         Ok(())
     }
@@ -111,6 +138,16 @@ impl Queue {
             }
             state = self.lock();
         }
+    }
+}
+
+/// A handler thread that has not ended.
+struct Alive(Arc<Queue>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.lock().threads_alive -= 1;
+        self.0.ended.notify_all();
     }
 }
 

@@ -1,20 +1,21 @@
 //! Stopping: requests in progress are answered, new ones are not taken, the deadline holds.
 
 use std::net::TcpStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tidegate_driver::Io;
 use tidegate_httpapi::{ApiError, Backend, Body, OperatingMode, ResponseHead};
 use tidegate_wire::{
-    PATIENCE, Pieces, Server, held, label, on_both_loops, on_both_loops_in_both_modes, until,
+    Gate, PATIENCE, Pieces, Server, held, label, on_both_loops, on_both_loops_in_both_modes, until,
 };
 
 on_both_loops_in_both_modes!(
     requests_in_progress_are_answered,
     requests_in_the_queue_are_answered,
     the_deadline_is_kept,
+    a_handler_that_does_not_end_is_left,
 );
 
 on_both_loops!(
@@ -103,6 +104,35 @@ fn the_deadline_is_kept(io: Io, mode: OperatingMode) {
     request
         .responder
         .respond(ResponseHead::new(200), Body::Empty);
+}
+
+// Nothing can end a thread that the application holds, also when the peer has left.
+fn a_handler_that_does_not_end_is_left(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    let (begun, began) = mpsc::channel();
+    let (ended, ends) = mpsc::channel();
+    let gate = Gate::default();
+    let passing = gate.clone();
+    let application = tidegate_wire::answering(move |exchange| {
+        if !exchange.may_block() {
+            return exchange.move_to_handler_thread();
+        }
+        begun.send(()).unwrap();
+        passing.pass();
+        exchange.respond(ResponseHead::new(200), Body::Empty);
+        ended.send(()).unwrap();
+    });
+    server.serve_in(mode, "localhost/", application);
+    let mut client = server.client();
+    client.send(GET);
+    began.recv_timeout(PATIENCE).unwrap();
+    drop(client);
+    server.backend.stop(Duration::ZERO);
+    assert!(ends.try_recv().is_err());
+    assert!(is_refused(server.port));
+    gate.open();
+    // Too late, and no harm.
+    ends.recv_timeout(PATIENCE).unwrap();
 }
 
 fn a_response_under_way_is_finished(io: Io) {
