@@ -119,10 +119,12 @@ pub struct LoopSettings {
     pub receive_buffer_bytes: u32,
     /// Receive buffers in the pool at the start. An untouched buffer costs address space only.
     ///
-    /// Used by `uring` alone (`poll` has one). Rounded up to a power of two. Default 128.
+    /// Used by `uring` alone (`poll` has one). Default 32: as many as Linux fills of one connection before it
+    /// looks at the next.
     pub receive_buffers: u16,
-    /// Receive buffers the pool may grow to when more connections have bytes than there are
-    /// buffers. At the limit, the bytes wait in the kernel until a buffer comes back.
+    /// Receive buffers the pool may grow to when many connections have bytes and there is no buffer for
+    /// them: an eighth as many as there are buffers. Else, and at the limit, the bytes wait in the kernel
+    /// until a buffer comes back.
     ///
     /// Rounded up to a power of two. Default 2,048, range `receive_buffers` to 32,768.
     pub receive_buffers_max: u16,
@@ -140,7 +142,7 @@ impl Default for LoopSettings {
     fn default() -> Self {
         Self {
             receive_buffer_bytes: 16_384,
-            receive_buffers: 128,
+            receive_buffers: 32,
             receive_buffers_max: 2_048,
             receive_order: ReceiveOrder::AsTaken,
             completions_max: 1_024,

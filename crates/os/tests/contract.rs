@@ -6,6 +6,7 @@
 mod files;
 mod rig;
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::net::Shutdown;
 use std::time::Duration;
@@ -72,6 +73,7 @@ contract! {
     stopped_listener_refuses
     stop_listening_leaves_connections_alone
     more_ready_connections_than_buffers
+    one_connection_that_sends_without_end_takes_no_more_buffers
     others_are_handed_over_before_receives
     completions_of_a_turn_are_bounded
     addresses_are_those_of_the_client
@@ -525,9 +527,9 @@ fn keys_are_never_used_twice<L: EventLoop>() {
         let (_client, key) = rig.connect(address);
         rig.operations().close(key);
     }
-    let keys: std::collections::HashSet<_> = rig.accepted().into_iter().collect();
+    let keys: HashSet<_> = rig.accepted().into_iter().collect();
     assert_eq!(keys.len(), 100);
-    let indexes: std::collections::HashSet<_> = keys.iter().map(|key| key.index()).collect();
+    let indexes: HashSet<_> = keys.iter().map(|key| key.index()).collect();
     assert!(indexes.len() < 20, "places are reused: {}", indexes.len());
 }
 
@@ -693,6 +695,31 @@ fn more_ready_connections_than_buffers<L: EventLoop>() {
             rig.await_received(*key, &pattern(2_000));
         }
     }
+}
+
+fn one_connection_that_sends_without_end_takes_no_more_buffers<L: EventLoop>() {
+    let mut rig = Rig::<L>::with(&LoopSettings {
+        receive_buffers: 16,
+        receive_buffers_max: 256,
+        receive_buffer_bytes: 512,
+        ..LoopSettings::default()
+    });
+    let (client, _) = rig.pair();
+    let (mut received, mut places) = (0, HashSet::new());
+    while received < 1_000_000 {
+        write(&client, &pattern(100_000));
+        let before = received;
+        while received < before + 100_000 {
+            let mut take = |_: &mut L::Operations, event: Event<'_>| {
+                if let Event::Received { bytes, .. } = event {
+                    received += bytes.len();
+                    places.insert(bytes.as_ptr() as usize);
+                }
+            };
+            rig.event_loop.turn(None, &mut take).unwrap();
+        }
+    }
+    assert!(places.len() <= 16, "{}", places.len());
 }
 
 fn others_are_handed_over_before_receives<L: EventLoop>() {

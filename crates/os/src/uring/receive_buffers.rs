@@ -104,6 +104,11 @@ impl ReceiveBuffers {
         tail.store(self.tail, Ordering::Release);
     }
 
+    /// Whether so many connections that wait for a buffer are a reason to have more of them.
+    pub(super) fn is_few_for(&self, waiting: usize) -> bool {
+        waiting * WAITING_SHARE >= usize::from(self.count)
+    }
+
     /// Doubles the pool, up to its limit.
     pub(super) fn grow(&mut self) {
         self.add(self.count.min(self.count_max - self.count));
@@ -174,6 +179,9 @@ impl Drop for Mapping {
 pub(super) const GROUP: u16 = 0;
 
 pub(super) const REGISTER: &str = "io_uring_register";
+
+/// The pool grows when one connection waits for so many buffers that there are.
+const WAITING_SHARE: usize = 8;
 
 /// The kernel's limit on a buffer ring.
 const COUNT_MAX: u16 = 1 << 15;

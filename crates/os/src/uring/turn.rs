@@ -41,6 +41,8 @@ struct Receive {
     deferred: Vec<cqueue::Entry>,
     /// `Received` events handed over in this turn.
     position: u32,
+    /// Connections of this turn for whose bytes there was no buffer.
+    starved: usize,
     has_recycled: bool,
     has_grown: bool,
 }
@@ -67,6 +69,7 @@ impl EventLoop for UringLoop {
                 buffers: ManuallyDrop::new(buffers),
                 deferred: Vec::new(),
                 position: 0,
+                starved: 0,
                 has_recycled: false,
                 has_grown: false,
             },
@@ -144,6 +147,7 @@ impl UringLoop {
         } = self;
         let mut count = 0;
         receive.position = 0;
+        receive.starved = 0;
         receive.has_recycled = false;
         receive.has_grown = false;
         for completion in ring.completions().take(self.completions_max as usize) {
@@ -237,7 +241,7 @@ impl Receive {
                 handler.handle(operations, Event::PeerClosed { connection: key });
                 count = 1;
             }
-            (Some(_), NO_BUFFER) => self.grow(),
+            (Some(_), NO_BUFFER) => self.starve(),
             // Cancelled for a pause which may be over by now, or interrupted.
             (Some(_), CANCELLED | INTERRUPTED | AGAIN) => {}
             (Some(key), _) => {
@@ -268,11 +272,15 @@ impl Receive {
         count
     }
 
-    /// More connections had bytes than there were buffers. At the pool's limit they wait for the
-    /// buffers of this turn, which are back before the next submission.
+    /// A connection had bytes for which there was no buffer. It waits for the buffers of this turn, which are back
+    /// before the next submission.
+    ///
+    /// The pool grows when many wait. A few that send faster than we take it, such as one long upload, would
+    /// fill any pool, and each buffer that is used once stays in memory.
     #[cold]
-    fn grow(&mut self) {
-        if !self.has_grown {
+    fn starve(&mut self) {
+        self.starved += 1;
+        if !self.has_grown && self.buffers.is_few_for(self.starved) {
             self.has_grown = true;
             self.buffers.grow();
         }
