@@ -3,15 +3,16 @@
 //! ```text
 //! bench-subject --port N --log-directory DIR [--io uring|poll] [--mode high-perf|classic]
 //!               [--overload QUEUE_LENGTH] [--websocket plain|deflate|heartbeat]
-//!               [--tls-cert FILE --tls-key FILE] [--files DIR] [--cache on] [--forward URL]
+//!               [--tls-cert FILE --tls-key FILE] [--files DIR] [--uploads DIR]
+//!               [--cache on] [--forward URL]
 //! ```
 //!
 //! HTTP/1.1 and HTTP/2 on the one port: https://localhost:N/ with a certificate, by ALPN, and
 //! http://127.0.0.1:N/ without, HTTP/2 by prior knowledge.
 //!
-//!
-//! `/files/` is the folder of `--files`. With `--cache on` the answer to `/cached` is kept in the driver; without,
-//! a handler gives it each time. `--forward` has all requests answered by another server.
+//! `/files/` is the folder of `--files`, and `PUT` below `/uploads/` puts files into that of `--uploads`. With
+//! `--cache on` the answer to `/cached` is kept in the driver; without, a handler gives it each time. `--forward`
+//! has all requests answered by another server.
 //!
 //! `/ws` sends each message back; a message on `/broadcast` goes to all others there.
 //!
@@ -27,7 +28,7 @@ use bench_answers::{HELLO, SERVER, UPLOADED};
 use tidegate::{
     BodyError, BodyReader, CachePolicy, Connection, ErrorLog, FineTune, ForwardSettings,
     HandlerError, Io, Message, OperatingMode, Recipients, Request, Response, Server, SslOptions,
-    UpstreamUrl, Verbosity503, WebSocketSettings, WriteError,
+    UploadSettings, UpstreamUrl, Verbosity503, WebSocketSettings, WriteError,
 };
 
 fn main() -> ExitCode {
@@ -68,6 +69,11 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         .on_http_request(move |request, response| answer(request, response, &contents));
     if let Some(folder) = options.files {
         server = server.files("/files", folder.as_str());
+    }
+    if let Some(folder) = options.uploads {
+        let mut settings = UploadSettings::new("/uploads/", folder);
+        settings.max_request_body_size = Some(0);
+        server = server.upload(settings);
     }
     if let Some(upstream) = options.forward {
         server = server.forward(ForwardSettings::new("/", [upstream]));
@@ -179,6 +185,7 @@ struct Options {
     tls_certificate: Option<PathBuf>,
     tls_key: Option<PathBuf>,
     files: Option<String>,
+    uploads: Option<PathBuf>,
     cache: CachePolicy,
     forward: Option<UpstreamUrl>,
 }
@@ -196,6 +203,7 @@ impl Options {
             tls_certificate: None,
             tls_key: None,
             files: None,
+            uploads: None,
             cache: CachePolicy::None,
             forward: None,
         };
@@ -214,6 +222,7 @@ impl Options {
                 ("--tls-cert", path) => options.tls_certificate = Some(path.into()),
                 ("--tls-key", path) => options.tls_key = Some(path.into()),
                 ("--files", folder) => options.files = Some(folder.to_owned()),
+                ("--uploads", folder) => options.uploads = Some(folder.into()),
                 ("--cache", "on") => options.cache = CachePolicy::UserInvalidates,
                 ("--forward", url) => options.forward = Some(url.parse().ok()?),
                 ("--websocket", kind) => options.websocket = Some(websocket_settings(kind)?),

@@ -55,6 +55,12 @@ pub(crate) fn nginx(places: &Places, port: u16, duty: Duty) -> String {
              location /files/ {{ alias {}/; default_type application/octet-stream; }}",
             places.www().display()
         ),
+        // The buffer is nginx's own default; the long one is for content that is not kept.
+        Duty::Uploads => format!(
+            "listen 127.0.0.1:{port} backlog=4096;\n\
+             location /uploads/ {{ alias {}/; dav_methods PUT; client_body_buffer_size 16k; }}",
+            places.uploads().display()
+        ),
         Duty::Cache(_) => format!(
             "listen 127.0.0.1:{port} backlog=4096;\n\
              location = /cached {{\n\

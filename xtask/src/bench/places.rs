@@ -103,6 +103,11 @@ impl Places {
         self.scratch.join("www")
     }
 
+    /// Where servers put what they take in.
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.scratch.join("uploads")
+    }
+
     pub(crate) fn generator(&self) -> PathBuf {
         self.release.join("bench-generator")
     }

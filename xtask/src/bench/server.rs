@@ -54,6 +54,8 @@ pub(crate) enum Duty {
     Answers,
     /// Answering with the files of the peers' folder, below `/files/`.
     Files,
+    /// Taking files in by `PUT`, below `/uploads/`, and keeping them on the disk.
+    Uploads,
     /// Answering from a cache, which is filled by the server on this port.
     Cache(u16),
     /// Forwarding each request to the server on this port.
@@ -280,11 +282,13 @@ impl Server {
         let [certificate, key] = [places.certificate(), places.key()];
         let [certificate, key] = [certificate.to_string_lossy(), key.to_string_lossy()];
         let (folder, upstream) = (places.www(), upstream_url(duty));
-        let folder = folder.to_string_lossy();
+        let (folder, uploads) = (folder.to_string_lossy(), places.uploads());
+        let uploads = uploads.to_string_lossy();
         match duty {
             // HTTP/2 by prior knowledge needs no setting.
             Duty::Requests(_) | Duty::Answers | Duty::Http2 => {}
             Duty::Files => arguments.extend(["--files", &folder]),
+            Duty::Uploads => arguments.extend(["--uploads", &uploads]),
             Duty::Cache(_) => arguments.extend(["--cache", "on"]),
             Duty::Forward(_) => arguments.extend(["--forward", &upstream]),
             Duty::Tls => arguments.extend(["--tls-cert", &certificate, "--tls-key", &key]),

@@ -1,9 +1,9 @@
-//! What large transfers do to the server's memory: 1 GiB down, and forwarded.
+//! What large transfers do to the server's memory: 1 GiB down, forwarded, and up to the disk.
 //!
 //! Each is made once on a small file first, so that what a server takes for its first transfer is not
 //! counted. The figure is the highest resident memory during the transfer, less what was resident before.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
@@ -78,6 +78,7 @@ impl TransferOutcome {
 enum Transfer {
     Download,
     Forwarded,
+    Upload,
 }
 
 impl Transfer {
@@ -85,15 +86,13 @@ impl Transfer {
         match self {
             Self::Download => "download",
             Self::Forwarded => "forwarded",
+            Self::Upload => "upload",
         }
     }
 }
 
 fn measure(places: &Places, server: Server, transfer: Transfer) -> Result<TransferRow, BenchError> {
-    let path = places.www().join("1g.bin");
-    File::create(&path)
-        .and_then(|file| file.set_len(LARGE))
-        .map_err(BenchError::file(&path))?;
+    prepare(places, transfer)?;
     let port = process::free_port()?;
     let mut upstream = None;
     let duty = match transfer {
@@ -106,14 +105,15 @@ fn measure(places: &Places, server: Server, transfer: Transfer) -> Result<Transf
             )?);
             Duty::Forward(port)
         }
+        Transfer::Upload => Duty::Uploads,
     };
     let words = server.command(places, port, duty)?;
     let running = Running::start(places, server.name(), port, &words)?;
-    exchange(port, &get("10m.bin"), SMALL).map_err(failed)?;
+    transfer.make(places, port, "10m.bin", SMALL)?;
     let pids = running.pids();
     let before = process::resident_bytes(&pids)?;
     process::forget_peaks(&pids)?;
-    exchange(port, &get("1g.bin"), LARGE).map_err(failed)?;
+    transfer.make(places, port, "1g.bin", LARGE)?;
     let peak = process::peak_bytes(&pids)?;
     drop(running);
     drop(upstream);
@@ -126,11 +126,61 @@ fn measure(places: &Places, server: Server, transfer: Transfer) -> Result<Transf
     })
 }
 
+/// Makes the file that is sent, or the folder for those that are taken in.
+fn prepare(places: &Places, transfer: Transfer) -> Result<(), BenchError> {
+    if transfer == Transfer::Upload {
+        let folder = places.uploads();
+        return fs::create_dir_all(&folder).map_err(BenchError::file(&folder));
+    }
+    let path = places.www().join("1g.bin");
+    File::create(&path)
+        .and_then(|file| file.set_len(LARGE))
+        .map_err(BenchError::file(&path))
+}
+
+impl Transfer {
+    /// Makes it once, and sees that all of it has come.
+    fn make(self, places: &Places, port: u16, name: &str, bytes: u64) -> Result<(), BenchError> {
+        if self != Self::Upload {
+            return exchange(port, &get(name), bytes).map_err(failed);
+        }
+        send(port, name, bytes).map_err(failed)?;
+        let path = places.uploads().join(name);
+        let stored = fs::metadata(&path).map_err(BenchError::file(&path))?.len();
+        fs::remove_file(&path).map_err(BenchError::file(&path))?;
+        match stored == bytes {
+            true => Ok(()),
+            false => Err(failed(io::Error::other(format!(
+                "{stored} of {bytes} bytes were stored"
+            )))),
+        }
+    }
+}
+
+/// Sends a file of zeros, which the server must say that it has made.
+fn send(port: u16, name: &str, bytes: u64) -> io::Result<()> {
+    let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let head = format!(
+        "PUT /uploads/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {bytes}\r\nConnection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes())?;
+    io::copy(&mut io::repeat(0).take(bytes), &mut connection)?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    match answer.starts_with("HTTP/1.1 201") {
+        true => Ok(()),
+        false => Err(io::Error::other(format!(
+            "the answer begins with {:?}",
+            answer.lines().next().unwrap_or_default()
+        ))),
+    }
+}
+
 fn get(name: &str) -> String {
     format!("GET /files/{name} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
 }
 
-/// Makes one transfer, and sees that all of it has come.
+/// Makes one transfer to here, and sees that all of it has come.
 fn exchange(port: u16, request: &str, bytes: u64) -> io::Result<()> {
     let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     connection.write_all(request.as_bytes())?;
@@ -163,7 +213,7 @@ fn failed(error: io::Error) -> BenchError {
     }
 }
 
-const TRANSFERS: [Transfer; 2] = [Transfer::Download, Transfer::Forwarded];
+const TRANSFERS: [Transfer; 3] = [Transfer::Download, Transfer::Forwarded, Transfer::Upload];
 
 /// nginx, to see what others need.
 const SERVERS: [Server; 3] = [Server::TidegateUring, Server::TidegatePoll, Server::Nginx];
