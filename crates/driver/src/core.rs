@@ -19,6 +19,7 @@ use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 use crate::cache::{ResponseCache, WorkerCache};
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::connection::deadline::JudgedSend;
 use crate::connection::request::ReceivedRequest;
 use crate::connection::respond::Seen;
 use crate::content::PieceMemory;
@@ -89,6 +90,12 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     /// Memory for content on its way to readers.
     pub(crate) pieces: Arc<PieceMemory>,
+    /// What judged long sends that are over.
+    #[expect(
+        clippy::vec_box,
+        reason = "they move in and out of connections, never themselves"
+    )]
+    pub(crate) spare_judged: Vec<Box<JudgedSend>>,
     pub(crate) cache: WorkerCache,
     pub(crate) counters: Counters,
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
@@ -124,6 +131,7 @@ impl Core {
             mailbox,
             pool: Pool::default(),
             pieces: Arc::default(),
+            spare_judged: Vec::new(),
             cache: WorkerCache::default(),
             counters: Counters::default(),
             filter: None,

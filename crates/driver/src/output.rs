@@ -51,7 +51,9 @@ impl Output {
         if bytes.len() < COPIED_MAX {
             self.open_end(pool).extend_from_slice(&bytes);
         } else {
-            self.rest.get_or_insert_default().push(bytes);
+            self.rest
+                .get_or_insert_with(|| pool.take_rest())
+                .push(bytes);
         }
     }
 
@@ -70,21 +72,23 @@ impl Output {
 
     /// Takes everything, to be given to the loop.
     #[inline]
-    pub(crate) fn take(&mut self) -> SendBuffer {
+    pub(crate) fn take(&mut self, pool: &mut Pool) -> SendBuffer {
         let head = std::mem::take(&mut self.head);
         match self.rest.take() {
             None => head.into(),
-            Some(rest) => SendBuffer {
-                head,
-                tail: rest.into_pieces(),
-            },
+            Some(mut rest) => {
+                rest.close_last();
+                let tail = std::mem::take(&mut rest.pieces);
+                pool.put_rest(rest);
+                SendBuffer { head, tail }
+            }
         }
     }
 
     /// Takes what comes first, about `max` bytes of it, to be given to the loop.
-    pub(crate) fn take_part(&mut self, max: usize) -> SendBuffer {
+    pub(crate) fn take_part(&mut self, pool: &mut Pool, max: usize) -> SendBuffer {
         if self.len() <= max {
-            return self.take();
+            return self.take(pool);
         }
         let head = std::mem::take(&mut self.head);
         let Some(rest) = &mut self.rest else {
@@ -108,12 +112,12 @@ impl Output {
     }
 
     /// Takes so many bytes as come first. There must be as many.
-    pub(crate) fn take_exactly(&mut self, count: usize) -> SendBuffer {
+    pub(crate) fn take_exactly(&mut self, pool: &mut Pool, count: usize) -> SendBuffer {
         if self.head.len() > count {
             let rest = self.head.split_off(count);
             return std::mem::replace(&mut self.head, rest).into();
         }
-        self.take_part(count)
+        self.take_part(pool, count)
     }
 
     /// Gives memory back that was taken in vain.
@@ -144,11 +148,6 @@ impl Rest {
             self.pieces.push(std::mem::take(&mut self.last).into());
         }
     }
-
-    fn into_pieces(mut self) -> Vec<Bytes> {
-        self.close_last();
-        self.pieces
-    }
 }
 
 /// Memory for building output, shared by all connections of a worker while they have something to say.
@@ -157,6 +156,14 @@ pub(crate) struct Pool {
     free: Vec<Vec<u8>>,
     /// Their capacities.
     bytes: usize,
+    /// Empty ones, without memory for pieces.
+    #[expect(
+        clippy::vec_box,
+        reason = "they move in and out of outputs, never themselves"
+    )]
+    rests: Vec<Box<Rest>>,
+    /// Empty ones, of sends.
+    tails: Vec<Vec<Bytes>>,
 }
 
 impl Pool {
@@ -185,6 +192,37 @@ impl Pool {
             self.free.push(memory);
         }
     }
+
+    /// Takes the memory of what was sent back.
+    #[inline]
+    pub(crate) fn put_sent(&mut self, buffer: SendBuffer) {
+        self.put(buffer.head);
+        if buffer.tail.capacity() > 0 {
+            self.put_tail(buffer.tail);
+        }
+    }
+
+    fn put_tail(&mut self, mut tail: Vec<Bytes>) {
+        if tail.capacity() <= KEPT_PIECES_MAX && self.tails.len() < KEPT_RESTS_MAX {
+            tail.clear();
+            self.tails.push(tail);
+        }
+    }
+
+    /// Room for what follows a head.
+    fn take_rest(&mut self) -> Box<Rest> {
+        let mut rest = self.rests.pop().unwrap_or_default();
+        rest.pieces = self.tails.pop().unwrap_or_default();
+        rest
+    }
+
+    /// Takes it back when all that was in it has been taken.
+    fn put_rest(&mut self, mut rest: Box<Rest>) {
+        if self.rests.len() < KEPT_RESTS_MAX {
+            *rest = Rest::default();
+            self.rests.push(rest);
+        }
+    }
 }
 
 /// Shared bytes shorter than this are copied: that is cheaper than one more piece in a send.
@@ -197,6 +235,10 @@ const KEPT_MAX: usize = 512;
 /// Largest vector kept. A connection's pipelined answers or messages of one turn should fit: giving memory
 /// of that size back to the system and growing it anew costs more than sending it.
 const KEPT_BYTES_MAX: usize = 256 * 1024;
+/// Most of what follows heads that is kept, and of lists of pieces: as many as are under way at a time.
+const KEPT_RESTS_MAX: usize = 256;
+/// Longest list of pieces kept.
+const KEPT_PIECES_MAX: usize = 16;
 /// Most bytes kept.
 const KEPT_TOTAL_MAX: usize = 16 * 1024 * 1024;
 
@@ -216,7 +258,7 @@ mod tests {
         output.append(&mut pool, Bytes::from_static(b"d"));
         output.append(&mut pool, long.clone());
         assert_eq!(output.len(), 4 + 3 * COPIED_MAX);
-        let buffer = output.take();
+        let buffer = output.take(&mut pool);
         assert!(output.is_empty());
         assert_eq!(buffer.head, b"ab");
         // What was long is the same memory, what was short is joined.
@@ -238,7 +280,7 @@ mod tests {
             let mut got = Vec::new();
             while !output.is_empty() {
                 let before = output.len();
-                let part = output.take_part(max);
+                let part = output.take_part(&mut pool, max);
                 assert!(!part.is_empty() && part.len() <= max.max(5));
                 assert_eq!(output.len(), before - part.len());
                 got.extend_from_slice(&part.head);
@@ -248,6 +290,23 @@ mod tests {
             }
             assert_eq!(got, [b"first", &long[..], b"last"].concat(), "{max}");
         }
+    }
+
+    #[test]
+    fn lists_of_pieces_come_back() {
+        let (mut output, mut pool) = (Output::default(), Pool::default());
+        let long = Bytes::from(vec![b'l'; COPIED_MAX]);
+        for _ in 0..3 {
+            output.append(&mut pool, long.clone());
+            output.open_end(&mut pool).push(b'a');
+            let buffer = output.take(&mut pool);
+            assert_eq!(buffer.tail, [&long[..], b"a"]);
+            pool.put_sent(buffer);
+            assert_eq!((pool.rests.len(), pool.tails.len()), (1, 1));
+            assert!(pool.tails[0].is_empty());
+        }
+        pool.put_tail(Vec::with_capacity(KEPT_PIECES_MAX + 1));
+        assert_eq!(pool.tails.len(), 1);
     }
 
     #[test]

@@ -298,7 +298,7 @@ mod tests {
             let mut pieces = Pieces::new(pieces);
             let done = pieces.append_short(&mut output, &mut pool);
             if done {
-                assert!(output.take().head == [b"before", &content[..]].concat());
+                assert!(output.take(&mut pool).head == [b"before", &content[..]].concat());
             }
             done
         };

@@ -252,7 +252,7 @@ impl Worker {
         result: Result<(), SystemError>,
     ) {
         self.core.counters.bytes_sent += buffer.len() as u64;
-        self.core.pool.put(buffer.head);
+        self.core.pool.put_sent(buffer);
         if let Err(error) = result {
             self.send_failed(operations, key, error);
             return;

@@ -140,7 +140,7 @@ impl FieldBlock {
     pub fn set(&mut self, name: &str, value: impl AsRef<[u8]>) -> Result<(), FieldError> {
         let known = KnownField::of(name.as_bytes());
         let may_be_there = known == KnownField::Other || self.contains(known);
-        if may_be_there && !self.bytes.is_empty() {
+        if may_be_there && self.value(name).is_some() {
             let mut replaced = Self::new();
             replaced.append(name, &value)?;
             self.remove(name);
@@ -150,12 +150,12 @@ impl FieldBlock {
 
     /// Takes out all lines of the field `name`. Says whether there was one.
     pub fn remove(&mut self, name: &str) -> bool {
+        if self.value(name).is_none() {
+            return false;
+        }
         let mut kept = Self::new();
-        let mut removed = false;
         for field in self.iter() {
-            if field.name.eq_ignore_ascii_case(name) {
-                removed = true;
-            } else {
+            if !field.name.eq_ignore_ascii_case(name) {
                 kept.known |= KnownField::of(field.name.as_bytes()).bit();
                 kept.bytes.extend_from_slice(field.name.as_bytes());
                 kept.bytes.extend_from_slice(b": ");
@@ -163,10 +163,8 @@ impl FieldBlock {
                 kept.bytes.extend_from_slice(b"\r\n");
             }
         }
-        if removed {
-            *self = kept;
-        }
-        removed
+        *self = kept;
+        true
     }
 
     /// Whether a known field is among the lines.

@@ -12,6 +12,7 @@ mod set;
 
 pub use multipart::{BOUNDARY_LEN, Multipart, Part};
 pub use select::{
-    ByteRange, GAP_BYTES, RANGES_MAX, Selection, content_range, select, unsatisfied_range,
+    ByteRange, ContentRange, GAP_BYTES, RANGES_MAX, Selection, content_range, select,
+    unsatisfied_range,
 };
 pub use set::{RangeSet, RangeSpec};

@@ -9,7 +9,9 @@ mod choose;
 mod coding;
 mod compress;
 mod listing;
+mod long_contents;
 mod memory;
+mod open_files;
 mod resource;
 mod settings;
 
@@ -22,8 +24,10 @@ use std::time::Instant;
 use tidegate_os::{EntryKind, Folder, Opened};
 
 use self::compress::Slots;
+use self::long_contents::LongContents;
 use self::memory::Memory;
-use self::resource::Resource;
+use self::open_files::OpenFiles;
+use self::resource::{Resource, SHORT_BYTES_MAX};
 
 pub use self::coding::ContentCoding;
 #[cfg(test)]
@@ -41,6 +45,8 @@ pub(crate) struct Site {
     /// When the folder was last compared with what is at its path.
     folder_checked: AtomicU64,
     memory: Memory,
+    long_contents: LongContents,
+    open_files: OpenFiles,
     /// Files that are compressed while they are sent.
     slots: Slots,
     /// What times are counted from.
@@ -68,11 +74,19 @@ impl Site {
             root: settings.root.clone(),
             source: Arc::new(error),
         })?;
+        // Half of the memory is for long contents, if there is room for one.
+        let bytes_max = settings.memory_bytes_max as usize;
+        let long_bytes_max = match bytes_max / 2 {
+            0..=SHORT_BYTES_MAX => 0,
+            half => half,
+        };
         Ok(Self {
             path: crate::place::path(&settings.path),
             folder: RwLock::new(Arc::new(folder)),
             folder_checked: AtomicU64::new(0),
-            memory: Memory::new(settings.memory_bytes_max),
+            memory: Memory::new(bytes_max - long_bytes_max),
+            long_contents: LongContents::new(long_bytes_max),
+            open_files: OpenFiles::new(),
             slots: Slots::default(),
             started: Instant::now(),
             settings: settings.clone(),
@@ -89,6 +103,7 @@ impl Site {
             return Ok(Found::Folder);
         };
         let now = self.now();
+        self.open_files.close_old(now);
         if let Some(resource) = self.memory.get(relative) {
             if !resource.is_due(now) || self.is_unchanged(&resource, now) {
                 return Ok(Found::File(resource, None));

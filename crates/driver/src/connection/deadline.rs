@@ -47,13 +47,16 @@ enum Waits {
     Linger,
 }
 
-struct JudgedSend {
+pub(crate) struct JudgedSend {
     rate: SendRate,
     bytes: u64,
 }
 
 /// Ticks given to the peer to end its side: two seconds.
 const LINGER: u32 = 20;
+
+/// Judges kept for the next long sends.
+const SPARE_JUDGED_MAX: usize = 256;
 
 impl Deadline {
     /// What it waits for has come in part: the time begins anew.
@@ -187,7 +190,16 @@ impl Core {
                 let bytes = operations.bytes_sent(conn.key);
                 let rate = SendRate::begin(self.clock.now());
                 let due = self.clock.ticks_until(rate.deadline());
-                deadline.rate = Some(Box::new(JudgedSend { rate, bytes }));
+                let judged = JudgedSend { rate, bytes };
+                deadline.rate = Some(
+                    match deadline.rate.take().or_else(|| self.spare_judged.pop()) {
+                        Some(mut spare) => {
+                            *spare = judged;
+                            spare
+                        }
+                        None => Box::new(judged),
+                    },
+                );
                 timeouts.min_send_rate.map(|_| due - self.clock.tick())
             }
             // While the driver stops, who came last may still ask, but not sit there.
@@ -196,8 +208,11 @@ impl Core {
             Waits::For(Phase::Idle) if speaks_http2 => Some(REST_AFTER),
             Waits::For(phase) => limit(phase, timeouts),
         };
-        if waits != Waits::For(Phase::Send) {
-            deadline.rate = None;
+        if waits != Waits::For(Phase::Send)
+            && let Some(judged) = deadline.rate.take()
+            && self.spare_judged.len() < SPARE_JUDGED_MAX
+        {
+            self.spare_judged.push(judged);
         }
         // One more: the present tick has begun already.
         deadline.at = limit.map_or(0, |limit| self.clock.tick() + limit + 1);

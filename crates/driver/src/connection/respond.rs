@@ -300,7 +300,7 @@ impl Core {
             match operations.send(conn.key, buffer) {
                 Some(buffer) => {
                     self.counters.bytes_sent += buffer.len() as u64;
-                    self.pool.put(buffer.head);
+                    self.pool.put_sent(buffer);
                     sends += 1;
                 }
                 None => {
@@ -327,9 +327,9 @@ impl Core {
     ) {
         self.counters.sends += 1;
         self.counters.bytes_sent += range.length;
-        let buffer = conn.output.take();
+        let buffer = conn.output.take(&mut self.pool);
         match operations.send_file(conn.key, buffer, range) {
-            Some(buffer) => self.pool.put(buffer.head),
+            Some(buffer) => self.pool.put_sent(buffer),
             None => conn.sending = true,
         }
     }
@@ -352,7 +352,7 @@ impl Core {
         if self.say_closed(conn) {
             let buffer = self.next_send(conn);
             match operations.send(conn.key, buffer) {
-                Some(buffer) => self.pool.put(buffer.head),
+                Some(buffer) => self.pool.put_sent(buffer),
                 None => {
                     conn.sending = true;
                     return;

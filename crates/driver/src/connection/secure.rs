@@ -140,7 +140,7 @@ impl Core {
     #[inline(always)]
     pub(super) fn next_send(&mut self, conn: &mut Connection) -> SendBuffer {
         match &mut conn.tls {
-            None => conn.output.take(),
+            None => conn.output.take(&mut self.pool),
             Some(tls) => tls.next_send(&mut conn.output, &mut self.pool),
         }
     }
@@ -168,7 +168,7 @@ impl Core {
 impl Secured {
     #[inline(never)]
     fn next_send(&mut self, output: &mut Output, pool: &mut Pool) -> SendBuffer {
-        let plain = output.take_part(ENCRYPTED_AT_ONCE);
+        let plain = output.take_part(pool, ENCRYPTED_AT_ONCE);
         if plain.is_empty() {
             return std::mem::take(&mut self.out).into();
         }
@@ -188,7 +188,7 @@ impl Secured {
         if let Err(failure) = encrypted {
             tracing::debug!(%failure, "what was to be sent could not be encrypted");
         }
-        pool.put(plain.head);
+        pool.put_sent(plain);
         out.into()
     }
 }

@@ -267,12 +267,12 @@ impl Core {
             codec.want_send(key);
             return;
         };
-        let part = tunnel.output.take_exactly(count);
+        let part = tunnel.output.take_exactly(&mut self.pool, count);
         out.extend_from_slice(&part.head);
         part.tail
             .iter()
             .for_each(|piece| out.extend_from_slice(piece));
-        self.pool.put(part.head);
+        self.pool.put_sent(part);
         tunnel.framed += count as u64;
         if !tunnel.output.is_empty() {
             codec.want_send(key);

@@ -1,5 +1,7 @@
 //! Which bytes go out for a `Range` field. Source: RFC 9110 §14.1.2, §14.2, §14.4 and §15.3.7.2.
 
+use std::fmt::{self, Write as _};
+
 use super::set::{RangeSet, RangeSpec};
 
 /// Most ranges that one field may list, after which it is answered with the whole content.
@@ -120,9 +122,49 @@ fn is_end_of_nothing(spec: RangeSpec, complete_length: u64) -> bool {
 }
 
 /// The value of a `Content-Range` field for one part. RFC 9110 §14.4.
-pub fn content_range(range: ByteRange, complete_length: u64) -> String {
-    format!("bytes {}-{}/{complete_length}", range.first, range.last)
+pub fn content_range(range: ByteRange, complete_length: u64) -> ContentRange {
+    let mut value = ContentRange {
+        bytes: [0; CONTENT_RANGE_LEN_MAX],
+        length: 0,
+    };
+    let ByteRange { first, last } = range;
+    let written = write!(value, "bytes {first}-{last}/{complete_length}");
+    debug_assert!(written.is_ok(), "three numbers fit");
+    value
 }
+
+/// The value of a `Content-Range` field. It takes no memory but its own.
+#[derive(Clone, Copy, Debug)]
+pub struct ContentRange {
+    bytes: [u8; CONTENT_RANGE_LEN_MAX],
+    length: usize,
+}
+
+impl ContentRange {
+    /// The value as it goes out.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl fmt::Write for ContentRange {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length + text.len();
+        let place = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+impl fmt::Display for ContentRange {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&String::from_utf8_lossy(self.as_bytes()))
+    }
+}
+
+/// `bytes`, three numbers of up to 20 digits, and what is between them.
+const CONTENT_RANGE_LEN_MAX: usize = "bytes --/".len() + 3 * 20;
 
 /// The value of a `Content-Range` field for 416. RFC 9110 §14.4.
 pub fn unsatisfied_range(complete_length: u64) -> String {
@@ -232,7 +274,11 @@ mod tests {
 
     #[test]
     fn content_range_says_where_a_part_is() {
-        assert_eq!(content_range(range(0, 10), 100), "bytes 0-10/100");
+        let value = content_range(range(0, 10), 100);
+        assert_eq!(value.as_bytes(), b"bytes 0-10/100");
+        let longest = content_range(range(u64::MAX, u64::MAX), u64::MAX).to_string();
+        let number = u64::MAX;
+        assert_eq!(longest, format!("bytes {number}-{number}/{number}"));
         assert_eq!(unsatisfied_range(100), "bytes */100");
     }
 }

@@ -1,6 +1,6 @@
 //! Answers requests for what is in a static site.
 //!
-//! The usual one, for a short file that is kept in memory, copies prepared fields and shares the content.
+//! The usual one, for a file that is kept in memory, copies prepared fields and shares the content.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -14,8 +14,8 @@ use tidegate_proto::http1::error_page;
 use super::choose::{Chosen, choose};
 use super::coding::ContentCoding;
 use super::compress::{self, Effort, KEPT_BYTES_MAX};
-use super::resource::{Representation, Resource, read_whole};
-use super::{Found, Site, listing};
+use super::resource::{Representation, Resource, read_unchanged, read_whole};
+use super::{CHECK_EVERY_MS, Found, Site, listing};
 use crate::component::Shared;
 use crate::event::{ExceptionCause, RequestIds};
 use crate::http::body_of_reader;
@@ -104,12 +104,13 @@ impl Site {
                 }
             },
         };
-        let content = match &chosen.content {
-            Some(content) => Body::Shared(content.clone()),
+        let content = match chosen.content() {
+            Some(content) => Body::Shared(content),
             None => {
                 let opened = opened.filter(|_| std::ptr::eq(chosen, identity));
-                match self.file_of(chosen, opened) {
-                    Some(file) => whole_file(file, chosen.state.length),
+                let may_block = exchange.may_block();
+                match self.long_content(resource, chosen, opened, may_block) {
+                    Some(content) => content,
                     None => return Some(exchange),
                 }
             }
@@ -127,6 +128,32 @@ impl Site {
         None
     }
 
+    /// The content of a representation that is not in memory: in memory now, if it is worth keeping there,
+    /// else in the file. `None` if the file is not the one that was found any more.
+    fn long_content(
+        &self,
+        resource: &Resource,
+        representation: &Representation,
+        opened: Option<File>,
+        may_block: bool,
+    ) -> Option<Body> {
+        let file = self.file_of(resource, representation, opened)?;
+        // What was changed just now may be being changed: the file is sent as it is then.
+        if let Some(place) = &representation.long
+            && resource.is_used()
+            && resource.is_settled()
+        {
+            let state = &representation.state;
+            let read = || read_unchanged(&file, state, may_block);
+            let length = state.length as usize;
+            let kept = self.long_contents.keep(place, length, self.now(), read);
+            if let Some(content) = kept {
+                return Some(Body::Shared(content));
+            }
+        }
+        Some(whole_file(file, representation.state.length))
+    }
+
     /// Makes the file's representation in a coding, and keeps it. `None` when the file as it is has to do.
     fn make<'r>(
         &self,
@@ -136,10 +163,10 @@ impl Site {
         coding: ContentCoding,
     ) -> Option<&'r Representation> {
         let identity = &resource.identity;
-        let content = match (&identity.content, opened) {
-            (Some(content), _) => content.clone(),
+        let content = match (identity.content(), opened) {
+            (Some(content), _) => content,
             (None, Some(file)) => read_whole(file, &identity.state)?,
-            (None, None) => read_whole(&*self.file_of(identity, None)?, &identity.state)?,
+            (None, None) => read_whole(&*self.file_of(resource, identity, None)?, &identity.state)?,
         };
         let made = resource.make(coding, &content)?;
         self.memory.recount(key, resource);
@@ -160,7 +187,7 @@ impl Site {
         let request = exchange.head();
         let mut head = ResponseHead::new(200);
         let Some(slot) = self.slots.take() else {
-            let Some(file) = self.file_of(identity, opened) else {
+            let Some(file) = self.file_of(resource, identity, opened) else {
                 return Some(exchange);
             };
             head.fields.extend(&identity.fields);
@@ -187,12 +214,21 @@ impl Site {
         None
     }
 
-    /// The file of a representation, if it is still in that state: what was `found`, what others are being
-    /// sent, or opened again.
-    fn file_of(&self, representation: &Representation, found: Option<File>) -> Option<Arc<File>> {
+    /// The file of a representation, if it is still in that state: what was `found`, what is open, or
+    /// opened again.
+    fn file_of(
+        &self,
+        resource: &Resource,
+        representation: &Representation,
+        found: Option<File>,
+    ) -> Option<Arc<File>> {
         representation.file(found).or_else(|| {
             let opened = self.open_again(representation)?;
-            Some(representation.share(opened))
+            let file = representation.share(opened);
+            if resource.is_used() {
+                self.open_files.keep(&file, self.now(), CHECK_EVERY_MS);
+            }
+            Some(file)
         })
     }
 

@@ -1,4 +1,5 @@
-//! The files of a site that are kept ready in memory, up to so many bytes.
+//! The files of a site that are kept ready in memory, up to so many bytes. Long contents of them are kept,
+//! and counted, elsewhere (`long_contents`).
 //!
 //! Divided into shards, so that threads seldom wait for one another: each is read under a lock that
 //! readers share. What has not been asked for since room was last needed makes room. What is kept is not
@@ -35,9 +36,8 @@ struct Entry {
 }
 
 impl Memory {
-    pub(super) fn new(bytes_max: u32) -> Self {
+    pub(super) fn new(bytes_max: usize) -> Self {
         // Each shard has room for many of the longest entries, or there is one only.
-        let bytes_max = bytes_max as usize;
         let count = (bytes_max / SHARD_BYTES_MIN).clamp(1, SHARDS_MAX);
         Self {
             shards: (0..count).map(|_| RwLock::default()).collect(),
@@ -212,9 +212,9 @@ mod tests {
             for index in 0..2000 {
                 let resource = if index % 3 == 0 { &long } else { &short };
                 memory.put(&format!("{}", index % 700), resource);
-                assert!(bytes(&memory) <= bytes_max as usize);
+                assert!(bytes(&memory) <= bytes_max);
             }
-            assert!(bytes_max == 0 || bytes(&memory) > bytes_max as usize / 2 - 10_000);
+            assert!(bytes_max == 0 || bytes(&memory) > bytes_max / 2 - 10_000);
             memory.clear();
             assert_eq!(bytes(&memory), 0);
         }

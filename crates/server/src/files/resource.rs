@@ -12,6 +12,7 @@ use tidegate_os::{FileState, Folder, Opened};
 use super::CHECK_EVERY_MS;
 use super::coding::ContentCoding;
 use super::compress::{self, COMPRESSED_BYTES_MIN};
+use super::long_contents::LongContent;
 use super::settings::FilesSettings;
 use crate::http::{etag, http_date, last_modified, media_type};
 
@@ -50,8 +51,10 @@ pub(super) struct Representation {
     pub(super) state: FileState,
     /// The fields of a response with status 200.
     pub(super) fields: FieldBlock,
-    /// The content, if it is short.
-    pub(super) content: Option<Bytes>,
+    /// The content, if it is short, or was made.
+    content: Option<Bytes>,
+    /// Where the content is, if it is long and has been asked for again and again. `None`: it is never kept.
+    pub(super) long: Option<Arc<LongContent>>,
     /// The file, as long as somebody is being sent it: many clients take one descriptor. Guards which
     /// one it is, held for reading and replacing that only.
     open: Mutex<Weak<File>>,
@@ -207,6 +210,11 @@ impl Resource {
         }
     }
 
+    /// Whether it was asked for again since room was last needed.
+    pub(super) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
+    }
+
     /// Whether it was asked for since this was last asked.
     pub(super) fn take_used(&self) -> bool {
         self.is_used.swap(false, Ordering::Relaxed)
@@ -226,12 +234,24 @@ impl Resource {
 
 impl Representation {
     fn new(path: &str, state: FileState, fields: FieldBlock, content: Option<Bytes>) -> Self {
+        let is_long = content.is_none() && state.length <= LONG_BYTES_MAX;
         Self {
             path: path.into(),
             state,
             fields,
             content,
+            long: is_long.then(Arc::default),
             open: Mutex::default(),
+        }
+    }
+
+    /// The content, if it is in memory.
+    #[inline]
+    pub(super) fn content(&self) -> Option<Bytes> {
+        match (&self.content, &self.long) {
+            (Some(content), _) => Some(content.clone()),
+            (None, Some(long)) => long.get(),
+            (None, None) => None,
         }
     }
 
@@ -258,7 +278,8 @@ impl Representation {
 
     fn bytes(&self) -> usize {
         let content = self.content.as_ref().map_or(0, Bytes::len);
-        size_of::<Self>() + self.path.len() + self.fields.as_bytes().len() + content
+        let place = self.long.as_ref().map_or(0, |_| size_of::<LongContent>());
+        size_of::<Self>() + self.path.len() + self.fields.as_bytes().len() + content + place
     }
 }
 
@@ -303,7 +324,7 @@ fn fields(
 /// The whole content of a file, if it is short.
 fn read_short(file: &File, state: &FileState) -> Option<Bytes> {
     match state.length {
-        0..=SHORT_BYTES_MAX => read_whole(file, state),
+        length if length <= SHORT_BYTES_MAX as u64 => read_whole(file, state),
         _ => None,
     }
 }
@@ -326,6 +347,25 @@ pub(super) fn read_whole(file: &File, state: &FileState) -> Option<Bytes> {
     })
 }
 
+/// The whole content of a file that is still in this state then. Where it may not wait for the disk, it gives
+/// up instead.
+pub(super) fn read_unchanged(file: &File, state: &FileState, may_block: bool) -> Option<Vec<u8>> {
+    let append = match may_block {
+        true => tidegate_os::append_at,
+        false => tidegate_os::append_now,
+    };
+    let length = usize::try_from(state.length).ok()?;
+    let mut content = Vec::with_capacity(length);
+    while content.len() < length {
+        let (offset, left) = (content.len() as u64, length - content.len());
+        if append(&mut content, file, offset, left).ok()? == 0 {
+            return None;
+        }
+    }
+    let state_now = tidegate_os::file_state(file).ok()?;
+    (state_now.as_ref() == Some(state)).then_some(content)
+}
+
 /// Whether the files seen were last changed long enough ago for the next change to show.
 fn is_settled(seen: &[(String, Option<FileState>)]) -> bool {
     let Some(limit) = SystemTime::now().checked_sub(TIME_FINENESS) else {
@@ -336,11 +376,16 @@ fn is_settled(seen: &[(String, Option<FileState>)]) -> bool {
     unsettled.next().is_none()
 }
 
-/// Longest content that is kept in memory, in bytes.
+/// Longest content that is kept in memory from the first request on, in bytes.
 ///
 /// Shorter ones cost more to open than to send. 64 KiB is what the driver has in memory for a peer that is
 /// reading anyway.
-const SHORT_BYTES_MAX: u64 = 64 * 1024;
+pub(super) const SHORT_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest content that is kept in memory when it is asked for again and again, in bytes.
+///
+/// Longer ones cost as much to send from memory as from the system's.
+const LONG_BYTES_MAX: u64 = 512 * 1024;
 
 /// The coarsest times that file systems in use keep: FAT's.
 const TIME_FINENESS: Duration = Duration::from_secs(2);

@@ -60,8 +60,13 @@ pub struct FilesSettings {
     /// Whether what is not there goes on to the application's events, instead of being answered with 404,
     /// and methods other than GET and HEAD likewise. Default false.
     pub fallthrough: bool,
-    /// Most memory for small files and compressed ones that are kept ready, in bytes; 0 keeps none. What
-    /// has not been asked for makes room. Default 32 MiB, range 0 to 1 GiB.
+    /// Most memory for files and compressed ones that are kept ready, in bytes; 0 keeps none. What has not
+    /// been asked for makes room. Default 32 MiB, range 0 to 1 GiB.
+    ///
+    /// Half of it is for files of up to 64 KiB, which are kept from the first request on, and for what was
+    /// compressed; the other half, if it is more than 64 KiB, for files of up to 512 KiB, which are kept when
+    /// they are asked for again. In HighPerf mode the latter needs a system that says what of a file it has
+    /// in memory, as Linux does. Of longer files, up to 64 that are asked for again stay open for a second.
     ///
     /// What is kept is compared with the file once a second at most.
     pub memory_bytes_max: u32,

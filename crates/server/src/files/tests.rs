@@ -150,8 +150,8 @@ fn outer() -> tempfile::TempDir {
 fn check(site: &Site, path: &str) -> usize {
     match site.find(path) {
         Ok(Found::File(resource, file)) => {
-            let content = resource.identity.content.as_deref();
-            assert_eq!(content, Some(&b"inside"[..]), "{path:?}");
+            let content = resource.identity.content();
+            assert_eq!(content.as_deref(), Some(&b"inside"[..]), "{path:?}");
             assert!(file.is_none());
             1
         }

@@ -138,7 +138,7 @@ impl Rare {
         match (last, instance_length) {
             (Some(last), Some(length)) if is_right => {
                 let range = crate::ByteRange { first, last };
-                Ok(Some(content_range(range, length)))
+                Ok(Some(content_range(range, length).to_string()))
             }
             (Some(last), None) if is_right => Ok(Some(format!("bytes {first}-{last}/*"))),
             _ => Err(ResponseError::ContentRange {

@@ -285,15 +285,78 @@ fn a_changed_file_is_noticed() {
     until(|| backend.get("/a.txt").status == 404);
     // What is too long for memory is opened each time, so that no old length is told.
     let long = |digit: &str, length: usize| digit.repeat(length);
-    write(folder.path(), "long", long("1", 100_000));
-    assert_eq!(backend.get("/long").text(), long("1", 100_000));
-    write(folder.path(), "long", long("2", 90_000));
-    assert_eq!(backend.get("/long").text(), long("2", 90_000));
+    write(folder.path(), "long", long("1", 600_000));
+    assert_eq!(backend.get("/long").text(), long("1", 600_000));
+    write(folder.path(), "long", long("2", 590_000));
+    assert_eq!(backend.get("/long").text(), long("2", 590_000));
+}
+
+#[test]
+fn a_long_file_that_is_asked_for_again_is_kept() {
+    // Without waiting for a disk, only Linux says what it has in memory.
+    let high_perf = cfg!(target_os = "linux").then(TestBackend::high_perf);
+    for backend in high_perf.into_iter().chain([TestBackend::classic()]) {
+        let old = "1".repeat(100_000);
+        let folder = folder(&[("long.bin", &old), ("a.js", "plain"), ("a.js.br", &old)]);
+        let _server = site(&backend, folder.path());
+        for (path, fields) in [("/long.bin", ""), ("/a.js", "Accept-Encoding: br")] {
+            let is_kept = |answer: &Answer| answer.pieces.is_empty();
+            assert!(!is_kept(&get(&backend, path, fields)));
+            until(|| is_kept(&get(&backend, path, fields)));
+            until(|| {
+                let whole = get(&backend, path, fields);
+                assert_eq!((whole.status, whole.text()), (200, &*old));
+                is_kept(&whole)
+            });
+            let etag = get(&backend, path, fields)
+                .field("ETag")
+                .unwrap()
+                .to_owned();
+            let part = format!("Range: bytes=99990-\nIf-Range: {etag}\n{fields}");
+            until(|| {
+                let part = get(&backend, path, part.trim());
+                assert_eq!((part.status, part.text()), (206, "1111111111"));
+                let range = part.field("Content-Range");
+                assert_eq!(range, Some("bytes 99990-99999/100000"));
+                is_kept(&part)
+            });
+            let head = backend.request(
+                &format!("HEAD {path} HTTP/1.1\n{fields}"),
+                Content::Arrived(""),
+            );
+            assert_eq!((head.status, head.length), (200, Some(100_000)));
+        }
+        // Whatever is answered meanwhile is the one or the other.
+        let new = "2".repeat(110_000);
+        write(folder.path(), "new", &new);
+        fs::rename(folder.path().join("new"), folder.path().join("long.bin")).unwrap();
+        until(|| {
+            let answer = backend.get("/long.bin");
+            assert!(answer.text() == old || answer.text() == new);
+            answer.text() == new && answer.pieces.is_empty()
+        });
+    }
+}
+
+#[test]
+fn a_file_too_long_for_memory_stays_open_for_a_while() {
+    let folder = folder(&[("long", &"1".repeat(600_000)), ("other", "other")]);
+    let backend = TestBackend::high_perf();
+    let _server = site(&backend, folder.path());
+    let file = || match &backend.get("/long").pieces[..] {
+        [Piece::File(part)] => Arc::downgrade(part.file()),
+        _ => panic!("a long file is sent from the disk"),
+    };
+    // Who asks once only has it closed at once.
+    assert_eq!(file().strong_count(), 0);
+    until(|| file().strong_count() > 0 && std::sync::Weak::ptr_eq(&file(), &file()));
+    let open = file();
+    until(|| backend.get("/other").status == 200 && open.strong_count() == 0);
 }
 
 #[test]
 fn downloads_of_one_file_share_it_while_it_is_the_same() {
-    let folder = folder(&[("long", &"1".repeat(100_000))]);
+    let folder = folder(&[("long", &"1".repeat(600_000))]);
     let backend = TestBackend::high_perf();
     let _server = site(&backend, folder.path());
     // As long as an answer is kept, its file is open.
@@ -304,10 +367,10 @@ fn downloads_of_one_file_share_it_while_it_is_the_same() {
         _ => panic!("a long file is sent from the disk"),
     };
     assert!(Arc::ptr_eq(&file(&first), &file(&second)));
-    write(folder.path(), "long", "2".repeat(90_000));
+    write(folder.path(), "long", "2".repeat(590_000));
     let third = backend.get("/long").pieces;
     assert!(!Arc::ptr_eq(&file(&first), &file(&third)));
-    assert_eq!(third[0].length(), 90_000);
+    assert_eq!(third[0].length(), 590_000);
 }
 
 #[cfg(unix)]
@@ -444,21 +507,29 @@ fn a_range_is_one_of_what_the_client_has() {
 
 #[test]
 fn a_long_coding_is_sent_from_the_disk() {
-    let long = "x".repeat(100_000);
-    let folder = folder(&[("a.js", &long), ("a.js.br", &long[..70_000])]);
+    let long = "x".repeat(600_000);
+    let folder = folder(&[("a.js", &long), ("a.js.br", &long[..540_000])]);
     let backend = TestBackend::high_perf();
     let mut settings = FilesSettings::new(folder.path());
     settings.compress = false;
     let _server = site(&backend, settings);
-    for _ in 0..2 {
+    let length = || {
         let answer = get(&backend, "/a.js", "Accept-Encoding: br");
-        assert_eq!((answer.status, answer.content.len()), (200, 70_000));
-        assert_eq!(backend.get("/a.js").content.len(), 100_000);
-    }
+        assert_eq!(answer.status, 200);
+        answer.content.len()
+    };
+    let coding = folder.path().join("a.js.br");
+    assert_eq!(length(), 540_000);
     // It is gone while it is kept as being there.
-    fs::remove_file(folder.path().join("a.js.br")).unwrap();
-    let answer = get(&backend, "/a.js", "Accept-Encoding: br");
-    assert_eq!((answer.status, answer.content.len()), (200, 100_000));
+    fs::remove_file(&coding).unwrap();
+    assert_eq!(length(), 600_000);
+    write(folder.path(), "a.js.br", &long[..540_000]);
+    until(|| length() == 540_000);
+    assert_eq!(length(), 540_000);
+    assert_eq!(backend.get("/a.js").content.len(), 600_000);
+    // It is gone, and still open perhaps.
+    fs::remove_file(&coding).unwrap();
+    until(|| length() == 600_000);
 }
 
 #[test]

@@ -21,6 +21,11 @@ pub(crate) fn cut_body(body: Body, plan: &Plan) -> Option<Body> {
     if let Plan::Nothing = plan {
         return Some(Body::Empty);
     }
+    if let (Body::Shared(bytes), Plan::Part(range)) = (&body, plan) {
+        // Within a length that is a `usize`.
+        let (first, last) = (range.first as usize, range.last as usize);
+        return Some(Body::Shared(bytes.slice(first..=last)));
+    }
     let whole: Vec<Piece> = match body {
         Body::Empty => Vec::new(),
         Body::Static(bytes) => vec![Bytes::from_static(bytes).into()],

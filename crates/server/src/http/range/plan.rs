@@ -30,9 +30,10 @@ pub(crate) fn plan(
     head: &mut ResponseHead,
     complete_length: Option<u64>,
 ) -> Plan {
-    let accepts = head.fields.value("Accept-Ranges").map(<[u8]>::to_vec);
-    let complete_length = complete_length.filter(|_| accepts.as_deref() != Some(b"none"));
-    if accepts.is_none() && complete_length.is_some() {
+    let accepts = head.fields.value("Accept-Ranges");
+    let (is_said, is_none) = (accepts.is_some(), accepts == Some(b"none"));
+    let complete_length = complete_length.filter(|_| !is_none);
+    if !is_said && complete_length.is_some() {
         set(&mut head.fields, "Accept-Ranges", b"bytes");
     }
     let preconditions = Preconditions::of(&request.fields);
