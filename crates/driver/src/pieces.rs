@@ -122,10 +122,14 @@ impl Pieces {
         let file = self.file.as_mut()?;
         let mut window = range(file);
         window.length = window.length.min(SENT_BYTES);
-        if !is_in_memory(&window) {
+        let is_known = file.is_in_memory();
+        if !is_known && !is_in_memory(&window) {
             return None;
         }
         file.split_to(window.length);
+        if is_known {
+            return Some(window);
+        }
         let mut follows = range(file);
         follows.length = follows.length.min(AHEAD_BYTES);
         // Who comes to what is missing may have to wait; with luck it is there by then.

@@ -182,9 +182,20 @@ impl FieldBlock {
 
     /// The first value of the field `name`, whatever its letter case.
     pub fn value(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find(|field| field.name.eq_ignore_ascii_case(name))
-            .map(|field| field.value)
+        let mut rest = &self.bytes[..];
+        loop {
+            let end = rest.iter().position(|&byte| byte == b'\n')?;
+            let (line, lines) = rest.split_at(end);
+            if let Some((start, value)) = line.split_at_checked(name.len())
+                && let Some(value) = value.strip_prefix(b": ")
+                && start.eq_ignore_ascii_case(name.as_bytes())
+                // Else it is no name, and reaches into the value.
+                && !name.contains(':')
+            {
+                return value.strip_suffix(b"\r");
+            }
+            rest = &lines[1..];
+        }
     }
 
     /// All field lines, in the order set.
@@ -376,6 +387,27 @@ mod tests {
                 assert!(usual.contains(KnownField::ContentType));
             }
         }
+    }
+
+    #[test]
+    fn a_value_is_that_of_the_first_line_of_the_name() {
+        let mut block = FieldBlock::new();
+        for (name, value) in [("Ab", "1: x"), ("A", ""), ("a", "3"), ("Abc", "4")] {
+            block.append(name, value).unwrap();
+        }
+        for (name, value) in [("A", Some("")), ("aB", Some("1: x")), ("abc", Some("4"))] {
+            assert_eq!(block.value(name), value.map(str::as_bytes), "{name}");
+        }
+        for name in ["", "b", "Abcd", "Ab: 1", "1"] {
+            assert_eq!(block.value(name), None, "{name}");
+        }
+        for field in block.iter() {
+            let first = block
+                .iter()
+                .find(|other| other.name.eq_ignore_ascii_case(field.name));
+            assert_eq!(block.value(field.name), first.map(|first| first.value));
+        }
+        assert_eq!(FieldBlock::new().value("A"), None);
     }
 
     #[test]

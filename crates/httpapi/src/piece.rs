@@ -50,6 +50,7 @@ pub struct FilePart {
     file: Arc<File>,
     offset: u64,
     length: u64,
+    is_in_memory: bool,
 }
 
 impl FilePart {
@@ -61,7 +62,22 @@ impl FilePart {
             file,
             offset,
             length,
+            is_in_memory: false,
         }
+    }
+
+    /// Says that the system was found to have the part in memory a moment ago, so that nobody has to look.
+    ///
+    /// Whoever sends it waits for the disk if that is so no more.
+    #[must_use]
+    pub const fn found_in_memory(mut self) -> Self {
+        self.is_in_memory = true;
+        self
+    }
+
+    /// Whether it was [found in memory](Self::found_in_memory).
+    pub const fn is_in_memory(&self) -> bool {
+        self.is_in_memory
     }
 
     /// The file.
@@ -82,7 +98,8 @@ impl FilePart {
     /// Takes the first `count` bytes off, or all if there are fewer.
     pub fn split_to(&mut self, count: u64) -> Self {
         let count = count.min(self.length);
-        let first = Self::new(Arc::clone(&self.file), self.offset, count);
+        let mut first = Self::new(Arc::clone(&self.file), self.offset, count);
+        first.is_in_memory = self.is_in_memory;
         // Saturating: an offset past all offsets is past the file's end, and met there.
         self.offset = self.offset.saturating_add(count);
         self.length -= count;

@@ -105,6 +105,15 @@ impl<'a> Preconditions<'a> {
             && self.range.is_absent()
     }
 
+    /// Whether what they ask for depends on the representation's validators.
+    pub fn need_validators(&self) -> bool {
+        self.if_match.is_some()
+            || self.if_none_match.is_some()
+            || !self.if_modified_since.is_absent()
+            || !self.if_unmodified_since.is_absent()
+            || !self.if_range.is_absent()
+    }
+
     /// Whether the request has a `Range` field, good or bad.
     pub fn has_range(&self) -> bool {
         !self.range.is_absent()

@@ -43,12 +43,17 @@ impl UsualEnd {
     /// open.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>, head: &ResponseHead, length: u64) -> bool {
-        if head.status != 200 || head.reason.is_some() || head.close || has_ours(&head.fields) {
+        let status_line = match head.status {
+            200 => STATUS_LINE,
+            206 => PARTIAL_STATUS_LINE,
+            _ => return false,
+        };
+        if head.reason.is_some() || head.close || has_ours(&head.fields) {
             return false;
         }
         let fields = head.fields.as_bytes();
-        out.reserve(STATUS_LINE.len() + fields.len() + LENGTH_NAME.len() + 20 + self.0.len());
-        out.extend_from_slice(STATUS_LINE);
+        out.reserve(status_line.len() + fields.len() + LENGTH_NAME.len() + 20 + self.0.len());
+        out.extend_from_slice(status_line);
         out.extend_from_slice(fields);
         out.extend_from_slice(LENGTH_NAME);
         append_decimal(out, length);
@@ -95,7 +100,8 @@ fn append_long_decimal(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(&digits[start..]);
 }
 
-const STATUS_LINE: &[u8; 17] = b"HTTP/1.1 200 OK\r\n";
+const STATUS_LINE: &[u8] = b"HTTP/1.1 200 OK\r\n";
+const PARTIAL_STATUS_LINE: &[u8] = b"HTTP/1.1 206 Partial Content\r\n";
 const LENGTH_NAME: &[u8; 16] = b"Content-Length: ";
 
 #[cfg(test)]
@@ -144,12 +150,14 @@ mod tests {
                 123_456,
                 u64::MAX >> 1,
             ] {
-                let mut head = ResponseHead::new(200);
-                head.fields.append("Content-Type", "text/plain").unwrap();
-                head.fields.append("X-Y", "z").unwrap();
-                let (is_usual, usual, plain) = encode_both(&head, length, mode);
-                assert!(is_usual);
-                assert_eq!(usual, plain, "{length}");
+                for status in [200, 206] {
+                    let mut head = ResponseHead::new(status);
+                    head.fields.append("Content-Type", "text/plain").unwrap();
+                    head.fields.append("X-Y", "z").unwrap();
+                    let (is_usual, usual, plain) = encode_both(&head, length, mode);
+                    assert!(is_usual);
+                    assert_eq!(usual, plain, "{status}, {length}");
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::sync::Arc;
 
-use tidegate_httpapi::{Body, Exchange, FieldBlock, FilePart, RequestHead, ResponseHead};
+use tidegate_httpapi::{Body, Exchange, FieldBlock, FilePart, RequestHead, ResponseHead, Version};
 use tidegate_os::Opened;
 use tidegate_proto::conditional::Preconditions;
 use tidegate_proto::http1::error_page;
@@ -14,12 +14,12 @@ use tidegate_proto::http1::error_page;
 use super::choose::{Chosen, choose};
 use super::coding::ContentCoding;
 use super::compress::{self, Effort, KEPT_BYTES_MAX};
-use super::resource::{Representation, Resource, read_unchanged, read_whole};
+use super::resource::{Representation, Resource, SHORT_BYTES_MAX, read_unchanged, read_whole};
 use super::{CHECK_EVERY_MS, Found, Site, listing};
 use crate::component::Shared;
 use crate::event::{ExceptionCause, RequestIds};
 use crate::http::body_of_reader;
-use crate::http::range::{cut_body, plan};
+use crate::http::range::{Plan, cut_body, plan};
 use crate::place::rest_of;
 
 impl Site {
@@ -104,54 +104,75 @@ impl Site {
                 }
             },
         };
-        let content = match chosen.content() {
-            Some(content) => Body::Shared(content),
-            None => {
+        let mut head = ResponseHead::new(200);
+        head.fields = FieldBlock::with_memory(memory);
+        head.fields.extend(&chosen.fields);
+        let plan = match preconditions.is_empty() {
+            true => Plan::Whole,
+            false => plan(&request, &mut head, Some(chosen.length())),
+        };
+        let content = match (chosen.short_content(), &plan) {
+            (_, Plan::Nothing) => Body::Empty,
+            (Some(content), _) => Body::Shared(content.clone()),
+            (None, _) => {
                 let opened = opened.filter(|_| std::ptr::eq(chosen, identity));
-                let may_block = exchange.may_block();
-                match self.long_content(resource, chosen, opened, may_block) {
+                let found = (&**resource, chosen, opened);
+                match self.long_content(&exchange, found, &plan) {
                     Some(content) => content,
                     None => return Some(exchange),
                 }
             }
         };
-        let mut head = ResponseHead::new(200);
-        head.fields = FieldBlock::with_memory(memory);
-        head.fields.extend(&chosen.fields);
-        if preconditions.is_empty() {
-            exchange.respond(head, content);
-            return None;
-        }
-        let plan = plan(&request, &mut head, content.length());
         let content = cut_body(content, &plan).unwrap_or_default();
         exchange.respond(head, content);
         None
     }
 
-    /// The content of a representation that is not in memory: in memory now, if it is worth keeping there,
-    /// else in the file. `None` if the file is not the one that was found any more.
+    /// The content of a representation that is long, in memory or in the file. `None` if the file is not the
+    /// one that was found any more.
     fn long_content(
         &self,
-        resource: &Resource,
-        representation: &Representation,
-        opened: Option<File>,
-        may_block: bool,
+        exchange: &Exchange<'_>,
+        (resource, representation, opened): (&Resource, &Representation, Option<File>),
+        plan: &Plan,
     ) -> Option<Body> {
+        let state = &representation.state;
+        let sent = match plan {
+            Plan::Whole => state.length,
+            Plan::Part(range) => range.length(),
+            Plan::Parts(multipart) => multipart.length(),
+            Plan::Nothing => 0,
+        };
+        // Much that goes out as it is costs less to send from the file, and the rest from memory.
+        let place = representation.long.as_ref().filter(|_| {
+            sent <= SHORT_BYTES_MAX as u64
+                || exchange.head().version() >= Version::Http2
+                || exchange.tls().is_some()
+        });
+        if let Some(content) = place.and_then(|place| place.get()) {
+            return Some(Body::Shared(content));
+        }
         let file = self.file_of(resource, representation, opened)?;
+        let now = self.now();
         // What was changed just now may be being changed: the file is sent as it is then.
-        if let Some(place) = &representation.long
+        if let Some(place) = place
             && resource.is_used()
             && resource.is_settled()
         {
-            let state = &representation.state;
+            let may_block = exchange.may_block();
             let read = || read_unchanged(&file, state, may_block);
             let length = state.length as usize;
-            let kept = self.long_contents.keep(place, length, self.now(), read);
-            if let Some(content) = kept {
+            if let Some(content) = self.long_contents.keep(place, length, now, read) {
                 return Some(Body::Shared(content));
             }
         }
-        Some(whole_file(file, representation.state.length))
+        let is_in_memory = resource.is_used() && representation.is_in_memory(&file, now);
+        let part = FilePart::new(file, 0, state.length);
+        let part = match is_in_memory {
+            true => part.found_in_memory(),
+            false => part,
+        };
+        Some(Body::Pieces(vec![part.into()]))
     }
 
     /// Makes the file's representation in a coding, and keeps it. `None` when the file as it is has to do.

@@ -1,4 +1,5 @@
-//! Long contents of files that are asked for again and again, kept in memory up to so many bytes.
+//! Long contents of files of which parts are asked for again and again, or which are sent encrypted or framed,
+//! kept in memory up to so many bytes.
 //!
 //! They are apart from what `memory` keeps, so that one of them never pushes out hundreds of short files.
 //! Counted is what there is, not what is kept: a content that made room counts for as long as it is being

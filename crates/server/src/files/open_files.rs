@@ -1,5 +1,5 @@
-//! Files that are kept open for a while, since they are asked for again and again and are too long to be
-//! kept in memory.
+//! Files that are kept open for a while, since they are asked for again and again and are too long to be sent
+//! from memory.
 //!
 //! Whoever uses one has found it by itself: here is only what keeps it from being closed.
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use tidegate_httpapi::{FieldBlock, FieldError};
-use tidegate_os::{FileState, Folder, Opened};
+use tidegate_os::{FileRange, FileState, Folder, Opened};
 
 use super::CHECK_EVERY_MS;
 use super::coding::ContentCoding;
@@ -53,8 +53,11 @@ pub(super) struct Representation {
     pub(super) fields: FieldBlock,
     /// The content, if it is short, or was made.
     content: Option<Bytes>,
-    /// Where the content is, if it is long and has been asked for again and again. `None`: it is never kept.
+    /// Where the content is, if it is long and parts of it are asked for again and again. `None`: it is
+    /// never kept.
     pub(super) long: Option<Arc<LongContent>>,
+    /// When the system was found to have the file in memory, if it is not too long to be looked at as a whole.
+    found_at: AtomicU64,
     /// The file, as long as somebody is being sent it: many clients take one descriptor. Guards which
     /// one it is, held for reading and replacing that only.
     open: Mutex<Weak<File>>,
@@ -241,12 +244,24 @@ impl Representation {
             fields,
             content,
             long: is_long.then(Arc::default),
+            found_at: AtomicU64::new(0),
             open: Mutex::default(),
         }
     }
 
-    /// The content, if it is in memory.
+    /// The content's length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        let content = self.content.as_ref();
+        content.map_or(self.state.length, |content| content.len() as u64)
+    }
+
+    /// The content, if it is short or was made.
     #[inline]
+    pub(super) fn short_content(&self) -> Option<&Bytes> {
+        self.content.as_ref()
+    }
+
+    /// The content, if it is in memory.
     pub(super) fn content(&self) -> Option<Bytes> {
         match (&self.content, &self.long) {
             (Some(content), _) => Some(content.clone()),
@@ -266,6 +281,24 @@ impl Representation {
                 (state == Some(self.state)).then_some(open)
             }
         }
+    }
+
+    /// Whether the system has the file in memory, which is looked at once in a while only.
+    pub(super) fn is_in_memory(&self, file: &Arc<File>, now: u64) -> bool {
+        let found_at = self.found_at.load(Ordering::Relaxed);
+        if found_at != 0 && now.saturating_sub(found_at) < CHECK_EVERY_MS {
+            return true;
+        }
+        let whole = FileRange {
+            file: Arc::clone(file),
+            offset: 0,
+            length: self.state.length,
+        };
+        let is_found = self.long.is_some() && tidegate_os::is_in_memory(&whole);
+        if is_found {
+            self.found_at.store(now, Ordering::Relaxed);
+        }
+        is_found
     }
 
     /// Has others who come meanwhile use this open file, too.
@@ -384,7 +417,8 @@ pub(super) const SHORT_BYTES_MAX: usize = 64 * 1024;
 
 /// Longest content that is kept in memory when it is asked for again and again, in bytes.
 ///
-/// Longer ones cost as much to send from memory as from the system's.
+/// Of these, parts are sent, and what is encrypted or framed: whoever gets the bytes as they are gets them from
+/// the system's memory, at half the cost.
 const LONG_BYTES_MAX: u64 = 512 * 1024;
 
 /// The coarsest times that file systems in use keep: FAT's.

@@ -65,8 +65,9 @@ pub struct FilesSettings {
     ///
     /// Half of it is for files of up to 64 KiB, which are kept from the first request on, and for what was
     /// compressed; the other half, if it is more than 64 KiB, for files of up to 512 KiB, which are kept when
-    /// they are asked for again. In HighPerf mode the latter needs a system that says what of a file it has
-    /// in memory, as Linux does. Of longer files, up to 64 that are asked for again stay open for a second.
+    /// parts of up to 64 KiB are asked for again, or the whole over TLS or HTTP/2. In HighPerf mode the latter
+    /// needs a system that says what of a file it has in memory, as Linux does. Of other files, up to 64 that
+    /// are asked for again stay open for a second.
     ///
     /// What is kept is compared with the file once a second at most.
     pub memory_bytes_max: u32,

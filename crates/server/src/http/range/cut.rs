@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
-use tidegate_httpapi::{Body, FilePart, Piece};
+use tidegate_httpapi::{Body, Piece};
 use tidegate_proto::range::{ByteRange, Multipart};
 
 use super::plan::Plan;
@@ -70,8 +70,9 @@ fn push_range(to: &mut Vec<Piece>, whole: &[Piece], range: ByteRange) {
                 to.push(bytes.slice(first..end).into());
             }
             Piece::File(part) => {
-                let offset = part.offset().saturating_add(skip);
-                to.push(FilePart::new(part.file().clone(), offset, count).into());
+                let mut rest = part.clone();
+                rest.split_to(skip);
+                to.push(rest.split_to(count).into());
             }
         }
         skip = 0;

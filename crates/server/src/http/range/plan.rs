@@ -43,11 +43,13 @@ pub(crate) fn plan(
     if preconditions.is_empty() || !matches!(method, "GET" | "HEAD") {
         return Plan::Whole;
     }
-    let last_modified = head.fields.value("Last-Modified");
-    let validators = Validators {
-        etag: head.fields.value("ETag"),
-        last_modified: last_modified.and_then(parse_date),
-        now: now(),
+    let validators = match preconditions.need_validators() {
+        true => Validators {
+            etag: head.fields.value("ETag"),
+            last_modified: head.fields.value("Last-Modified").and_then(parse_date),
+            now: now(),
+        },
+        false => Validators::default(),
     };
     let answer = match complete_length {
         Some(length) => preconditions.select(method, &validators, length),
