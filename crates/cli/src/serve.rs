@@ -69,8 +69,10 @@ fn settings(options: &Options) -> Result<Settings, String> {
         settings.bindings = default_bindings(&settings)?;
     }
     if options.file.is_none() {
-        // Whoever has a file says there what pages of other origins may do, and what is forwarded.
+        // Whoever has a file says there what pages of other origins may do, what is forwarded, and how clients
+        // may connect.
         settings.cors = site::cors_rules(&settings);
+        settings.websocket.fallback.server_sent_events.enabled = true;
         if options::is_demonstration(&settings) {
             settings.forward = site::forward_rules(&settings);
         }

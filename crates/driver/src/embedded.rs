@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
 use tidegate_httpapi::{
     AddressRange, ApiError, Application, Backend, BackendInfo, CacheCounters, CacheFlush,
-    CachedResponse, ConnectionFilter, Endpoint, GroupProperties, HttpProtocols, OperatingMode,
-    QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId, SessionProperties,
-    TlsBinding, TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
+    CachedResponse, ConnectionFilter, Endpoint, GroupProperties, HandlerThreads, HttpProtocols,
+    OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
+    SessionProperties, TlsBinding, TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
     EventLoop, LoopSettings, Operations, PollLoop, ReceiveOrder, SystemError, uring_available,
@@ -26,7 +26,7 @@ use crate::error_log::ErrorLog;
 use crate::file_reader::FileReader;
 use crate::listeners::Listeners;
 use crate::mailbox::{Mailbox, Message};
-use crate::queue::Queue;
+use crate::queue::{Jobs, Queue};
 use crate::settings::{EmbeddedSettings, Io};
 use crate::tls::Store;
 use crate::worker::{LANE_CLOSE_MAX, Worker};
@@ -353,6 +353,12 @@ impl Backend for Embedded {
         view.queue.close();
         view.queue.join(None);
         Ok(())
+    }
+
+    fn handler_threads(&self, queue: RequestQueueId) -> Result<HandlerThreads, ApiError> {
+        let plane = self.running()?;
+        let view = plane.control.queue(queue)?;
+        Ok(HandlerThreads::new(Arc::new(Jobs::of(&view.queue))))
     }
 
     fn reserve_url(&self, prefix: &UrlPrefix, owner: ReservationOwner) -> Result<(), ApiError> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::address_range::AddressRange;
 use crate::application::{Application, ConnectionFilter};
 use crate::error::ApiError;
+use crate::opaque::HandlerThreads;
 use crate::property::{GroupProperties, QueueProperties, SessionProperties};
 use crate::response_cache::{CacheCounters, CacheFlush, CachedResponse};
 use crate::tls::{HttpProtocols, TlsBinding, TlsBindingInfo, TlsBindingKey};
@@ -196,6 +197,19 @@ pub trait Backend: Send + Sync {
     ///
     /// There is no such queue.
     fn close_request_queue(&self, queue: RequestQueueId) -> Result<(), ApiError>;
+
+    /// A queue's handler threads, for connections that its application carries without a lane of the
+    /// backend. Work that comes after the queue has closed is dropped.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue, or the backend lends its threads to lanes only.
+    fn handler_threads(&self, queue: RequestQueueId) -> Result<HandlerThreads, ApiError> {
+        let _ = queue;
+        Err(ApiError::NotSupported {
+            what: "handler threads without a lane",
+        })
+    }
 
     /// Reserves a prefix: it blocks lower-priority listeners even while nobody has registered it.
     ///

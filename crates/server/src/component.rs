@@ -22,7 +22,7 @@ use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
 use crate::tower::Mount;
 use crate::upload::{InProgress, Intake, Uploads};
-use crate::websocket::{Gate, Hub, Scripts};
+use crate::websocket::{Fallback, Gate, Hub, Scripts};
 
 /// What a server and all it has in progress share.
 pub(crate) struct Shared {
@@ -85,6 +85,7 @@ pub(crate) struct Component {
     checks_length: bool,
     waits_for_content: bool,
     gate: Gate,
+    fallback: Option<Arc<Fallback>>,
     scripts: Scripts,
 }
 
@@ -103,8 +104,13 @@ impl Component {
             intake,
         } = opened;
         let websocket = &settings.websocket;
+        let accepts_websockets = shared.events().accepts_websockets();
         Self {
-            gate: Gate::new(websocket, shared.events().accepts_websockets()),
+            gate: Gate::new(websocket, accepts_websockets),
+            fallback: accepts_websockets
+                .then(|| Fallback::new(websocket, settings.content_bytes_max()))
+                .flatten()
+                .map(Arc::new),
             scripts: Scripts::new(websocket),
             cors: Cors::new(&settings.cors),
             places: Places::new(&shared.mounts, forwards.routes(), sites),
@@ -116,6 +122,23 @@ impl Component {
             waits_for_content: shared.events().waits_for_content(),
             shared,
         }
+    }
+
+    /// Serves WebSocket's fallback by this, which has begun already.
+    pub(crate) fn keep_fallback(&mut self, fallback: Option<Arc<Fallback>>) {
+        self.fallback = fallback;
+    }
+
+    /// What carries connections of clients that cannot open a WebSocket, if anything does.
+    pub(crate) fn fallback(&self) -> Option<&Arc<Fallback>> {
+        self.fallback.as_ref()
+    }
+
+    /// The fallback, if this request is its matter.
+    #[inline]
+    fn fallback_for(&self, exchange: &Exchange<'_>) -> Option<&Arc<Fallback>> {
+        let fallback = self.fallback.as_ref()?;
+        fallback.concerns(&exchange.head()).then_some(fallback)
     }
 
     pub(crate) fn uploads_in_progress(&self) -> &Arc<InProgress> {
@@ -171,6 +194,13 @@ impl Component {
                 Some(exchange)
             };
             match given_back {
+                Some(ordinary) => exchange = ordinary,
+                None => return,
+            }
+        }
+        if let Some(fallback) = self.fallback_for(&exchange) {
+            site = None;
+            match fallback.take(shared, &self.gate, exchange) {
                 Some(ordinary) => exchange = ordinary,
                 None => return,
             }
@@ -288,6 +318,8 @@ impl Delivery<'_> {
 impl Application for Component {
     fn request(&self, exchange: Exchange<'_>) {
         match self.cors.find(exchange.head().cooked_path) {
+            // As WebSocket handshakes, it has a list of origins of its own.
+            Some(_) if self.fallback_for(&exchange).is_some() => self.answer(exchange),
             Some(policy) => cors::apply(policy, exchange, |exchange| self.answer(exchange)),
             None => self.answer(exchange),
         }

@@ -20,7 +20,7 @@ impl ComponentLane {
     pub(crate) fn open(shared: &Arc<Shared>, gate: &Gate, host: LaneHost) -> Self {
         Self {
             tunnels: Tunnels::open(&host),
-            websockets: Lane::open(shared, gate, host),
+            websockets: Lane::open(shared, gate.settings(), host),
         }
     }
 }

@@ -88,11 +88,12 @@ pub use upload::{
 pub use websocket::{
     Acknowledgment, CallError, ChannelClient, ChannelProtocol, ChannelProtocolBuilder,
     ChannelSettings, Connection, ConnectionState, Connections, DeliveryLevel, Disconnect, EndedBy,
-    FragmentedMessages, Groups, Guid, GuidError, Handshake, HandshakeError, HandshakeResponse,
-    HeartbeatKind, HeartbeatSettings, Level, Message, MessageKind, NoSuchLevel, Opcode,
-    OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError, QueueOptions,
-    Recipients, RequestHeaders, Retention, RpcError, SecurityOptions, Streaming, SubProtocol,
-    Taken, Transport, Violation, WebSocketSettings, WriteError, close_code,
+    FallbackOptions, FragmentedMessages, Groups, Guid, GuidError, Handshake, HandshakeError,
+    HandshakeResponse, HeartbeatKind, HeartbeatSettings, Level, Message, MessageKind, NoSuchLevel,
+    Opcode, OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError,
+    QueueOptions, Recipients, RequestHeaders, Retention, RpcError, SecurityOptions,
+    ServerSentEventsFallback, Streaming, SubProtocol, Taken, Transport, Violation,
+    WebSocketSettings, WriteError, close_code,
 };
 
 pub use tidegate_httpapi::{

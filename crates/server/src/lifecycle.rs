@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_httpapi::{
-    ApiError, Backend, CacheFlush, RequestQueueId, ServerSessionId, SessionProperties, UrlGroupId,
+    ApiError, Backend, CacheFlush, OperatingMode, RequestQueueId, ServerSessionId,
+    SessionProperties, UrlGroupId,
 };
 
 use crate::binding::{Binding, Place};
@@ -16,6 +17,7 @@ use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::tls::{Configuration, Plan};
 use crate::upload::InProgress;
+use crate::websocket::Fallback;
 
 /// A driver, and whose it is.
 pub(crate) struct Driver {
@@ -42,6 +44,7 @@ pub(crate) struct Running {
     application: Arc<Replaceable>,
     /// Of the component, and of those before it that have not ended theirs.
     uploads: Vec<Arc<InProgress>>,
+    fallback: Option<Arc<Fallback>>,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
@@ -71,10 +74,15 @@ impl Running {
         shared.event_streams().begin(&settings.event_streams);
         let component = Component::new(Arc::clone(shared), &settings, opened);
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
+        let fallback = component.fallback().cloned();
         let application = Arc::new(Replaceable::new(component));
         let called = Arc::clone(&application);
         let queue = backend.create_request_queue(settings.queue_properties(), called)?;
         undo.queue = Some(queue);
+        if let Some(fallback) = &fallback {
+            let is_inline = settings.fine_tune.operating_mode == OperatingMode::HighPerf;
+            fallback.start(shared, backend.handler_threads(queue)?, is_inline)?;
+        }
         let group = backend.create_url_group(session)?;
         backend.bind_request_queue(group, Some(queue))?;
         let filters_connections = shared.events().watches_connections();
@@ -100,6 +108,7 @@ impl Running {
             configuration,
             application,
             uploads,
+            fallback,
             settings,
         })
     }
@@ -146,7 +155,9 @@ impl Running {
         let backend = &self.driver.backend;
         backend.set_session_properties(self.session, properties)?;
         backend.set_queue_properties(self.queue, settings.queue_properties())?;
-        let component = Component::new(Arc::clone(shared), &settings, opened);
+        let mut component = Component::new(Arc::clone(shared), &settings, opened);
+        // Its connections go on, as those of WebSocket do.
+        component.keep_fallback(self.fallback.clone());
         self.uploads.retain(|uploads| !uploads.is_over());
         self.uploads
             .push(Arc::clone(component.uploads_in_progress()));
@@ -191,11 +202,18 @@ impl Running {
     /// back by being dropped, or is there for the next start.
     pub(crate) fn stop(self) -> Configuration {
         let deadline = self.settings.shutdown_deadline;
+        if let Some(fallback) = &self.fallback {
+            // Its streams have no end of their own, and the driver waits for that.
+            fallback.begin_stop();
+        }
         let mut undo = Undo::new(&self.driver, deadline);
         undo.session = Some(self.session);
         undo.queue = Some(self.queue);
         undo.filter = self.filters_connections;
         drop(undo);
+        if let Some(fallback) = &self.fallback {
+            fallback.end();
+        }
         // Their content has ended by now. What is left is to remove what came of it.
         for uploads in self.uploads {
             uploads.end(UPLOADS_WAIT_MAX);

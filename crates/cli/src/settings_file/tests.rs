@@ -248,6 +248,20 @@ fn websocket_settings_are_told_like_others() {
              you mean `whole`?",
         ),
         (
+            "[websocket.fallback]\nserver_sent_event.enabled = true",
+            "line 2: unknown key `server_sent_event` in [websocket.fallback]; did you mean \
+             `server_sent_events`?",
+        ),
+        (
+            "[websocket.fallback.server_sent_events]\nenabled = true\nretries = 3",
+            "line 3: unknown key `retries` in [websocket.fallback.server_sent_events]; did you mean \
+             `retry`?",
+        ),
+        (
+            "[websocket.fallback.server_sent_events]\nretry = 90_000",
+            "line 2: `websocket.fallback.server_sent_events.retry` is 90000; allowed: 0 to 86400",
+        ),
+        (
             "[websocket]\nclose_timeout = -5",
             "line 2: `websocket.close_timeout` is integer `-5`; allowed: a number of seconds, at \
              least 0",

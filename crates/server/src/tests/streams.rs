@@ -241,7 +241,7 @@ fn a_stream_s_connection_tells_of_itself() {
         let stream = book.connection(1);
         assert_eq!(stream.transport(), Transport::Rfc8441);
         assert_eq!(stream.transport().to_string(), "RFC8441");
-        assert_eq!(stream.transport().http_version(), Version::Http2);
+        assert_eq!(stream.transport().http_version(), Some(Version::Http2));
         assert_eq!(stream.url(), "/chat?room=1");
         let headers = stream.headers_request();
         let all: Vec<_> = headers.fields().iter().collect();

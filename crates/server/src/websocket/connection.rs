@@ -172,8 +172,9 @@ impl Connection {
     }
 
     /// Its number among all connections of the server: on HTTP/1.1 the
-    /// [`connection_id`](crate::Request::connection_id) of its handshake's request, on HTTP/2, where a
-    /// connection may carry several, the number of its [`request_id`](crate::Request::request_id).
+    /// [`connection_id`](crate::Request::connection_id) of its handshake's request; on HTTP/2 and over
+    /// server-sent events, where a connection of HTTP may carry several, the number of its
+    /// [`request_id`](crate::Request::request_id).
     ///
     /// Errors and exceptions that concern it name it by this.
     pub fn id(&self) -> ConnectionId {

@@ -16,6 +16,7 @@ use tidegate_proto::websocket::{
     DeflateAgreement, HandshakeRules, is_extended_connect, is_upgrade,
 };
 
+use super::fallback::EventsHandshake;
 use super::headers::KeptHead;
 use super::protocol::SubProtocol;
 use super::settings::WebSocketSettings;
@@ -54,6 +55,20 @@ pub(super) struct Agreed {
 }
 
 impl Accepted {
+    /// What is kept of a handshake that is being accepted.
+    fn now(head: KeptHead, agreed: Agreed) -> Self {
+        let is_usual = agreed.protocol.is_none()
+            && agreed.response.is_empty()
+            && agreed.deflate.is_none()
+            && agreed.options.is_none();
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        Self {
+            head,
+            created: since_epoch.map_or(0, |time| time.as_millis() as u64),
+            agreed: (!is_usual).then(|| Box::new(agreed)),
+        }
+    }
+
     pub(super) fn created(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(self.created)
     }
@@ -85,7 +100,31 @@ impl Accepted {
 /// A WebSocket handshake that is in order, as [`on_handshake`](crate::Events::on_handshake) sees it.
 pub struct Handshake<'a> {
     request: &'a Request<'a>,
-    parsed: &'a proto::Handshake<'a>,
+    asked: &'a Asked<'a>,
+}
+
+/// What a client asks for, whatever is to carry it.
+enum Asked<'a> {
+    WebSocket(&'a proto::Handshake<'a>),
+    Events(&'a EventsHandshake<'a>),
+}
+
+impl Asked<'_> {
+    fn origin(&self) -> Option<&str> {
+        match self {
+            Self::WebSocket(parsed) => parsed.origin(),
+            Self::Events(parsed) => parsed.origin,
+        }
+    }
+
+    fn protocols(&self) -> impl Iterator<Item = &str> {
+        let (socket, events) = match self {
+            Self::WebSocket(parsed) => (Some(parsed.protocols()), None),
+            Self::Events(parsed) => (None, Some(parsed.protocols.iter().map(|name| &**name))),
+        };
+        let events = events.into_iter().flatten();
+        socket.into_iter().flatten().chain(events)
+    }
 }
 
 impl<'a> Handshake<'a> {
@@ -96,15 +135,15 @@ impl<'a> Handshake<'a> {
 
     /// The origin of the page that asks, if it is one.
     pub fn origin(&self) -> Option<&str> {
-        self.parsed.origin()
+        self.asked.origin()
     }
 
     /// The sub-protocols that the client offers, the ones it prefers first.
     pub fn protocols(&self) -> impl Iterator<Item = &str> {
-        self.parsed.protocols()
+        self.asked.protocols()
     }
 
-    /// The `Sec-WebSocket-Key`, which on HTTP/2 there need not be.
+    /// The `Sec-WebSocket-Key`, which there need not be on HTTP/2 nor over server-sent events.
     pub fn key(&self) -> Option<String> {
         self.request
             .header("Sec-WebSocket-Key")
@@ -289,10 +328,6 @@ impl Gate {
         shared: &Arc<Shared>,
         exchange: Exchange<'e>,
     ) -> Option<Exchange<'e>> {
-        let ids = RequestIds {
-            connection: exchange.head().connection_id,
-            request: exchange.head().request_id,
-        };
         match self.judge(shared, &exchange) {
             Ok(Some((head, opened))) => {
                 if let Err(error) = exchange.upgrade(head, Box::new(opened)) {
@@ -302,16 +337,7 @@ impl Gate {
             }
             Ok(None) => Some(exchange),
             Err(refusal) => {
-                let mut head = ResponseHead::new(refusal.status);
-                head.fields = refusal.fields;
-                exchange.respond(head, Default::default());
-                if let Some(error) = refusal.error {
-                    shared.events().peer_error(PeerError {
-                        connection_id: ids.connection,
-                        request_id: Some(ids.request),
-                        cause: PeerFault::Handshake(error),
-                    });
-                }
+                refusal.answer(shared, exchange, FieldBlock::new());
                 None
             }
         }
@@ -326,21 +352,82 @@ impl Gate {
         let head = exchange.head();
         let parsed = proto::Handshake::parse(&head, &self.rules)
             .map_err(|error| Refusal::of(HandshakeError::Rule(error)))?;
-        if !self
-            .settings
-            .security
-            .origins_allowed
-            .allows(parsed.origin())
-        {
-            let origin = parsed.origin().unwrap_or_default();
+        let Some(mut agreed) = self.ask(shared, exchange, &Asked::WebSocket(&parsed))? else {
+            return Ok(None);
+        };
+        let effective = agreed.options.as_ref().unwrap_or(&self.settings);
+        let deflate = effective.per_message_deflate.to_proto();
+        // The application may have changed it for this connection.
+        if let Err(error) = deflate.check() {
+            tracing::error!(%error, "compression as set for a connection is impossible");
+            return Err(Refusal::with_status(500));
+        }
+        let deflate = DeflateAgreement::negotiate(parsed.extensions(), &deflate);
+        let (agreement, extensions) = deflate.unzip();
+        agreed.deflate = agreement;
+        let mut answer = ResponseHead::new(parsed.status());
+        let accepted = parsed.accept(
+            &mut answer.fields,
+            agreed.protocol.as_deref(),
+            extensions.as_deref(),
+        );
+        // The driver writes this one.
+        answer.fields.remove("Connection");
+        let added = agreed
+            .response
+            .iter()
+            .try_for_each(|field| answer.fields.append(field.name, field.value));
+        if accepted.and(added).is_err() {
+            return Err(Refusal::with_status(500));
+        }
+        let transport = Transport::of(head.version());
+        let opened = Opened {
+            id: transport.number(&head),
+            transport,
+            accepted: Accepted::now(KeptHead::of(&head), agreed),
+        };
+        Ok(Some((answer, opened)))
+    }
+
+    /// Judges a request for a connection over server-sent events. `None`: it is an ordinary request.
+    pub(super) fn judge_events(
+        &self,
+        shared: &Arc<Shared>,
+        exchange: &Exchange<'_>,
+        parsed: &EventsHandshake<'_>,
+    ) -> Result<Option<Opened>, Refusal> {
+        let Some(agreed) = self.ask(shared, exchange, &Asked::Events(parsed))? else {
+            return Ok(None);
+        };
+        let head = exchange.head();
+        let transport = Transport::ServerSentEvents;
+        let kept = KeptHead::in_lines(&head, &parsed.target);
+        Ok(Some(Opened {
+            id: transport.number(&head),
+            transport,
+            accepted: Accepted::now(kept, agreed),
+        }))
+    }
+
+    /// Looks at the origin and asks the application. `None`: it is an ordinary request.
+    fn ask(
+        &self,
+        shared: &Arc<Shared>,
+        exchange: &Exchange<'_>,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Agreed>, Refusal> {
+        if !self.allows(asked.origin()) {
+            let origin = asked.origin().unwrap_or_default();
             return Err(Refusal::of(HandshakeError::Origin(origin.into())));
         }
+        let head = exchange.head();
         let request = Request::arriving(exchange, None, &ContentLimits::NONE);
         let registered = shared.websockets().protocols();
         let mut response = HandshakeResponse {
             fields: FieldBlock::new(),
-            protocol: parsed
-                .choose_protocol(|name| registered.iter().any(|known| known.name() == *name))
+            protocol: asked
+                .protocols()
+                .find(|name| registered.iter().any(|known| known.name() == *name))
                 .map(Arc::from),
             options: None,
             settings: Arc::clone(&self.settings),
@@ -348,7 +435,7 @@ impl Gate {
         };
         let handshake = Handshake {
             request: &request,
-            parsed: &parsed,
+            asked,
         };
         let events = shared.events();
         let told = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -368,7 +455,7 @@ impl Gate {
             Verdict::Refuse(status) => return Err(Refusal::with_status(status)),
         }
         if let Some(name) = &response.protocol
-            && !parsed.protocols().any(|offered| *offered == **name)
+            && !asked.protocols().any(|offered| *offered == **name)
         {
             // RFC 6455 §4.1: the client would have to fail the connection.
             tracing::error!(
@@ -377,73 +464,53 @@ impl Gate {
             );
             return Err(Refusal::with_status(500));
         }
-        let options = response.options.map(Arc::new);
-        let effective = options.as_ref().unwrap_or(&self.settings);
-        let deflate = effective.per_message_deflate.to_proto();
-        // The application may have changed it for this connection.
-        if let Err(error) = deflate.check() {
-            tracing::error!(%error, "compression as set for a connection is impossible");
-            return Err(Refusal::with_status(500));
-        }
-        let deflate = DeflateAgreement::negotiate(parsed.extensions(), &deflate);
-        let (agreement, extensions) = deflate.unzip();
-        let mut answer = ResponseHead::new(parsed.status());
-        let accepted = parsed.accept(
-            &mut answer.fields,
-            response.protocol.as_deref(),
-            extensions.as_deref(),
-        );
-        // The driver writes this one.
-        answer.fields.remove("Connection");
-        let added = response
-            .fields
-            .iter()
-            .try_for_each(|field| answer.fields.append(field.name, field.value));
-        if accepted.and(added).is_err() {
-            return Err(Refusal::with_status(500));
-        }
         let handler = response.protocol.as_ref().and_then(|name| {
             let mut registered = registered.iter();
             registered.find(|known| known.name() == &**name).cloned()
         });
-        let is_usual = response.protocol.is_none()
-            && response.fields.is_empty()
-            && agreement.is_none()
-            && options.is_none();
-        let agreed = (!is_usual).then(|| {
-            Box::new(Agreed {
-                response: response.fields,
-                protocol: response.protocol,
-                handler,
-                deflate: agreement,
-                options,
-            })
-        });
-        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let accepted = Accepted {
-            head: KeptHead::of(&head),
-            created: since_epoch.map_or(0, |time| time.as_millis() as u64),
-            agreed,
-        };
-        let transport = Transport::of(head.version());
-        let opened = Opened {
-            id: transport.number(&head),
-            transport,
-            accepted,
-        };
-        Ok(Some((answer, opened)))
+        Ok(Some(Agreed {
+            response: response.fields,
+            protocol: response.protocol,
+            handler,
+            deflate: None,
+            options: response.options.map(Arc::new),
+        }))
+    }
+
+    /// Whether pages of this origin may connect.
+    pub(super) fn allows(&self, origin: Option<&str>) -> bool {
+        self.settings.security.origins_allowed.allows(origin)
     }
 }
 
 /// A handshake's refusal.
-struct Refusal {
+pub(super) struct Refusal {
     status: u16,
     fields: FieldBlock,
     error: Option<HandshakeError>,
 }
 
 impl Refusal {
-    fn with_status(status: u16) -> Self {
+    /// Answers with it, and with these fields, and tells the application if a rule was broken.
+    pub(super) fn answer(self, shared: &Arc<Shared>, exchange: Exchange<'_>, fields: FieldBlock) {
+        let ids = RequestIds {
+            connection: exchange.head().connection_id,
+            request: exchange.head().request_id,
+        };
+        let mut head = ResponseHead::new(self.status);
+        head.fields = self.fields;
+        head.fields.extend(&fields);
+        exchange.respond(head, Default::default());
+        if let Some(error) = self.error {
+            shared.events().peer_error(PeerError {
+                connection_id: ids.connection,
+                request_id: Some(ids.request),
+                cause: PeerFault::Handshake(error),
+            });
+        }
+    }
+
+    pub(super) fn with_status(status: u16) -> Self {
         Self {
             status,
             fields: FieldBlock::new(),
@@ -451,7 +518,7 @@ impl Refusal {
         }
     }
 
-    fn of(error: HandshakeError) -> Self {
+    pub(super) fn of(error: HandshakeError) -> Self {
         let mut refusal = Self::with_status(error.status());
         if let HandshakeError::Rule(rule) = &error {
             for (name, value) in rule.fields() {

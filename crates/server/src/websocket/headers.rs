@@ -1,7 +1,7 @@
 //! The header fields of a handshake's request, read anew when asked for: a connection keeps their
 //! bytes only.
 //!
-//! Of HTTP/1.1 these are the head as received, of HTTP/2 the target and a line for each field.
+//! Of an upgrade of HTTP/1.1 these are the head as received, else the target and a line for each field.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,7 +25,11 @@ impl KeptHead {
                 target: head.line.target,
             };
         }
-        let target = head.target();
+        Self::in_lines(head, head.target())
+    }
+
+    /// With this in place of its target.
+    pub(super) fn in_lines(head: &RequestHead<'_>, target: &[u8]) -> Self {
         let mut bytes = target.to_vec();
         bytes.extend_from_slice(b"\r\n");
         for field in head.fields.iter() {
@@ -61,7 +65,7 @@ impl RequestHeaders {
         Self {
             spans: match transport {
                 Transport::Rfc6455 => received_spans(&head.bytes),
-                Transport::Rfc8441 => line_spans(&head.bytes),
+                Transport::Rfc8441 | Transport::ServerSentEvents => line_spans(&head.bytes),
             },
             bytes: head.bytes.clone(),
         }

@@ -15,10 +15,11 @@ use tidegate_proto::websocket::{Decoder, DeflateWorkspace, Role, close_code};
 
 use super::broadcast::Broadcast;
 use super::connection::{Connection, EndedBy};
-use super::handshake::{Gate, Opened};
+use super::handshake::Opened;
 use super::index::SubscriptionIndex;
 use super::inline;
 use super::post::{Command, Post, Target};
+use super::settings::WebSocketSettings;
 use super::socket::{End, Flow, Socket, Tools, lost};
 use crate::component::Shared;
 
@@ -64,8 +65,11 @@ impl Sockets {
 }
 
 impl Lane {
-    pub(crate) fn open(shared: &Arc<Shared>, gate: &Gate, host: LaneHost) -> Self {
-        let settings = gate.settings();
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        settings: &Arc<WebSocketSettings>,
+        host: LaneHost,
+    ) -> Self {
         let post = Post::new(Arc::clone(shared), Arc::clone(settings), host);
         let hub = shared.websockets();
         hub.add_lane(&post);

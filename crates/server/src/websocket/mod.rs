@@ -3,13 +3,14 @@
 //! A request that asks for it goes through `handshake` and becomes a [`Connection`], which others hold,
 //! and a `socket`, which its `lane` has: the driver's thread that owns the connection. What others want
 //! of it waits in its `outbox`, or with the lane in its `post`. Events reach the application through
-//! `delivery`. The bytes are `tidegate_proto::websocket`'s matter.
+//! `delivery`. A client that cannot open a WebSocket comes by way of `fallback`. The bytes are `tidegate_proto::websocket`'s matter.
 //! Source: the component's WebSocket behaviour, methods, events and connection object.
 
 mod broadcast;
 mod connection;
 mod connections;
 mod delivery;
+mod fallback;
 mod group;
 mod handshake;
 mod headers;
@@ -42,7 +43,10 @@ pub use protocol::{
 };
 pub use registry::{Guid, GuidError};
 pub use send_queue::{Level, Overflow};
-pub use settings::{PerMessageDeflate, QueueOptions, SecurityOptions, WebSocketSettings};
+pub use settings::{
+    FallbackOptions, PerMessageDeflate, QueueOptions, SecurityOptions, ServerSentEventsFallback,
+    WebSocketSettings,
+};
 pub use transport::Transport;
 
 pub use tidegate_proto::websocket::{
@@ -50,6 +54,7 @@ pub use tidegate_proto::websocket::{
 };
 
 pub(crate) use connections::Hub;
+pub(crate) use fallback::Fallback;
 pub(crate) use handshake::Gate;
 pub(crate) use lane::Lane;
 pub(crate) use scripts::Scripts;

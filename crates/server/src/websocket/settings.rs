@@ -63,6 +63,8 @@ pub struct WebSocketSettings {
     /// Whether the server serves its JavaScript client, at `/tidegate/websocket.js`, and those of its
     /// sub-protocols beside it. Default true. Source: the component's Options.JavascriptFiles.
     pub javascript_files: bool,
+    /// What carries connections of clients that cannot open a WebSocket.
+    pub fallback: FallbackOptions,
 }
 
 impl Default for WebSocketSettings {
@@ -83,6 +85,7 @@ impl Default for WebSocketSettings {
             heartbeat: HeartbeatSettings::default(),
             security: SecurityOptions::default(),
             javascript_files: true,
+            fallback: FallbackOptions::default(),
         }
     }
 }
@@ -107,6 +110,7 @@ impl WebSocketSettings {
         )?;
         LimitError::check("websocket.queue.messages", self.queue.messages, 1..=1 << 24)?;
         LimitError::check("websocket.queue.bytes", self.queue.bytes, 1024..=1 << 31)?;
+        self.fallback.server_sent_events.check()?;
         self.heartbeat.check()
     }
 }
@@ -210,6 +214,52 @@ impl PerMessageDeflate {
             mem_level: self.mem_level,
             message_bytes_min: self.message_bytes_min as usize,
         }
+    }
+}
+
+/// What carries connections of clients that cannot open a WebSocket, mostly because a proxy on the way lets
+/// none pass. Source: the component's FallBack.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FallbackOptions {
+    /// Server-sent events, with requests the other way.
+    pub server_sent_events: ServerSentEventsFallback,
+}
+
+/// Connections over server-sent events: what the server says comes as events, what the client says goes as
+/// requests. To the application they are like others; [`Connection::transport`](super::Connection::transport)
+/// tells. Source: the component's FallBack.ServerSentEvents.
+///
+#[doc = include_str!("fallback/wire.md")]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ServerSentEventsFallback {
+    /// Whether there are such connections. Default false: a request for one is an ordinary request.
+    pub enabled: bool,
+    /// How long a client waits before it connects again after its connection broke, if it goes by what the
+    /// stream says, as `EventSource` does. Default 3 s, at most a day; told in whole milliseconds.
+    #[serde(deserialize_with = "crate::settings::format::seconds")]
+    pub retry: Duration,
+}
+
+impl Default for ServerSentEventsFallback {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            retry: Duration::from_secs(3),
+        }
+    }
+}
+
+impl ServerSentEventsFallback {
+    fn check(&self) -> Result<(), LimitError> {
+        // Whole seconds are enough to tell what is wrong.
+        let seconds = self.retry.as_secs() + u64::from(self.retry.subsec_nanos() != 0);
+        let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let name = "websocket.fallback.server_sent_events.retry";
+        LimitError::check(name, seconds, 0..=24 * 60 * 60)
     }
 }
 

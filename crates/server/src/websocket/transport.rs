@@ -1,4 +1,4 @@
-//! What carries a WebSocket connection: one of HTTP/1.1, or a stream of HTTP/2.
+//! What carries a WebSocket connection: one of HTTP/1.1, a stream of HTTP/2, or server-sent events.
 
 use std::fmt;
 
@@ -13,6 +13,9 @@ pub enum Transport {
     Rfc6455,
     /// A stream of an HTTP/2 connection, which carries others beside it.
     Rfc8441,
+    /// Server-sent events, with requests the other way, of HTTP of either version. See
+    /// [`ServerSentEventsFallback`](super::ServerSentEventsFallback).
+    ServerSentEvents,
 }
 
 impl Transport {
@@ -23,11 +26,12 @@ impl Transport {
         }
     }
 
-    /// The version of HTTP that its handshake was made in.
-    pub fn http_version(self) -> Version {
+    /// The version of HTTP that its handshake was made in; `None` where it may be any.
+    pub fn http_version(self) -> Option<Version> {
         match self {
-            Self::Rfc6455 => Version::Http11,
-            Self::Rfc8441 => Version::Http2,
+            Self::Rfc6455 => Some(Version::Http11),
+            Self::Rfc8441 => Some(Version::Http2),
+            Self::ServerSentEvents => None,
         }
     }
 
@@ -35,8 +39,8 @@ impl Transport {
     pub(super) fn number(self, head: &RequestHead<'_>) -> ConnectionId {
         match self {
             Self::Rfc6455 => head.connection_id,
-            // Its HTTP/2 connection may carry several.
-            Self::Rfc8441 => ConnectionId(head.request_id.0),
+            // The connection of HTTP may carry several, at once or one after the other.
+            Self::Rfc8441 | Self::ServerSentEvents => ConnectionId(head.request_id.0),
         }
     }
 }
@@ -47,6 +51,7 @@ impl fmt::Display for Transport {
         formatter.write_str(match self {
             Self::Rfc6455 => "RFC6455",
             Self::Rfc8441 => "RFC8441",
+            Self::ServerSentEvents => "SSE",
         })
     }
 }

@@ -37,7 +37,7 @@ impl EventStreams {
         self.phase.send_modify(|phase| *phase += *phase & 1);
     }
 
-    pub(super) fn heartbeat(&self) -> Duration {
+    pub(crate) fn heartbeat(&self) -> Duration {
         Duration::from_millis(self.heartbeat.load(Ordering::Relaxed))
     }
 
