@@ -1,5 +1,5 @@
-//! Chromium on the demonstration page and in the chat, as a person would use it, its WebSocket, its downloads
-//! and uploads.
+//! Chromium on the demonstration page and in the chat, as a person would use it, its WebSocket and what it does
+//! without one, its downloads and uploads.
 
 use std::time::Duration;
 
@@ -46,6 +46,15 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "uploads over TLS",
         run: |bench| uploads(bench, Server::tls_url),
+    },
+    // The chat keeps what was said: those who look at all of it come before these.
+    Case {
+        name: "where no WebSocket can be opened",
+        run: |bench| script(bench, "with_chromium_fallback.mjs", LIMIT),
+    },
+    Case {
+        name: "where no WebSocket can be opened, over TLS",
+        run: |bench| script_over_tls(bench, "with_chromium_fallback.mjs", LIMIT),
     },
 ];
 

@@ -1,10 +1,12 @@
 //! curl: the client most people try first.
 //!
 //! Here are its cases of HTTP/1.1 without TLS; those of the other ways are in `ways`, those of certificates in
-//! `secured`, those of events and other origins in `events`, those of static sites in `files`, those of files
+//! `secured`, those of events and other origins in `events`, those of
+//! WebSocket's fallback in `fallback`, those of static sites in `files`, those of files
 //! that are sent in `uploads`.
 
 pub(crate) mod events;
+pub(crate) mod fallback;
 pub(crate) mod files;
 pub(crate) mod secured;
 pub(crate) mod uploads;

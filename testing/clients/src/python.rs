@@ -31,6 +31,14 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| script_over_tls(bench, "with_httpx_sse.py"),
     },
     Case {
+        name: "httpx-sse, a WebSocket's fallback",
+        run: |bench| script(bench, "with_httpx_sse_fallback.py"),
+    },
+    Case {
+        name: "httpx-sse, a WebSocket's fallback over TLS",
+        run: |bench| script_over_tls(bench, "with_httpx_sse_fallback.py"),
+    },
+    Case {
         name: "aiohttp",
         run: |bench| script(bench, "with_aiohttp.py"),
     },

@@ -138,6 +138,7 @@ impl Suite {
                 curl::CASES,
                 curl::ways::CASES,
                 curl::events::CASES,
+                curl::fallback::CASES,
                 curl::secured::CASES,
                 curl::files::CASES,
                 curl::uploads::CASES,

@@ -43,6 +43,14 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| node::script_over_tls(bench, "with_undici_websocket.mjs", node::LIMIT),
     },
     Case {
+        name: "eventsource, where no WebSocket can be opened",
+        run: |bench| node::script(bench, "with_fallback.mjs", node::LIMIT),
+    },
+    Case {
+        name: "eventsource, where no WebSocket can be opened, over TLS",
+        run: |bench| node::script_over_tls(bench, "with_fallback.mjs", node::LIMIT),
+    },
+    Case {
         name: "own scripts",
         run: |bench| node::script(bench, "with_own_scripts.mjs", node::LIMIT),
     },

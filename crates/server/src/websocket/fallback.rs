@@ -22,7 +22,7 @@ use std::thread::{self, JoinHandle};
 
 use tidegate_httpapi::{
     ApiError, Body, BodyError, BodyReader, ContentFraming, Exchange, FieldBlock, HandlerThreads,
-    KnownField, LaneHost, LaneWaker, RequestHead, Responder, ResponseHead, Version,
+    LaneHost, LaneWaker, RequestHead, Responder, Version,
 };
 use tidegate_proto::websocket::OriginList;
 
@@ -432,21 +432,11 @@ async fn collect(body: &mut BodyReader, charge: &mut Charge) -> Result<Vec<u8>, 
 }
 
 fn refuse(exchange: Exchange<'_>, status: u16, text: &str, fields: FieldBlock) {
-    let mut head = ResponseHead::new(status);
-    head.fields = fields;
+    let (mut head, content) = answer::told(status, text.to_owned(), fields);
     // Of content that has yet to arrive, or is too long, nothing more is wanted.
     let is_unread = status == 413 || exchange.content().is_none();
     head.close = is_unread && exchange.head().version() < Version::Http2;
-    let text = match text.is_empty() {
-        true => String::new(),
-        false => format!("{text}\n"),
-    };
-    if !text.is_empty() && !head.fields.contains(KnownField::ContentType) {
-        let _ = head
-            .fields
-            .append("Content-Type", "text/plain; charset=utf-8");
-    }
-    exchange.respond(head, answer::content(text));
+    exchange.respond(head, content);
 }
 
 fn no_store() -> FieldBlock {

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod client;
 mod events;
+mod fallback;
 mod http2_client;
 mod requests;
 mod resets;

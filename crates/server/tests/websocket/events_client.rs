@@ -117,7 +117,7 @@ impl Events {
     }
 
     /// Whether the stream was broken off before its end.
-    pub(crate) fn is_broken_off(mut self) -> bool {
+    pub(crate) fn breaks_off(mut self) -> bool {
         loop {
             let mut rest = [0; 4096];
             match self.stream.stream.read(&mut rest) {

@@ -106,7 +106,7 @@ fn a_close_of_the_server_needs_no_answer() {
         let connection = journal.connection(2);
         connection.configure(|options| options.clean_disconnect = false);
         connection.disconnect(4003);
-        assert!(client.is_broken_off());
+        assert!(client.breaks_off());
         assert_eq!(journal.disconnects(3)[2].code, 4003);
         stop(server);
         journal.check();
@@ -248,7 +248,7 @@ fn a_heart_beats() {
         assert!(connection.last_pong_at().is_some());
         // It reads the pings, and says nothing.
         connection.configure(beat);
-        assert!(client.is_broken_off());
+        assert!(client.breaks_off());
         let end = journal.disconnect();
         assert_eq!(ended(&end), (1006, "no pong in time", EndedBy::Server));
         assert!(

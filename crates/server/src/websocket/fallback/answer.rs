@@ -69,12 +69,19 @@ pub(super) fn preflight(request: &RequestHead<'_>, mut fields: FieldBlock) -> Op
     Some(head)
 }
 
-/// A text for people, or none.
-pub(super) fn content(text: String) -> Body {
-    match text.is_empty() {
-        true => Body::Empty,
-        false => Body::Owned(text.into_bytes()),
+/// An answer with a text for people, or none.
+pub(super) fn told(status: u16, text: String, fields: FieldBlock) -> (ResponseHead, Body) {
+    let mut head = ResponseHead::new(status);
+    head.fields = fields;
+    if text.is_empty() {
+        return (head, Body::Empty);
     }
+    // Nothing in these cannot be sent.
+    let _ = head
+        .fields
+        .append("Content-Type", "text/plain; charset=utf-8");
+    let _ = head.fields.append("X-Content-Type-Options", "nosniff");
+    (head, Body::Owned(format!("{text}\n").into_bytes()))
 }
 
 /// Where the secret stands.

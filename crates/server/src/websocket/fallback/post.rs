@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use tidegate_httpapi::{Body, FieldBlock, Responder, ResponseHead};
+use tidegate_httpapi::{FieldBlock, Responder};
 use tidegate_proto::websocket::FrameHead;
 
 use super::charge::Charge;
@@ -72,34 +72,22 @@ impl Reply {
         self.send(status, text);
     }
 
-    /// Answers unless the peer has gone.
-    fn send(&mut self, status: u16, text: String) {
-        if let Some((responder, fields)) = self.0.take() {
-            let mut head = ResponseHead::new(status);
-            head.fields = fields;
-            responder.respond(head, super::answer::content(text));
-        }
+    /// Its content could not be read. `None`: the peer has gone, or what it sends is no content.
+    pub(super) fn give_up(mut self, status: Option<u16>) {
+        self.send(status.unwrap_or(400), String::new());
     }
 
-    /// The peer has gone, or its content cannot be read: nothing is said of the connection.
-    pub(super) fn give_up(mut self, status: Option<u16>) {
-        match status {
-            Some(status) => self.send(status, String::new()),
-            None => {
-                if let Some((responder, fields)) = self.0.take() {
-                    let mut head = ResponseHead::new(400);
-                    head.fields = fields;
-                    head.close = true;
-                    responder.respond(head, Body::Empty);
-                }
-            }
+    fn send(&mut self, status: u16, text: String) {
+        if let Some((responder, fields)) = self.0.take() {
+            let (head, content) = super::answer::told(status, text, fields);
+            responder.respond(head, content);
         }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.send(410, "The connection has ended.\n".to_owned());
+        self.send(410, "The connection has ended.".to_owned());
     }
 }
 
