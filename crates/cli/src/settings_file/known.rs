@@ -108,10 +108,12 @@ fn keys_under(header: &str) -> Vec<String> {
 
 /// A table's header, as it stands in a file: with two brackets where there may be several of its name.
 pub(super) fn header(table: &str) -> String {
-    let repeated = format!("[[{table}]]");
-    match keys_under(&format!("{repeated}\n")).is_empty() {
-        true => format!("[{table}]"),
-        false => repeated,
+    let (single, repeated) = (format!("[{table}]"), format!("[[{table}]]"));
+    // A table that holds a table alone can be read as a list of that as well.
+    let has_keys = |header: &str| !keys_under(&format!("{header}\n")).is_empty();
+    match has_keys(&repeated) && !has_keys(&single) {
+        true => repeated,
+        false => single,
     }
 }
 

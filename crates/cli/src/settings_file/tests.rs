@@ -253,8 +253,8 @@ fn websocket_settings_are_told_like_others() {
              `server_sent_events`?",
         ),
         (
-            "[websocket.fallback.server_sent_events]\nenabled = true\nretries = 3",
-            "line 3: unknown key `retries` in [websocket.fallback.server_sent_events]; did you mean \
+            "[websocket.fallback.server_sent_events]\nenabled = true\nrety = 3",
+            "line 3: unknown key `rety` in [websocket.fallback.server_sent_events]; did you mean \
              `retry`?",
         ),
         (
