@@ -7,7 +7,7 @@
 //! A loop belongs to one thread: make it on the thread that calls [`EventLoop::turn`]. Only a
 //! [`Waker`] may be used elsewhere.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -81,7 +81,8 @@ pub enum Event<'a> {
     },
     /// [`Waker::wake`] was called since the last `Woken`, once or many times.
     ///
-    /// The last event of a turn. Whatever was published before the call to `wake` is visible now.
+    /// The last event of a turn. Whatever was published before the call to `wake` is visible now. What
+    /// the handler of it wakes the loop for is handed over in the same turn, a few times.
     Woken,
 }
 
@@ -210,6 +211,14 @@ pub trait Operations {
     /// The number of listeners not closed yet, those that are being stopped included.
     fn listener_count(&self) -> usize;
 
+    /// Takes in a connection that was made elsewhere, which from now on is like one that was accepted: it is
+    /// received from, and its events come.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to watch the socket. It is closed then.
+    fn adopt(&mut self, stream: TcpStream) -> Result<ConnectionKey, SystemError>;
+
     /// Stops receiving. Bytes already on their way may still be handed over; afterwards none, nor
     /// `PeerClosed` nor `Failed`, until receiving is resumed. Nothing is lost.
     fn pause_receive(&mut self, connection: ConnectionKey);
@@ -281,7 +290,7 @@ pub trait Operations {
     /// The address the peer connected to, asked of the system.
     fn local_address(&self, connection: ConnectionKey) -> Option<EndpointAddress>;
 
-    /// The number of connections accepted and not closed.
+    /// The number of connections accepted or adopted, and not closed.
     fn connection_count(&self) -> usize;
 
     /// A handle with which other threads end the wait of this loop.
@@ -347,6 +356,10 @@ impl From<Vec<u8>> for SendBuffer {
 /// Long enough that a loop without descriptors does not spin, short enough that a client that
 /// waits in the accept queue hardly notices.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// `Woken` events in one turn: work that leads to more work need not wait for the next, but all others
+/// are not to wait for it either.
+pub(crate) const WOKEN_MAX: usize = 4;
 
 /// Bounds of [`LoopSettings::receive_buffer_bytes`].
 pub(crate) const RECEIVE_BUFFER_BYTES: std::ops::RangeInclusive<u32> = 512..=1 << 20;

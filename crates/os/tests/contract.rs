@@ -66,6 +66,8 @@ contract! {
     many_wakes_make_one_event
     wake_ends_a_wait
     wake_during_a_turn_is_handed_over
+    wake_while_woken_is_handed_over_in_the_same_turn
+    wakes_without_end_hold_up_nobody
     waker_outlives_its_loop
     timeout_ends_a_wait
     shorter_timeout_holds_after_a_longer_one
@@ -82,6 +84,7 @@ contract! {
     ipv6_works_alike
     dropped_loop_closes_its_connections
     one_connection_does_not_starve_another
+    adopted_connection_is_like_an_accepted_one
     file_follows_the_buffer
     parts_of_a_file_are_sent
     file_to_a_slow_reader_goes_on_and_shows_progress
@@ -607,6 +610,42 @@ fn wake_during_a_turn_is_handed_over<L: EventLoop>() {
     assert_eq!((woken, received), (1, 1));
 }
 
+fn wake_while_woken_is_handed_over_in_the_same_turn<L: EventLoop>() {
+    let mut rig = Rig::<L>::new();
+    let waker = rig.operations().waker();
+    waker.wake();
+    let mut woken = 0;
+    let mut wake = |_: &mut L::Operations, event: Event<'_>| match event {
+        Event::Woken => {
+            woken += 1;
+            if woken < 3 {
+                waker.wake();
+            }
+        }
+        event => panic!("{event:?}"),
+    };
+    assert_eq!(rig.event_loop.turn(None, &mut wake).unwrap(), 3);
+    assert_eq!(woken, 3);
+}
+
+fn wakes_without_end_hold_up_nobody<L: EventLoop>() {
+    let mut rig = Rig::<L>::new();
+    let waker = rig.operations().waker();
+    let (client, _) = rig.pair();
+    write(&client, b"x");
+    waker.wake();
+    let mut has_received = false;
+    while !has_received {
+        let mut wake = |_: &mut L::Operations, event: Event<'_>| match event {
+            Event::Woken => waker.wake(),
+            Event::Received { .. } => has_received = true,
+            event => panic!("{event:?}"),
+        };
+        // Each turn ends, and none sleeps as long as a wake was not handed over.
+        rig.event_loop.turn(None, &mut wake).unwrap();
+    }
+}
+
 fn waker_outlives_its_loop<L: EventLoop>() {
     let mut rig = Rig::<L>::new();
     let waker = rig.operations().waker();
@@ -880,4 +919,31 @@ fn one_connection_does_not_starve_another<L: EventLoop>() {
     });
     rig.until("the whole", |rig| rig.received(greedy_key).len() == 4 << 20);
     writer.join().unwrap();
+}
+
+fn adopted_connection_is_like_an_accepted_one<L: EventLoop>() {
+    let mut rig = Rig::<L>::new();
+    // However it was set before.
+    for is_nonblocking in [true, false] {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        stream.set_nonblocking(is_nonblocking).unwrap();
+        let (peer, _) = server.accept().unwrap();
+        let count = rig.operations().connection_count();
+        let key = rig.operations().adopt(stream).unwrap();
+        assert_eq!(rig.operations().connection_count(), count + 1);
+        let mut wanted = Vec::new();
+        for _ in 0..3 {
+            write(&peer, b"abc");
+            wanted.extend_from_slice(b"abc");
+            rig.await_received(key, &wanted);
+            rig.send_all(key, b"def".to_vec().into());
+            assert_eq!(read(&peer, 3), b"def");
+        }
+        drop(peer);
+        rig.until("the end", |rig| rig.peer_closed(key));
+        rig.operations().close(key);
+        rig.settle();
+        assert_eq!(rig.operations().connection_count(), count);
+    }
 }

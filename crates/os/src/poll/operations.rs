@@ -246,6 +246,12 @@ impl Operations for PollOperations {
         self.listeners.count()
     }
 
+    fn adopt(&mut self, stream: std::net::TcpStream) -> Result<ConnectionKey, SystemError> {
+        let waits = stream.set_nonblocking(true);
+        waits.map_err(|error| SystemError::new("ioctl", &error))?;
+        self.accepted(TcpStream::from_std(stream))
+    }
+
     fn pause_receive(&mut self, connection: ConnectionKey) {
         if let Some(state) = self.connections.get_mut(connection) {
             state.paused = true;

@@ -8,7 +8,9 @@ use mio::{Events, Poll};
 use super::accept::WAKE;
 use super::operations::PollOperations;
 use crate::error::SystemError;
-use crate::event::{Event, EventLoop, Handler, LoopSettings, RECEIVE_BUFFER_BYTES, ReceiveOrder};
+use crate::event::{
+    Event, EventLoop, Handler, LoopSettings, RECEIVE_BUFFER_BYTES, ReceiveOrder, WOKEN_MAX,
+};
 use crate::key::ConnectionKey;
 use crate::platform::READ_UNTIL_WOULD_BLOCK;
 use crate::waker::{Signal, Sleep};
@@ -89,9 +91,14 @@ impl EventLoop for PollLoop {
         }
         // A wake during the turn is handed over with it.
         woken |= self.operations.sleep.end();
-        if woken {
+        for left in (0..WOKEN_MAX).rev() {
+            if !woken {
+                break;
+            }
             count += 1;
             handler.handle(&mut self.operations, Event::Woken);
+            // Not asked after the last, so that the next turn does not sleep.
+            woken = left > 0 && self.operations.sleep.end();
         }
         Ok(count)
     }

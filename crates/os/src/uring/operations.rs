@@ -6,7 +6,7 @@
 //! buffer until their last completions were taken.
 
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
@@ -275,6 +275,15 @@ impl Operations for UringOperations {
 
     fn listener_count(&self) -> usize {
         self.listeners.count()
+    }
+
+    fn adopt(&mut self, stream: TcpStream) -> Result<ConnectionKey, SystemError> {
+        // The ring would give up on a socket that is not to block, in place of waiting for it.
+        let blocks = stream.set_nonblocking(false);
+        blocks.map_err(|error| SystemError::new("ioctl", &error))?;
+        let key = self.accepted(stream.into());
+        self.receive(key);
+        Ok(key)
     }
 
     fn pause_receive(&mut self, connection: ConnectionKey) {

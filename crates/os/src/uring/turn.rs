@@ -15,7 +15,7 @@ use super::ring::{self, Ring};
 use super::submission::{self, Operation};
 use super::timer::{SLACK, Timer};
 use crate::error::SystemError;
-use crate::event::{Event, EventLoop, Handler, LoopSettings, Operations, ReceiveOrder};
+use crate::event::{Event, EventLoop, Handler, LoopSettings, Operations, ReceiveOrder, WOKEN_MAX};
 use crate::key::ListenerKey;
 use crate::probe::UringUnavailable;
 use crate::table::Table;
@@ -102,9 +102,14 @@ impl EventLoop for UringLoop {
         }
         // A wake during the turn is handed over with it.
         woken |= self.operations.sleep.end();
-        if woken {
+        for left in (0..WOKEN_MAX).rev() {
+            if !woken {
+                break;
+            }
             count += 1;
             handler.handle(&mut self.operations, Event::Woken);
+            // Not asked after the last, so that the next turn does not sleep.
+            woken = left > 0 && self.operations.sleep.end();
         }
         Ok(count)
     }
