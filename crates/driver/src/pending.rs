@@ -179,6 +179,7 @@ pub(crate) struct OwnedExchange {
     queue: Arc<Queue>,
     pending: Option<Pending>,
     may_block: bool,
+    was_moved: bool,
 }
 
 impl OwnedExchange {
@@ -196,7 +197,13 @@ impl OwnedExchange {
             queue,
             pending: Some(pending),
             may_block: false,
+            was_moved: false,
         }
+    }
+
+    /// Says that the application has had it before.
+    pub(crate) fn set_moved(&mut self) {
+        self.was_moved = true;
     }
 
     /// Says that the thread it is served on may be blocked.
@@ -247,6 +254,7 @@ impl OwnedExchange {
             queue: Arc::clone(&self.queue),
             pending: Some(self.pending.take()?),
             may_block: true,
+            was_moved: self.was_moved,
         }))
     }
 }
@@ -265,6 +273,10 @@ impl ExchangeBackend for OwnedExchange {
 
     fn may_block(&self) -> bool {
         self.may_block
+    }
+
+    fn was_moved(&self) -> bool {
+        self.was_moved
     }
 
     fn take_body(&mut self) -> BodyReader {

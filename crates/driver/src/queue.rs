@@ -215,7 +215,8 @@ impl Queue {
     }
 
     /// HighPerf: has a handler thread call the application with this request.
-    pub(crate) fn move_to_handler_thread(self: &Arc<Self>, exchange: Box<OwnedExchange>) {
+    pub(crate) fn move_to_handler_thread(self: &Arc<Self>, mut exchange: Box<OwnedExchange>) {
+        exchange.set_moved();
         let mut state = self.lock();
         state.moved.push_back(exchange);
         self.tell(&mut state);

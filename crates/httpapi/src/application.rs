@@ -95,6 +95,10 @@ pub trait ExchangeBackend {
     fn content(&self) -> Option<&[u8]>;
     /// Whether the thread that called the application may be blocked.
     fn may_block(&self) -> bool;
+    /// Whether the application was called with this request before, and had it moved here.
+    fn was_moved(&self) -> bool {
+        false
+    }
     /// Takes the content out, to be read piece by piece.
     fn take_body(&mut self) -> BodyReader;
     /// The address of the peer.
@@ -156,6 +160,12 @@ impl<'a> Exchange<'a> {
     /// Whether the calling thread may be blocked, for reading content or anything else.
     pub fn may_block(&self) -> bool {
         self.backend.may_block()
+    }
+
+    /// Whether the application was called with this request before, and had it
+    /// [moved](Self::move_to_handler_thread) here.
+    pub fn was_moved(&self) -> bool {
+        self.backend.was_moved()
     }
 
     /// Takes the content out, to be read piece by piece.

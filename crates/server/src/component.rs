@@ -175,7 +175,9 @@ impl Component {
             Some(Place::Forward(found)) => route = Some(found),
             Some(Place::Files(found)) => site = Some(found),
         }
-        if route.is_some() || self.watches_forwarding {
+        // A request that was moved was asked about before.
+        let may_be_forwarded = route.is_some() || self.watches_forwarding;
+        if may_be_forwarded && !exchange.was_moved() {
             let is_watched = self.watches_forwarding;
             match self.forwards.take(shared, exchange, route, is_watched) {
                 Some(ordinary) => exchange = ordinary,

@@ -44,6 +44,10 @@ impl ExchangeBackend for CorsExchange<'_> {
         self.inner.may_block()
     }
 
+    fn was_moved(&self) -> bool {
+        self.inner.was_moved()
+    }
+
     fn take_body(&mut self) -> BodyReader {
         self.inner.take_body()
     }

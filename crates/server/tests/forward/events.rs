@@ -1,10 +1,11 @@
 //! What handlers decide about forwarding.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tidegate::{ForwardSettings, Server};
 
-use crate::client::setting::{start, stop};
+use crate::client::setting::{in_each_setting, start, stop};
 use crate::client::{Client, free_port};
 use crate::{to_port, with_upstream};
 
@@ -244,4 +245,30 @@ fn a_mounted_service_is_not_asked_about() {
     assert_eq!(client.get("/").status, 503);
     drop(client);
     stop(server);
+}
+
+// In HighPerf mode a handler that waits for content is called on another thread than the one that read the
+// head.
+#[test]
+fn a_request_that_is_not_forwarded_is_asked_about_once() {
+    in_each_setting(|builder, port| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let server = start(
+            builder
+                .on_before_forward_http(move |_, _| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                })
+                .on_http_request(|request, response| {
+                    response.bytes(request.content()?.to_vec());
+                    Ok(())
+                }),
+        );
+        let mut client = Client::connect(port);
+        let answer = client.request_expecting_continue("/", "hello");
+        assert_eq!(answer.text(), "hello");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        drop(client);
+        stop(server);
+    });
 }
