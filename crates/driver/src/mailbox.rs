@@ -5,23 +5,31 @@
 //!
 //! The list has no bound of its own because every post is bounded elsewhere: a request is answered
 //! once and there are only as many as the queue and the application may hold, an interim response is
-//! posted by whoever then waits to answer, a stream or a reader has at most one wake-up outstanding.
+//! posted by whoever then waits to answer, a stream, a reader, a task or a connection to another server has
+//! at most one wake-up outstanding.
 //!
 //! A post or wake by the worker itself costs no system call, since its loop is awake then.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, TcpStream};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tidegate_engine::{Counters, PortKey, Snapshot, Unavailable};
-use tidegate_httpapi::{Body, ConnectionFilter, FieldBlock, Opening, ResponseHead, StreamReset};
+use tidegate_httpapi::{
+    Body, ConnectionFilter, FieldBlock, Opening, OutgoingConnection, ResponseHead, StreamReset,
+    WorkAtHome,
+};
 use tidegate_os::{ConnectionKey, Listener, ReceiveOrder, Waker};
 
 use crate::cache::OwnedOrigin;
+use crate::outgoing::{Handle, Outgoing};
 use crate::pending::OwnedExchange;
 use crate::queue::Queue;
+use crate::task::Task;
 
 /// Names a request of a connection to its worker. A request that has ended is no longer found.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,6 +69,10 @@ pub(crate) enum Message {
     ContentUnwanted(RequestKey),
     /// The source of a streamed response has more.
     StreamReady(RequestKey),
+    /// A task of the application has something to do.
+    Run(Arc<Task>),
+    /// The user of a connection to another server has done something with it.
+    LookAfter(Arc<Outgoing>),
     /// HighPerf: the application has room for this request, which waited in the queue.
     Dispatch(Box<OwnedExchange>),
     /// A request that waited is refused after all.
@@ -108,12 +120,21 @@ impl Message {
             _ => None,
         }
     }
+
+    /// Nobody will take it any more.
+    fn abandon(self) {
+        match self {
+            Self::Run(task) => task.abandon(),
+            Self::LookAfter(outgoing) => outgoing.failed(io::ErrorKind::ConnectionAborted),
+            _ => {}
+        }
+    }
 }
 
 /// A worker's mailbox.
 pub(crate) struct Mailbox {
-    /// Held only to push or to take all.
-    messages: Mutex<Vec<Message>>,
+    /// Held only to push or to take all. `None` once the worker has ended: what is posted is dropped.
+    messages: Mutex<Option<Vec<Message>>>,
     /// A lane of the worker has been woken.
     lanes_woken: AtomicBool,
     waker: Waker,
@@ -122,7 +143,7 @@ pub(crate) struct Mailbox {
 impl Mailbox {
     pub(crate) fn new(waker: Waker) -> Self {
         Self {
-            messages: Mutex::default(),
+            messages: Mutex::new(Some(Vec::new())),
             lanes_woken: AtomicBool::new(false),
             waker,
         }
@@ -130,9 +151,23 @@ impl Mailbox {
 
     pub(crate) fn post(&self, message: Message) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        messages.push(message);
+        match &mut *messages {
+            Some(waiting) => waiting.push(message),
+            None => {
+                drop(messages);
+                return message.abandon();
+            }
+        }
         drop(messages);
         self.waker.wake();
+    }
+
+    /// The worker has ended.
+    pub(crate) fn close(&self) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = messages.take();
+        drop(messages);
+        left.into_iter().flatten().for_each(Message::abandon);
     }
 
     /// Has the worker look which of its lanes were woken.
@@ -150,6 +185,18 @@ impl Mailbox {
     /// Puts all messages into `taken`, which must be empty, and keeps its memory for the next ones.
     pub(crate) fn take(&self, taken: &mut Vec<Message>) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *messages, taken);
+        if let Some(waiting) = &mut *messages {
+            std::mem::swap(waiting, taken);
+        }
+    }
+}
+
+impl WorkAtHome for Mailbox {
+    fn run(self: Arc<Self>, work: Pin<Box<dyn Future<Output = ()> + Send>>) {
+        Task::begin(self, work);
+    }
+
+    fn adopt(self: Arc<Self>, stream: TcpStream) -> Box<dyn OutgoingConnection> {
+        Box::new(Handle::new(self, stream))
     }
 }

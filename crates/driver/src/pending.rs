@@ -8,8 +8,9 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening, OwnedRequestHead,
     PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    WorkAtHome,
 };
 
 use crate::cache::OwnedOrigin;
@@ -140,6 +141,12 @@ impl RespondLater for Pending {
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.closed.poll(context)
+    }
+
+    fn home(&self) -> Option<HomeThread> {
+        Some(HomeThread::new(
+            Arc::clone(&self.mailbox) as Arc<dyn WorkAtHome>
+        ))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod messages;
 mod opaque;
+mod outgoing;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,12 +28,14 @@ use crate::mailbox::{ListenerId, Mailbox, Message};
 use crate::queue::Queue;
 use crate::view::View;
 pub(crate) use opaque::LANE_CLOSE_MAX;
+use outgoing::OutgoingConnections;
 
 /// A worker's state.
 pub(crate) struct Worker {
     core: Core,
     view: View,
     connections: Connections,
+    outgoing: OutgoingConnections,
     listeners: HashMap<ListenerKey, ListenerInfo>,
     receive_order: ReceiveOrder,
     /// Memory for the messages taken from the mailbox.
@@ -57,6 +60,7 @@ impl Worker {
             core: Core::new(shared, mailbox),
             view: View::new(snapshot),
             connections: Connections::default(),
+            outgoing: OutgoingConnections::default(),
             listeners: HashMap::new(),
             receive_order: ReceiveOrder::AsTaken,
             messages: Vec::new(),
@@ -90,7 +94,8 @@ impl Worker {
                 if self.core.clock.now() >= deadline {
                     self.reset_all(operations);
                 }
-                if operations.connection_count() == 0 && operations.listener_count() == 0 {
+                let clients = operations.connection_count() - self.outgoing.count();
+                if clients == 0 && operations.listener_count() == 0 {
                     return Ok(());
                 }
             }
@@ -320,6 +325,8 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.abandon_opaque();
+        self.abandon_outgoing();
+        self.core.mailbox.close();
     }
 }
 
@@ -340,6 +347,12 @@ impl<O: Operations> Handler<O> for Worker {
                 bytes,
                 position,
             } => {
+                if let Some(outgoing) = self.outgoing.find(connection) {
+                    if outgoing.received(bytes) {
+                        operations.pause_receive(connection);
+                    }
+                    return;
+                }
                 self.core.counters.bytes_received += bytes.len() as u64;
                 self.take_changes(operations);
                 self.with(operations, connection, |core, view, operations, conn| {
@@ -350,7 +363,13 @@ impl<O: Operations> Handler<O> for Worker {
                 connection,
                 buffer,
                 result,
-            } => self.sent(operations, connection, buffer, result),
+            } => match self.outgoing.find(connection) {
+                Some(outgoing) => {
+                    let outgoing = Arc::clone(outgoing);
+                    self.outgoing_sent(operations, &outgoing, buffer, result);
+                }
+                None => self.sent(operations, connection, buffer, result),
+            },
             Event::Accepted {
                 listener,
                 connection,
@@ -359,8 +378,14 @@ impl<O: Operations> Handler<O> for Worker {
                 self.take_changes(operations);
                 self.accepted(operations, listener, connection);
             }
-            Event::PeerClosed { connection } => self.peer_closed(operations, connection),
-            Event::Failed { connection, .. } => self.failed(operations, connection),
+            Event::PeerClosed { connection } => match self.outgoing.find(connection) {
+                Some(outgoing) => outgoing.ended(),
+                None => self.peer_closed(operations, connection),
+            },
+            Event::Failed { connection, error } => match self.outgoing.find(connection) {
+                Some(outgoing) => outgoing.failed(error.kind()),
+                None => self.failed(operations, connection),
+            },
             Event::AcceptFailed { error, .. } => {
                 tracing::warn!(%error, "cannot accept connections; raise the limit on open files");
             }

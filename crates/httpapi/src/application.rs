@@ -17,6 +17,7 @@ use crate::body::BodyReader;
 use crate::error::ApiError;
 use crate::field::KnownField;
 use crate::field_block::FieldBlock;
+use crate::home::HomeThread;
 use crate::opaque::{LaneHost, NoLane, OpaqueLane, Opening};
 use crate::request::{ConnectionId, ContentFraming, OwnedRequestHead, RequestHead, Version};
 use crate::response::{Body, ResponseHead, StreamReset};
@@ -294,6 +295,10 @@ pub trait RespondLater: Send {
     fn reset(self: Box<Self>, reset: StreamReset);
     /// Ready once the connection or its stream has ended, so that work for nobody can be given up.
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()>;
+    /// The thread that the request's connection belongs to, if work can be done there.
+    fn home(&self) -> Option<HomeThread> {
+        None
+    }
 }
 
 /// Answers one request, from any thread. Dropping it unanswered sends 500 and is counted.
@@ -346,6 +351,11 @@ impl Responder {
     /// Answers with these bytes, without fields of its own.
     pub fn respond_bytes(self, status: u16, content: Bytes) {
         self.respond(ResponseHead::new(status), Body::Shared(content));
+    }
+
+    /// The thread that the request's connection belongs to, if the backend lets others work there.
+    pub fn home(&self) -> Option<HomeThread> {
+        self.0.home()
     }
 
     /// Ready once the connection has ended.

@@ -14,6 +14,7 @@ mod cache_policy;
 mod error;
 mod field;
 mod field_block;
+mod home;
 mod limits;
 mod opaque;
 mod piece;
@@ -37,6 +38,7 @@ pub use cache_policy::{CachePolicy, HeadCachePolicy};
 pub use error::{ApiError, ErrorCode};
 pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
 pub use field_block::{FieldBlock, FieldError};
+pub use home::{HomeThread, OutgoingConnection, WorkAtHome};
 pub use limits::{CacheLimits, FloodAnswer, Http2Limits, LimitError, RequestLimits, ServiceLimits};
 pub use opaque::{
     HandlerThreads, LaneHost, LaneWaker, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey,

@@ -47,6 +47,7 @@ use crate::component::{Shared, refuse_content};
 use crate::embedded::tls_provider;
 use crate::event::{ExceptionCause, RequestIds};
 use crate::http::{ContentLimits, Request};
+use crate::runtime::with_runtime;
 use crate::settings::Settings;
 
 /// All that a started server forwards.
@@ -157,9 +158,10 @@ impl Forwards {
             request: head.request_id,
         };
         let prepared = self.prepare(&head, &deferred.peer, settings, forward);
-        let job = Job {
+        let job = Box::new(Job {
             shared: Arc::clone(shared),
             settings: Arc::clone(settings),
+            home: deferred.responder.home(),
             client: Client {
                 head: deferred.head.clone(),
                 peer: deferred.peer,
@@ -171,7 +173,7 @@ impl Forwards {
             content: Content::of(deferred.body, is_whole),
             is_watched,
             limits: self.limits,
-        };
+        });
         let (candidates, outgoing) = match prepared {
             Ok(prepared) => prepared,
             Err(cause) => {
@@ -180,9 +182,15 @@ impl Forwards {
             }
         };
         match shared.runtime().handle() {
-            Ok(runtime) => {
-                runtime.spawn(job.run(candidates, outgoing));
-            }
+            Ok(runtime) => match job.home.clone() {
+                Some(home) => {
+                    let work = job.run(candidates, outgoing);
+                    home.run(with_runtime(runtime.clone(), work));
+                }
+                None => {
+                    runtime.spawn(job.run(candidates, outgoing));
+                }
+            },
             // The responder is dropped, which sends 500.
             Err(error) => {
                 let cause = ExceptionCause::Runtime(error);

@@ -2,7 +2,9 @@
 //!
 //! It is off the data plane, and not there at all until something async has to be done.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::OnceLock;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -47,6 +49,19 @@ impl AsyncRuntime {
             (None, _) => None,
         }
     }
+}
+
+/// Work that needs the runtime's timers and sockets, to be polled outside of it.
+pub(crate) fn with_runtime(
+    runtime: Handle,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    // Two pieces of memory, so that the work is moved once.
+    let mut work = Box::pin(work);
+    Box::pin(poll_fn(move |context| {
+        let _entered = runtime.enter();
+        work.as_mut().poll(context)
+    }))
 }
 
 impl Drop for AsyncRuntime {

@@ -121,6 +121,8 @@ impl Worker {
                     core.go_on(view, operations, conn);
                 });
             }
+            Message::Run(task) => task.run(),
+            Message::LookAfter(outgoing) => self.look_after(operations, &outgoing),
             Message::Dispatch(exchange) => self.dispatch(exchange),
             Message::Listen {
                 id,

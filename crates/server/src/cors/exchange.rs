@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, PeerAddress, RequestHead,
-    RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening, PeerAddress,
+    RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 use super::policy::{Grant, Policy};
@@ -155,6 +155,10 @@ impl RespondLater for CorsResponder {
             Some(inner) => inner.poll_closed(context),
             None => Poll::Ready(()),
         }
+    }
+
+    fn home(&self) -> Option<HomeThread> {
+        self.inner.as_ref()?.home()
     }
 }
 

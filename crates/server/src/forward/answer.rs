@@ -150,11 +150,25 @@ impl Job {
                 "{error}"
             );
         }
-        self.finish(ResponseHead::new(status), Body::Empty, Some(&error));
+        self.finish(ResponseHead::new(status), Body::Empty, Some(error));
     }
 
-    /// Has the application look at the answer, if it wants to, and answers.
-    fn finish(self, answer: ResponseHead, content: Body, error: Option<&ForwardError>) {
+    /// Answers, after the application has looked at the answer if it wants to.
+    fn finish(self, answer: ResponseHead, content: Body, error: Option<ForwardError>) {
+        if !self.is_watched {
+            return self.client.responder.respond(answer, content);
+        }
+        match self.shared.runtime().handle() {
+            Ok(runtime) => {
+                let runtime = runtime.clone();
+                runtime.spawn(async move { self.tell(answer, content, error) });
+            }
+            Err(_) => self.tell(answer, content, error),
+        }
+    }
+
+    /// Has the application look at the answer, and answers.
+    fn tell(self, answer: ResponseHead, content: Body, error: Option<ForwardError>) {
         let Client {
             head,
             peer,
@@ -163,9 +177,6 @@ impl Job {
             mut responder,
             ids,
         } = self.client;
-        if !self.is_watched {
-            return responder.respond(answer, content);
-        }
         let (shared, limits) = (&self.shared, &self.limits);
         let mut response = Response::prefilled(answer, content);
         let ends = (peer.clone(), local.clone(), tls.clone());
@@ -173,7 +184,7 @@ impl Job {
         let request = OwnedRequest::taken(head.clone(), content, ends, limits);
         let told = catch_unwind(AssertUnwindSafe(|| {
             let events = shared.events();
-            events.on_after_forward_http(&request, &mut response, error);
+            events.on_after_forward_http(&request, &mut response, error.as_ref());
         }));
         if let Err(payload) = told {
             // The responder is dropped, which sends 500.

@@ -89,9 +89,9 @@ impl Exchange {
     /// Request and response have ended: what can carry another request is kept.
     pub(super) fn finish(self, in_flight: &InFlight) {
         if let Self::Http1(http1) = self
-            && let Some(io) = http1.into_reusable()
+            && let Some(connection) = http1.into_reusable()
         {
-            in_flight.upstream().keep(io);
+            in_flight.upstream().keep(connection);
         }
     }
 
@@ -209,13 +209,16 @@ impl Deadline {
 
     /// Ready once the time has passed. Within the runtime.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let after = self.after;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(after)));
-        if std::mem::take(&mut self.restarts) {
-            sleep.as_mut().reset(Instant::now() + after);
-        }
+        let restarts = std::mem::take(&mut self.restarts);
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                if restarts {
+                    sleep.as_mut().reset(Instant::now() + self.after);
+                }
+                sleep
+            }
+            None => self.sleep.insert(Box::pin(tokio::time::sleep(self.after))),
+        };
         sleep.as_mut().poll(context)
     }
 }

@@ -16,7 +16,7 @@ use super::settings::HealthSettings;
 use super::upload::Upload;
 use super::upstream::http1::Http1;
 use super::upstream::http2::Http2;
-use super::upstream::{InFlight, Opened, Upstream};
+use super::upstream::{InFlight, Opened, Upstream, Wanted};
 
 /// Begins to ask the upstreams of a route, for as long as there is one.
 pub(super) fn begin(route: &Route, runtime: &Handle) {
@@ -68,10 +68,15 @@ async fn ask(
         let upload = Upload::whole(bytes::Bytes::new(), ContentFraming::None);
         let (authority, base) = (&*upstream.authority, upstream.url.base());
         // A connection of its own, of which it is known that it is new.
-        let mut exchange = match upstream.open(false, false).await? {
-            Opened::Http1 { io, .. } => {
+        let wanted = Wanted {
+            home: None,
+            only_http1: false,
+            may_reuse: false,
+        };
+        let mut exchange = match upstream.open(wanted).await? {
+            Opened::Http1 { connection, .. } => {
                 let limits = &upstream.limits;
-                let http1 = Http1::new(io, &outgoing, (authority, base), upload, limits);
+                let http1 = Http1::new(connection, &outgoing, (authority, base), upload, limits);
                 Exchange::Http1(Box::new(http1))
             }
             Opened::Http2(requests) => {

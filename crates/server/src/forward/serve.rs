@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::Reason;
 use tidegate_httpapi::{
-    BodyReader, ContentFraming, OwnedRequestHead, PeerAddress, Responder, TlsInfo,
+    BodyReader, ContentFraming, HomeThread, OwnedRequestHead, PeerAddress, Responder, TlsInfo,
 };
 
 use super::error::{ForwardError, ForwardFailure};
@@ -22,7 +22,7 @@ use super::settings::ForwardSettings;
 use super::upload::Upload;
 use super::upstream::http1::Http1;
 use super::upstream::http2::Http2;
-use super::upstream::{AnswerHead, InFlight, Opened, Upstream};
+use super::upstream::{AnswerHead, InFlight, Opened, Upstream, Wanted};
 use crate::component::Shared;
 use crate::event::RequestIds;
 use crate::http::ContentLimits;
@@ -31,6 +31,8 @@ use crate::http::ContentLimits;
 pub(super) struct Job {
     pub(super) shared: Arc<Shared>,
     pub(super) settings: Arc<ForwardSettings>,
+    /// The thread of the client's connection, if it can be worked on.
+    pub(super) home: Option<HomeThread>,
     pub(super) client: Client,
     pub(super) content: Content,
     /// Whether the application wants to hear of the answer.
@@ -98,7 +100,7 @@ pub(super) struct Answered {
 
 impl Job {
     /// Has an upstream answer.
-    pub(super) async fn run(mut self, candidates: Candidates, outgoing: Outgoing) {
+    pub(super) async fn run(mut self: Box<Self>, candidates: Candidates, outgoing: Outgoing) {
         match self.answer(&candidates, &outgoing).await {
             Ok(Some(answered)) => self.pass_on(answered, &outgoing),
             // The client has left. What there is of the exchange is gone with it.
@@ -174,7 +176,12 @@ impl Job {
     ) -> Result<Option<Answered>, Attempt> {
         let upstream = Arc::clone(in_flight.upstream());
         let only_http1 = outgoing.websocket.is_some();
-        let opening = upstream.open(only_http1, may_reuse);
+        let home = self.home.clone();
+        let opening = upstream.open(Wanted {
+            home: home.as_ref(),
+            only_http1,
+            may_reuse,
+        });
         let opened = match unless_closed(opening, &mut self.client.responder).await {
             None => return Ok(None),
             Some(Ok(opened)) => opened,
@@ -186,9 +193,12 @@ impl Job {
         let upload = self.content.upload(outgoing.framing);
         let (authority, base) = (&*upstream.authority, upstream.url.base());
         let (mut exchange, was_there) = match opened {
-            Opened::Http1 { io, is_reused } => {
+            Opened::Http1 {
+                connection,
+                is_reused,
+            } => {
                 let limits = &upstream.limits;
-                let http1 = Http1::new(io, outgoing, (authority, base), upload, limits);
+                let http1 = Http1::new(connection, outgoing, (authority, base), upload, limits);
                 (Exchange::Http1(Box::new(http1)), is_reused)
             }
             Opened::Http2(requests) => {

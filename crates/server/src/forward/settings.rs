@@ -98,6 +98,8 @@ pub struct ForwardSettings {
     #[serde(deserialize_with = "format::seconds")]
     pub pool_idle_timeout: Duration,
     /// Most connections kept for each upstream that nobody uses. Default 64, range 0 to 65,535.
+    ///
+    /// One without TLS that speaks HTTP/1.1 serves requests of the I/O thread that it was made for.
     pub pool_size: u32,
     /// How often a request is tried again. Default 2, range 0 to 16.
     ///

@@ -5,6 +5,7 @@
 
 pub(super) mod http1;
 pub(super) mod http2;
+mod stream;
 mod tls;
 
 use std::io;
@@ -14,24 +15,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidegate_httpapi::{FieldBlock, RequestLimits};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tidegate_httpapi::{FieldBlock, HomeThread, RequestLimits};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use self::http1::Http1Connection;
+pub(super) use self::stream::BoxIo;
+use self::stream::HomeStream;
 use self::tls::Tls;
 use super::error::ForwardFailure;
 use super::fault::ForwardFault;
 use super::health::Health;
 use super::settings::{ForwardSettings, UpstreamHttp2, UpstreamTls};
 use super::url::UpstreamUrl;
-
-/// A connection, whatever carries it.
-pub(super) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-pub(super) type BoxIo = Box<dyn Io>;
 
 /// The head of a response as it is passed on.
 #[derive(Debug)]
@@ -72,14 +69,24 @@ pub(super) struct Upstream {
 }
 
 struct Idle {
-    io: BoxIo,
+    connection: Http1Connection,
     since: Instant,
+}
+
+/// What a request needs of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// The thread that the request is answered on; `None`: the async runtime.
+    pub(super) home: Option<&'a HomeThread>,
+    pub(super) only_http1: bool,
+    /// It may have carried a request before.
+    pub(super) may_reuse: bool,
 }
 
 /// A way to send one request.
 pub(super) enum Opened {
     Http1 {
-        io: BoxIo,
+        connection: Http1Connection,
         /// It has carried a request before.
         is_reused: bool,
     },
@@ -126,32 +133,40 @@ impl Upstream {
     /// A way to send a request: over a connection that is there, if one may be used, else over a new one.
     pub(super) async fn open(
         self: &Arc<Self>,
-        only_http1: bool,
-        may_reuse: bool,
+        Wanted {
+            home,
+            only_http1,
+            may_reuse,
+        }: Wanted<'_>,
     ) -> Result<Opened, ForwardFailure> {
-        if may_reuse && let Some(io) = self.take_idle() {
+        if may_reuse && let Some(connection) = self.take_idle(home) {
             return Ok(Opened::Http1 {
-                io,
+                connection,
                 is_reused: true,
             });
         }
         let shared = self.shared().clone().filter(|_| may_reuse && !only_http1);
-        let opened = async {
+        // Apart, since it is large and most requests do without it.
+        let opened = Box::pin(async {
             // It may have to wait until one of its streams ends.
             if let Some(shared) = shared
                 && let Ok(ready) = shared.ready().await
             {
                 return Ok(Opened::Http2(ready));
             }
-            self.connect(only_http1).await
-        };
+            self.connect(home, only_http1).await
+        });
         match timeout(self.connect_timeout, opened).await {
             Ok(opened) => opened,
             Err(_) => Err(ForwardFailure::ConnectTimedOut),
         }
     }
 
-    async fn connect(self: &Arc<Self>, only_http1: bool) -> Result<Opened, ForwardFailure> {
+    async fn connect(
+        self: &Arc<Self>,
+        home: Option<&HomeThread>,
+        only_http1: bool,
+    ) -> Result<Opened, ForwardFailure> {
         let host = (self.url.address(), self.url.port());
         // Each of its addresses is tried, in the order that the system gives.
         let stream = TcpStream::connect(host)
@@ -162,7 +177,13 @@ impl Upstream {
         let (io, is_http2): (BoxIo, bool) = match &self.tls {
             None => {
                 let is_http2 = self.http2 == UpstreamHttp2::Always && !only_http1;
-                (Box::new(stream), is_http2)
+                match home.filter(|_| !is_http2) {
+                    Some(home) => {
+                        let stream = HomeStream::new(stream, home.clone());
+                        (Box::new(stream.map_err(ForwardFailure::Connect)?), false)
+                    }
+                    None => (Box::new(stream), is_http2),
+                }
             }
             Some(tls) => {
                 let (stream, is_http2) = tls
@@ -174,7 +195,7 @@ impl Upstream {
         };
         if !is_http2 {
             return Ok(Opened::Http1 {
-                io,
+                connection: Http1Connection::new(io),
                 is_reused: false,
             });
         }
@@ -185,22 +206,32 @@ impl Upstream {
     }
 
     /// A kept connection that is still open. One that the upstream has closed meanwhile, or on which it has
-    /// said something unasked, is dropped.
-    fn take_idle(&self) -> Option<BoxIo> {
+    /// said something unasked, is dropped. One that another thread looks after is left to those there.
+    fn take_idle(&self, home: Option<&HomeThread>) -> Option<Http1Connection> {
         loop {
-            let mut idle = self.idle().pop()?;
+            let mut all = self.idle();
+            let is_near = |idle: &Idle| {
+                idle.connection
+                    .io
+                    .home()
+                    .is_none_or(|own| Some(own) == home)
+            };
+            let last = all.iter().rposition(is_near)?;
+            let mut idle = all.remove(last);
+            drop(all);
             let mut context = Context::from_waker(Waker::noop());
             let mut byte = [0];
             let mut buffer = ReadBuf::new(&mut byte);
-            let read = std::pin::Pin::new(&mut idle.io).poll_read(&mut context, &mut buffer);
+            let read =
+                std::pin::Pin::new(&mut idle.connection.io).poll_read(&mut context, &mut buffer);
             if read.is_pending() && idle.since.elapsed() < self.idle_timeout {
-                return Some(idle.io);
+                return Some(idle.connection);
             }
         }
     }
 
     /// Keeps a connection for the next request.
-    pub(super) fn keep(self: &Arc<Self>, io: BoxIo) {
+    pub(super) fn keep(self: &Arc<Self>, connection: Http1Connection) {
         let mut idle = self.idle();
         if idle.len() >= self.idle_max {
             if idle.is_empty() {
@@ -210,7 +241,7 @@ impl Upstream {
             idle.remove(0);
         }
         let since = Instant::now();
-        idle.push(Idle { io, since });
+        idle.push(Idle { connection, since });
         drop(idle);
         self.look_after_idle();
     }
@@ -291,4 +322,90 @@ fn poll_read(
     buffer: &mut bytes::BytesMut,
 ) -> Poll<io::Result<usize>> {
     tokio_util::io::poll_read_buf(std::pin::Pin::new(io), context, buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream as Socket;
+    use std::pin::Pin;
+
+    use tidegate_httpapi::{OutgoingConnection, WorkAtHome};
+    use tokio::io::{AsyncRead, AsyncWrite};
+
+    use super::stream::Io;
+    use super::*;
+
+    /// A thread that is only told from others.
+    struct Thread(#[expect(dead_code, reason = "an address of its own")] u8);
+
+    impl WorkAtHome for Thread {
+        fn run(self: Arc<Self>, _: Pin<Box<dyn Future<Output = ()> + Send>>) {}
+
+        fn adopt(self: Arc<Self>, _: Socket) -> Box<dyn OutgoingConnection> {
+            panic!("no connection is made")
+        }
+    }
+
+    /// A connection that is open, and on which nothing is said.
+    struct Silent(Option<HomeThread>);
+
+    impl Io for Silent {
+        fn home(&self) -> Option<&HomeThread> {
+            self.0.as_ref()
+        }
+    }
+
+    impl AsyncRead for Silent {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Silent {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_kept_connection_stays_with_its_thread() {
+        let settings = ForwardSettings::new("/", []);
+        let url = "http://a".parse().unwrap();
+        let upstream = Arc::new(Upstream::new(url, &settings, &settings.tls).unwrap());
+        let [one, other] = [0, 1].map(|number| HomeThread::new(Arc::new(Thread(number))));
+        let keep = |home: Option<&HomeThread>| {
+            let io = Box::new(Silent(home.cloned()));
+            upstream.keep(Http1Connection::new(io));
+        };
+        let take = |home: Option<&HomeThread>| {
+            let taken = upstream.take_idle(home)?;
+            Some(taken.io.home().cloned())
+        };
+        keep(Some(&one));
+        assert_eq!(take(Some(&other)), None);
+        assert_eq!(take(None), None, "the runtime has its own");
+        assert_eq!(take(Some(&one)), Some(Some(one.clone())));
+        assert_eq!(take(Some(&one)), None, "it is gone");
+        // One of the runtime is as near to all.
+        keep(None);
+        keep(Some(&other));
+        assert_eq!(take(Some(&one)), Some(None));
+        assert_eq!(take(Some(&other)), Some(Some(other.clone())));
+    }
 }

@@ -22,6 +22,23 @@ use crate::forward::fields::passed_on;
 use crate::forward::head::Outgoing;
 use crate::forward::upload::{Piece, Upload};
 
+/// A connection between requests, with memory that they use one after the other.
+pub(crate) struct Http1Connection {
+    pub(super) io: BoxIo,
+    out: Vec<u8>,
+    received: BytesMut,
+}
+
+impl Http1Connection {
+    pub(super) fn new(io: BoxIo) -> Self {
+        Self {
+            io,
+            out: Vec::new(),
+            received: BytesMut::new(),
+        }
+    }
+}
+
 /// A request on its way, and the response that comes back.
 pub(crate) struct Http1 {
     /// `None` once the connection is of no more use, or has been given away.
@@ -41,6 +58,8 @@ pub(crate) struct Http1 {
     /// Bytes of the request given to the connection.
     sent: u64,
     received: BytesMut,
+    /// `received` may have more memory than is to be kept.
+    has_read_much: bool,
     /// Bytes of a head that were looked at.
     seen: usize,
     has_received: bool,
@@ -63,13 +82,18 @@ enum Incoming {
 
 impl Http1 {
     pub(crate) fn new(
-        io: BoxIo,
+        connection: Http1Connection,
         outgoing: &Outgoing,
         (host, base): (&str, &str),
         mut upload: Upload,
         limits: &RequestLimits,
     ) -> Self {
-        let mut out = Vec::with_capacity(outgoing.fields.as_bytes().len() + 256);
+        let Http1Connection {
+            io,
+            mut out,
+            received,
+        } = connection;
+        out.reserve(outgoing.fields.as_bytes().len() + 256);
         encode_head(outgoing, (host, base), upload.framing(), &mut out);
         if outgoing.expects_continue {
             upload.wait();
@@ -84,7 +108,8 @@ impl Http1 {
             ends_chunk: false,
             is_refused: false,
             sent: 0,
-            received: BytesMut::new(),
+            received,
+            has_read_much: false,
             seen: 0,
             has_received: false,
             to_head: &*outgoing.method == "HEAD",
@@ -269,16 +294,29 @@ impl Http1 {
     }
 
     /// The connection, if it can carry another request: all has been sent and received, and nothing more.
-    pub(crate) fn into_reusable(mut self) -> Option<BoxIo> {
+    pub(crate) fn into_reusable(mut self) -> Option<Http1Connection> {
         let is_sent = self.upload.is_done()
             && !self.is_refused
             && !self.is_dirty
             && self.written >= self.out.len()
             && self.piece.is_empty();
         let is_received = matches!(self.content, Incoming::Ended) && self.received.is_empty();
-        self.io
-            .take()
-            .filter(|_| self.may_be_kept && is_sent && is_received)
+        if !(self.may_be_kept && is_sent && is_received) {
+            return None;
+        }
+        // Memory that few requests need is given back.
+        if self.out.capacity() > KEPT_MAX {
+            self.out = Vec::new();
+        }
+        if self.has_read_much {
+            self.received = BytesMut::new();
+        }
+        self.out.clear();
+        Some(Http1Connection {
+            io: self.io.take()?,
+            out: self.out,
+            received: self.received,
+        })
     }
 
     /// The connection, and what came behind the head.
@@ -291,6 +329,7 @@ impl Http1 {
             return Poll::Ready(Ok(0));
         };
         if self.received.capacity() - self.received.len() < room / 4 {
+            self.has_read_much |= room > KEPT_MAX;
             self.received.reserve(room);
         }
         let count = ready!(poll_read(io, context, &mut self.received))?;
@@ -483,6 +522,9 @@ const HEAD_READ: usize = 4 * 1024;
 
 /// As much as the driver has in memory for a client that is reading, by default.
 const CONTENT_READ: usize = 64 * 1024;
+
+/// Memory that a connection keeps between requests, for each direction, in bytes.
+const KEPT_MAX: usize = 8 * 1024;
 
 /// Content so short that it is copied behind what goes before it.
 const COPIED_MAX: usize = 16 * 1024;
