@@ -19,6 +19,7 @@ use tidegate_httpapi::{
 };
 
 use crate::listen::{ListenChange, ListenNeed, PortKey};
+use crate::logging::{LogOwner, LogView, Logs};
 use crate::namespace::{Claim, EntryKey, Namespace, Reservation};
 use crate::quota::ConnectionCount;
 use crate::snapshot::{GroupView, QueueView, Snapshot};
@@ -31,6 +32,7 @@ pub struct Control<Q> {
     groups: FxHashMap<UrlGroupId, Group<Q>>,
     queues: FxHashMap<RequestQueueId, Arc<QueueView<Q>>>,
     namespace: Namespace,
+    logs: Logs,
     ids_ever: u64,
     published: Arc<Snapshot<Q>>,
     /// Ports whose tables in `published` are out of date.
@@ -40,6 +42,7 @@ pub struct Control<Q> {
 #[derive(Debug, Default)]
 struct Session {
     properties: SessionProperties,
+    log: Option<Arc<LogView>>,
     groups: FxHashSet<UrlGroupId>,
 }
 
@@ -47,6 +50,7 @@ struct Session {
 struct Group<Q> {
     session: ServerSessionId,
     properties: GroupProperties,
+    log: Option<Arc<LogView>>,
     queue: Option<RequestQueueId>,
     connections: Arc<ConnectionCount>,
     urls: FxHashSet<EntryKey>,
@@ -63,6 +67,7 @@ impl<Q> Control<Q> {
             groups: FxHashMap::default(),
             queues: FxHashMap::default(),
             namespace: Namespace::default(),
+            logs: Logs::default(),
             ids_ever: 0,
             published: Arc::new(Snapshot {
                 version: 0,
@@ -103,18 +108,26 @@ impl<Q> Control<Q> {
     ///
     /// # Errors
     ///
-    /// There is no such session, or a timer is out of its range.
+    /// There is no such session, a timer is out of its range, or its log cannot be as it is asked for.
     pub fn set_session_properties(
         &mut self,
         id: ServerSessionId,
         properties: SessionProperties,
     ) -> Result<(), ApiError> {
         check_timeouts(&properties.timeouts)?;
+        if !self.sessions.contains_key(&id) {
+            return Err(unknown_session(id));
+        }
+        let of_others = self.logs_in_use(|session| session == id, |_| false);
+        let log = self
+            .logs
+            .find(properties.logging.as_ref(), LogOwner::Session, &of_others)?;
         let session = self
             .sessions
             .get_mut(&id)
             .ok_or_else(|| unknown_session(id))?;
         session.properties = properties;
+        session.log = log;
         for group in &session.groups {
             if let Some(group) = self.groups.get_mut(group) {
                 group.touch(&mut self.stale_ports);
@@ -138,6 +151,7 @@ impl<Q> Control<Q> {
         let group = Group {
             session,
             properties: GroupProperties::default(),
+            log: None,
             queue: None,
             connections: Arc::default(),
             urls: FxHashSet::default(),
@@ -164,17 +178,46 @@ impl<Q> Control<Q> {
     ///
     /// # Errors
     ///
-    /// There is no such group, or a timer is out of its range.
+    /// There is no such group, a timer is out of its range, or its log cannot be as it is asked for.
     pub fn set_group_properties(
         &mut self,
         id: UrlGroupId,
         properties: GroupProperties,
     ) -> Result<(), ApiError> {
         check_timeouts(&properties.timeouts)?;
+        if !self.groups.contains_key(&id) {
+            return Err(unknown_group(id));
+        }
+        let of_others = self.logs_in_use(|_| false, |group| group == id);
+        let log = self
+            .logs
+            .find(properties.logging.as_ref(), LogOwner::Group, &of_others)?;
         let group = self.groups.get_mut(&id).ok_or_else(|| unknown_group(id))?;
         group.properties = properties;
+        group.log = log;
         group.touch(&mut self.stale_ports);
         Ok(())
+    }
+
+    /// All logs there have been, by their ids: what sessions and groups leave may still be written to.
+    pub fn logs(&self) -> &[Arc<LogView>] {
+        self.logs.all()
+    }
+
+    /// The logs of all sessions and groups but these.
+    fn logs_in_use(
+        &self,
+        is_that_session: impl Fn(ServerSessionId) -> bool,
+        is_that_group: impl Fn(UrlGroupId) -> bool,
+    ) -> Vec<Arc<LogView>> {
+        let sessions = self.sessions.iter();
+        let sessions = sessions.filter(|(id, _)| !is_that_session(**id));
+        let groups = self.groups.iter();
+        let groups = groups.filter(|(id, _)| !is_that_group(**id));
+        sessions
+            .filter_map(|(_, session)| session.log.clone())
+            .chain(groups.filter_map(|(_, group)| group.log.clone()))
+            .collect()
     }
 
     /// Creates a request queue.

@@ -2,7 +2,8 @@
 //!
 //! [`Control`] owns sessions, groups, queues and the URL namespace; workers read the [`Snapshot`] it
 //! publishes and learn who gets a request. [`CacheStore`] keeps responses. [`RequestQueue`], [`ConnectionCount`], [`TimerWheel`] and
-//! [`SendRate`] are the rules that the driver keeps for its queues and connections. No I/O, no clock
+//! [`SendRate`] are the rules that the driver keeps for its queues and connections; [`LogView`] and
+//! [`LogPeriod`] say what is logged, and into which file. No I/O, no clock
 //! (time is an argument), no locks, no threads, no bytes of a request but its host and path.
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ mod cache;
 mod control;
 mod counters;
 mod listen;
+mod logging;
 mod namespace;
 mod quota;
 mod request_queue;
@@ -25,6 +27,7 @@ pub use cache::{
 pub use control::Control;
 pub use counters::Counters;
 pub use listen::{ListenAt, ListenChange, ListenNeed, PortKey};
+pub use logging::{LogFileNames, LogId, LogPeriod, LogView};
 pub use namespace::HostRoute;
 pub use quota::{ConnectionCount, ConnectionSlot};
 pub use request_queue::{Admitted, RequestQueue};

@@ -11,6 +11,7 @@ use tidegate_httpapi::{
 };
 
 use crate::listen::PortKey;
+use crate::logging::LogView;
 use crate::namespace::{Buckets, HostRoute, Leaf};
 use crate::quota::ConnectionCount;
 use crate::unavailable::Unavailable;
@@ -66,6 +67,8 @@ pub struct GroupView<Q> {
     pub timeouts: Timeouts,
     /// Most connections at once; `None` is unlimited.
     pub connections_max: Option<u32>,
+    /// Where its answered requests are logged; `None` is nowhere.
+    pub log: Option<Arc<LogView>>,
     /// Connections counted to this group; the same in all snapshots.
     pub connections: Arc<ConnectionCount>,
     /// The queue it is bound to.

@@ -11,6 +11,7 @@ use crate::address_range::AddressRange;
 use crate::application::{Application, ConnectionFilter};
 use crate::error::ApiError;
 use crate::opaque::HandlerThreads;
+use crate::logging::LogCounters;
 use crate::property::{GroupProperties, QueueProperties, SessionProperties};
 use crate::response_cache::{CacheCounters, CacheFlush, CachedResponse};
 use crate::tls::{HttpProtocols, TlsBinding, TlsBindingInfo, TlsBindingKey};
@@ -350,6 +351,17 @@ pub trait Backend: Send + Sync {
     /// What the backend runs on.
     fn info(&self) -> BackendInfo {
         BackendInfo::default()
+    }
+
+    /// Gives the system all records that logs have taken so far, and looks whether their files are still
+    /// where they were: one that was moved away is begun anew. Returns when that is done.
+    ///
+    /// Source: the administration tool's `flush logbuffer`, http-server-api §13.
+    fn flush_log_buffer(&self) {}
+
+    /// What has become of the records of logs so far.
+    fn log_counters(&self) -> LogCounters {
+        LogCounters::default()
     }
 
     /// Stops: accepts no more, finishes what is in progress within `deadline`, then closes. Returns

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::limits::LimitError;
+use crate::logging::LoggingFault;
 use crate::tls::TlsBindingKey;
 use crate::url_prefix::{PrefixError, Scheme};
 
@@ -91,6 +92,8 @@ pub enum ApiError {
     },
     /// A property is out of its range.
     Limit(LimitError),
+    /// A log cannot be as it is asked for.
+    Logging(LoggingFault),
     /// The port, address or Unix socket cannot be listened on.
     Listen {
         /// The prefix or endpoint.
@@ -141,6 +144,7 @@ impl ApiError {
             Self::Certificate { .. } => ErrorCode::NoSuchLogonSession,
             Self::Unknown { .. }
             | Self::Limit(_)
+            | Self::Logging(_)
             | Self::CacheUrl { .. }
             | Self::Upgrade { .. } => ErrorCode::InvalidParameter,
             Self::Listen { in_use: true, .. } => ErrorCode::SharingViolation,
@@ -176,6 +180,7 @@ impl fmt::Display for ApiError {
             }
             Self::Unknown { object, id } => write!(formatter, "there is no {object} {id}"),
             Self::Limit(error) => error.fmt(formatter),
+            Self::Logging(fault) => fault.fmt(formatter),
             Self::Listen { endpoint, .. } => write!(formatter, "cannot listen on {endpoint}"),
             Self::NotSupported { what } => write!(formatter, "{what} is not supported"),
             Self::CacheUrl { url } => {
@@ -205,6 +210,12 @@ impl std::error::Error for ApiError {
 impl From<PrefixError> for ApiError {
     fn from(error: PrefixError) -> Self {
         Self::Prefix(error)
+    }
+}
+
+impl From<LoggingFault> for ApiError {
+    fn from(fault: LoggingFault) -> Self {
+        Self::Logging(fault)
     }
 }
 

@@ -16,6 +16,7 @@ mod field;
 mod field_block;
 mod home;
 mod limits;
+mod logging;
 mod opaque;
 mod piece;
 mod property;
@@ -40,6 +41,10 @@ pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
 pub use field_block::{FieldBlock, FieldError};
 pub use home::{HomeThread, OutgoingConnection, WorkAtHome};
 pub use limits::{CacheLimits, FloodAnswer, Http2Limits, LimitError, RequestLimits, ServiceLimits};
+pub use logging::{
+    LOG_DIRECTORY_BYTES_MAX, LOG_ROLLOVER_BYTES_MIN, LOG_SOFTWARE_BYTES_MAX, LogCounters,
+    LogFields, LogFormat, LogRollover, LogSelection, LogTime, LoggingFault, LoggingProperties,
+};
 pub use opaque::{
     HandlerThreads, LaneHost, LaneWaker, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey,
     OpaqueLane, Opening, RunOnHandlerThread, WakeLane,

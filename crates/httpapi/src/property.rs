@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::limits::LimitError;
+use crate::logging::LoggingProperties;
 
 /// Whether an object takes requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -112,6 +113,8 @@ pub struct SessionProperties {
     pub state: EnabledState,
     /// Timers of all groups that do not set their own.
     pub timeouts: InheritedTimeouts,
+    /// Logs the requests of all groups that do not set their own, together. Default `None`, not at all.
+    pub logging: Option<LoggingProperties>,
 }
 
 /// Properties of a URL group.
@@ -127,6 +130,8 @@ pub struct GroupProperties {
     /// Counted from a connection's first routed request. One more gets 503 `ConnLimit`; lowering the
     /// limit keeps those there are. Source: QoS connection limit, http-server-api §12.
     pub connections_max: Option<u32>,
+    /// Logs the requests routed here. Default `None`, as the session says.
+    pub logging: Option<LoggingProperties>,
 }
 
 /// How a queue's requests reach the application. Source: the component's FineTune.OperatingMode.

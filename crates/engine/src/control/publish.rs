@@ -78,7 +78,8 @@ impl<Q> Control<Q> {
         if let Some(view) = &group.view {
             return Some(Arc::clone(view));
         }
-        let session = &self.sessions.get(&group.session)?.properties;
+        let owner = self.sessions.get(&group.session)?;
+        let (session, session_log) = (&owner.properties, owner.log.as_ref());
         let properties = &group.properties;
         let session_timeouts = session.timeouts.resolve(&self.machine_timeouts);
         let view = Arc::new(GroupView {
@@ -87,6 +88,7 @@ impl<Q> Control<Q> {
                 && properties.state == EnabledState::Enabled,
             timeouts: properties.timeouts.resolve(&session_timeouts),
             connections_max: properties.connections_max,
+            log: group.log.as_ref().or(session_log).cloned(),
             connections: Arc::clone(&group.connections),
             queue: group
                 .queue
