@@ -9,6 +9,7 @@ pub mod conditional;
 pub mod form_data;
 pub mod http1;
 pub mod http2;
+pub mod log;
 pub mod proxy_protocol;
 pub mod range;
 pub mod websocket;
