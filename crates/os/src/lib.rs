@@ -33,7 +33,10 @@ pub use file::{FileRange, append_at, append_now, is_in_memory, read_ahead};
 pub use folder::{EntryKind, FileState, Folder, Opened, file_state, look, open_file};
 pub use key::{ConnectionKey, ListenerKey};
 pub use owner::ProcessName;
-pub use platform::{REUSE_PORT_BALANCES, create_private_folder, log_folder};
+pub use platform::{
+    REUSE_PORT_BALANCES, create_log_folder, create_private_folder, host_name, is_file_at,
+    log_folder, open_log_file,
+};
 pub use poll::{PollLoop, PollOperations};
 pub use probe::{UringUnavailable, uring_available};
 pub use socket::{BindError, BindErrorKind, ListenAddress, ListenOptions, Listener};

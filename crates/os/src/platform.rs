@@ -50,7 +50,9 @@ pub(crate) use unix_beneath::{
 #[cfg(unix)]
 pub(crate) use unix_file::*;
 #[cfg(unix)]
-pub use unix_folder::{create_private_folder, log_folder};
+pub use unix_folder::{
+    create_log_folder, create_private_folder, host_name, is_file_at, log_folder, open_log_file,
+};
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix_other_beneath::*;
 #[cfg(unix)]
@@ -64,4 +66,6 @@ pub(crate) use windows_beneath::*;
 #[cfg(windows)]
 pub(crate) use windows_file::*;
 #[cfg(windows)]
-pub use windows_folder::{create_private_folder, log_folder};
+pub use windows_folder::{
+    create_log_folder, create_private_folder, host_name, is_file_at, log_folder, open_log_file,
+};
