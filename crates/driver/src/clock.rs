@@ -11,6 +11,7 @@ pub(crate) struct Clock {
     start: Instant,
     now: Instant,
     tick: u32,
+    millisecond: u32,
     unix_second: u64,
     /// When `unix_second` is over; before that the wall clock is not asked.
     second_ends: Instant,
@@ -24,6 +25,7 @@ impl Clock {
             start: now,
             now,
             tick: 0,
+            millisecond: 0,
             unix_second: 0,
             second_ends: now,
             date: [b' '; 29],
@@ -36,6 +38,7 @@ impl Clock {
     pub(crate) fn update(&mut self) -> bool {
         self.now = Instant::now();
         self.tick = self.ticks_until(self.now);
+        self.millisecond = self.milliseconds(self.now);
         if self.now < self.second_ends {
             return false;
         }
@@ -59,6 +62,29 @@ impl Clock {
     /// The present tick. Ticks begin at 1: 0 is free to mean "never".
     pub(crate) fn tick(&self) -> u32 {
         self.tick
+    }
+
+    /// The milliseconds that this turn began after the clock; every 49 days they begin anew.
+    #[inline]
+    pub(crate) fn millisecond(&self) -> u32 {
+        self.millisecond
+    }
+
+    fn milliseconds(&self, instant: Instant) -> u32 {
+        instant.saturating_duration_since(self.start).as_millis() as u32
+    }
+
+    /// Now, wherever in the turn that is: in the milliseconds of this clock, and in those since 1970.
+    pub(crate) fn read(&self) -> (u32, u64) {
+        let now = Instant::now();
+        let second_ends = (self.unix_second + 1) * 1000;
+        let unix = match self.second_ends.checked_duration_since(now) {
+            Some(left) => second_ends.saturating_sub(left.as_millis() as u64 + 1),
+            None => {
+                second_ends + now.saturating_duration_since(self.second_ends).as_millis() as u64
+            }
+        };
+        (self.milliseconds(now), unix)
     }
 
     /// The present minute, for what is counted by the minute.

@@ -1,4 +1,4 @@
-//! What a worker has beside its connections: clocks, memory, the error log, the way to the others.
+//! What a worker has beside its connections: clocks, memory, the logs, the way to the others.
 
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
@@ -31,6 +31,7 @@ use crate::mailbox::Mailbox;
 use crate::output::Pool;
 use crate::pending::Ends;
 use crate::queue::Queue;
+use crate::request_log::{RequestLog, WorkerLog};
 use crate::settings::EmbeddedSettings;
 use crate::tls::Bindings;
 use crate::view::KnownRoute;
@@ -39,6 +40,7 @@ use crate::view::KnownRoute;
 pub(crate) struct Shared {
     pub(crate) settings: EmbeddedSettings,
     pub(crate) error_log: ErrorLog,
+    pub(crate) request_log: RequestLog,
     pub(crate) cache: ResponseCache,
     /// Reads the files that are not in memory.
     pub(crate) file_reader: FileReader,
@@ -98,6 +100,7 @@ pub(crate) struct Core {
     pub(crate) spare_judged: Vec<Box<JudgedSend>>,
     pub(crate) cache: WorkerCache,
     pub(crate) counters: Counters,
+    pub(crate) request_log: WorkerLog,
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
     /// By when all must have ended, once the driver stops.
     pub(crate) draining: Option<Instant>,
@@ -127,6 +130,7 @@ impl Core {
             usual_end,
             wheel: TimerWheel::new(clock.tick()),
             clock,
+            request_log: shared.request_log.worker(),
             shared,
             mailbox,
             pool: Pool::default(),

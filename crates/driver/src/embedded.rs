@@ -13,7 +13,7 @@ use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot
 use tidegate_httpapi::{
     AddressRange, ApiError, Application, Backend, BackendInfo, CacheCounters, CacheFlush,
     CachedResponse, ConnectionFilter, Endpoint, GroupProperties, HandlerThreads, HttpProtocols,
-    OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
+    LogCounters, OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
     SessionProperties, TlsBinding, TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
@@ -27,6 +27,7 @@ use crate::file_reader::FileReader;
 use crate::listeners::Listeners;
 use crate::mailbox::{Mailbox, Message};
 use crate::queue::{Jobs, Queue};
+use crate::request_log::RequestLog;
 use crate::settings::{EmbeddedSettings, Io};
 use crate::tls::Store;
 use crate::worker::{LANE_CLOSE_MAX, Worker};
@@ -70,6 +71,7 @@ impl Embedded {
         let snapshot = control.snapshot();
         let shared = Arc::new(Shared {
             error_log: ErrorLog::start(&settings.error_log),
+            request_log: RequestLog::new(),
             cache: ResponseCache::new(&settings.cache, Arc::clone(&snapshot)),
             file_reader: FileReader::default(),
             connections: Arc::new(ConnectionCount::default()),
@@ -199,6 +201,8 @@ impl Embedded {
     }
 
     fn publish(&self, plane: &mut ControlPlane) {
+        // Before any worker writes to one of them.
+        self.shared.request_log.set_logs(plane.control.logs());
         let snapshot = plane.control.snapshot();
         // Written under the same lock.
         let published = &self.shared.published;
@@ -468,6 +472,19 @@ impl Backend for Embedded {
         info
     }
 
+    fn flush_log_buffer(&self) {
+        self.shared.request_log.flush();
+        self.shared.error_log.flush();
+    }
+
+    fn log_counters(&self) -> LogCounters {
+        let mut counters = LogCounters::default();
+        counters.requests_written = self.shared.request_log.written();
+        counters.requests_lost = self.shared.request_log.lost();
+        counters.errors_lost = self.shared.error_log.lost();
+        counters
+    }
+
     fn stop(&self, deadline: Duration) {
         let mut plane = self.plane();
         plane.stopped = true;
@@ -495,6 +512,7 @@ impl Backend for Embedded {
         }
         self.shared.cache.clear();
         self.shared.error_log.stop();
+        self.shared.request_log.stop();
     }
 }
 

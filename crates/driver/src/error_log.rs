@@ -1,20 +1,19 @@
 //! The HTTPERR log: one line for each request or connection that the driver itself ended.
 //!
 //! This file is the way in: workers hand over records and never wait, one thread writes them. How a
-//! line looks is in `line`, how files are called in `file_name`, how they are written in `writer`.
+//! line looks is in `line`, what is written in `writer`, and how in `log_file`.
 //! Source: "Error Logging in HTTP APIs" (support article 820729), "Format of the HTTP Server API
 //! Error Logs".
 
-mod file_name;
 mod line;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use tidegate_httpapi::PeerAddress;
@@ -77,6 +76,8 @@ pub(crate) struct ErrorLog {
 enum Message {
     /// When it happened, and what.
     Record(SystemTime, Box<ErrorRecord>),
+    /// Give what is gathered to the system, look for the file, then drop the sender.
+    Flush(mpsc::Sender<()>),
     Stop,
 }
 
@@ -100,8 +101,9 @@ impl ErrorLog {
         } else {
             TimeZone::UTC
         };
-        let writer = Writer::new(settings, zone, lost);
-        let folder = writer.folder().map(Path::to_path_buf);
+        let place = settings.directory.clone().or_else(tidegate_os::log_folder);
+        let folder = place.map(|place| place.join("HTTPERR"));
+        let writer = Writer::new(settings, folder.as_deref(), zone, lost);
         let (sender, receiver) = mpsc::sync_channel(RECORDS_WAITING_MAX);
         let spawned = thread::Builder::new()
             .name("tidegate-httperr".to_owned())
@@ -146,6 +148,17 @@ impl ErrorLog {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Gives the system what was taken so far, and begins a new file if the present one was moved away.
+    pub(crate) fn flush(&self) {
+        let (sender, flushed) = mpsc::channel();
+        if let Some(queue) = &self.queue
+            && queue.send(Message::Flush(sender)).is_ok()
+        {
+            // Ends when the sender is dropped.
+            let _ = flushed.recv();
+        }
+    }
+
     /// Writes what was taken so far and ends the thread. Later records are lost. Safe to call twice.
     pub(crate) fn stop(&self) {
         let thread = self
@@ -175,21 +188,37 @@ fn write_all(queue: &Receiver<Message>, mut writer: Writer) {
         let message = match queue.try_recv() {
             Ok(message) => message,
             Err(TryRecvError::Empty) if !stopping => {
-                writer.flush();
-                match queue.recv() {
+                writer.flush_at(SystemTime::now());
+                match wait(queue, writer.has_failed()) {
                     Ok(message) => message,
-                    Err(mpsc::RecvError) => break,
+                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Disconnected) => break,
                 }
             }
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
         };
         match message {
             Message::Record(time, record) => writer.write(time, &record),
+            Message::Flush(asker) => {
+                writer.reopen(SystemTime::now());
+                drop(asker);
+            }
             Message::Stop => stopping = true,
         }
     }
-    writer.finish();
+    writer.finish(SystemTime::now());
 }
+
+/// Waits for the next message; for a while only, if there is something to be tried again.
+fn wait(queue: &Receiver<Message>, tries_again: bool) -> Result<Message, RecvTimeoutError> {
+    match tries_again {
+        true => queue.recv_timeout(TRY_AGAIN_EVERY),
+        false => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    }
+}
+
+/// How often it is tried to write what could not be written.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 fn cut(bytes: &mut Vec<u8>, max: usize) {
     bytes.truncate(max);

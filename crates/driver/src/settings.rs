@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidegate_httpapi::{
-    CacheLimits, Http2Limits, LimitError, RequestLimits, ServerHeaderMode, ServiceLimits, Timeouts,
+    CacheLimits, Http2Limits, LimitError, LogRollover, RequestLimits, ServerHeaderMode,
+    ServiceLimits, Timeouts,
 };
 
 /// Which event loop the workers run on.
@@ -92,23 +93,6 @@ impl EmbeddedSettings {
             1_048_576..=u32::MAX,
         )
     }
-}
-
-/// When a log file is closed and the next begun.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum LogRollover {
-    /// When it has `rollover_bytes`. The default.
-    #[default]
-    Size,
-    /// Each hour.
-    Hourly,
-    /// Each day.
-    Daily,
-    /// Each week of the month.
-    Weekly,
-    /// Each month.
-    Monthly,
 }
 
 /// The HTTPERR log: one line for each request or connection that the driver itself ended.

@@ -19,6 +19,7 @@ use tidegate_os::{
     SystemError,
 };
 
+use crate::connection::log::ERROR_NETNAME_DELETED;
 use crate::connection::proxy_header::Entrance;
 use crate::connection::respond::Seen;
 use crate::connection::{Connection, Respond};
@@ -89,6 +90,9 @@ impl Worker {
             }
             if self.core.lanes.any_closing() {
                 self.sweep_lanes(operations);
+            }
+            if self.core.request_log.has_row() {
+                self.core.request_log.hand_over();
             }
             if let Some(deadline) = self.core.draining {
                 if self.core.clock.now() >= deadline {
@@ -245,6 +249,7 @@ impl Worker {
             if let Some(reason) = reason {
                 core.log(operations, conn, reason, None, Seen::Nothing);
             }
+            core.break_log(conn, ERROR_NETNAME_DELETED);
             core.close(operations, conn);
         });
     }
@@ -264,6 +269,7 @@ impl Worker {
         }
         self.with(operations, key, |core, view, operations, conn| {
             conn.sending = false;
+            core.log_given(conn);
             core.go_on(view, operations, conn);
         });
     }

@@ -27,7 +27,7 @@ pub use cache::{
 pub use control::Control;
 pub use counters::Counters;
 pub use listen::{ListenAt, ListenChange, ListenNeed, PortKey};
-pub use logging::{LogFileNames, LogId, LogPeriod, LogView};
+pub use logging::{LogFileNames, LogId, LogPeriod, LogView, is_logged};
 pub use namespace::HostRoute;
 pub use quota::{ConnectionCount, ConnectionSlot};
 pub use request_queue::{Admitted, RequestQueue};

@@ -345,7 +345,10 @@ impl fmt::Display for LoggingFault {
                 "log files of {bytes} bytes are too small; at least {LOG_ROLLOVER_BYTES_MIN}, or unlimited"
             ),
             Self::RolloverBytesByTime => {
-                formatter.write_str("log files that roll over by time have no largest size")
+                formatter.write_str(
+                "log files that roll over by time have no largest size; leave it out, or have them roll over \
+                 by size",
+            )
             }
             Self::DirectoryTaken(path) => write!(
                 formatter,

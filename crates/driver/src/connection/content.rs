@@ -110,6 +110,7 @@ impl Core {
         let limits = &self.shared.settings.request_limits;
         match content.take(bytes, limits, &mut self.wakers) {
             Ok(Progress { taken, whole, full }) => {
+                self.log_received(conn, taken);
                 if whole {
                     conn.receive = Receive::Head;
                     conn.deadline.restart();

@@ -1,11 +1,12 @@
 //! One connection: what it has received, what it has to send, and where its request stands.
 //!
 //! State only. What is done with bytes is in `receive`, with a whole head in `request`, with content in
-//! `content`; what goes out in `respond` and `stream`; after a 101 all is up to `opaque`; when it
+//! `content`; what goes out in `respond` and `stream`, what is logged of it in `log`; after a 101 all is up to `opaque`; when it
 //! has waited too long is `deadline`'s matter.
 
 pub(crate) mod content;
 pub(crate) mod deadline;
+pub(crate) mod log;
 pub(crate) mod opaque;
 pub(crate) mod proxy_header;
 pub(crate) mod receive;
@@ -22,6 +23,7 @@ use tidegate_os::ConnectionKey;
 
 use crate::connection::content::Content;
 use crate::connection::deadline::Deadline;
+use crate::connection::log::ConnectionLog;
 use crate::connection::opaque::Opaque;
 use crate::connection::proxy_header::Proxied;
 use crate::connection::secure::Secured;
@@ -61,6 +63,12 @@ pub(crate) struct Connection {
     pub(crate) respond: Respond,
     /// Both ends' addresses, once something needed them away from the worker.
     pub(crate) ends: Option<Arc<Ends>>,
+    /// What is to be logged of its requests; `None` while nothing is.
+    pub(crate) log: Option<Box<ConnectionLog>>,
+    /// When the first byte of what is in `input` came, by the worker's clock in milliseconds.
+    pub(crate) began: u32,
+    /// When something was received last.
+    pub(crate) received_at: u32,
     /// The present or last request; another number for each.
     pub(crate) request: u64,
     pub(crate) deadline: Deadline,
@@ -150,6 +158,9 @@ impl Connection {
             receive: Receive::Head,
             respond: Respond::Ready,
             ends: None,
+            log: None,
+            began: 0,
+            received_at: 0,
             request: 0,
             deadline: Deadline::default(),
             asked: Asked {

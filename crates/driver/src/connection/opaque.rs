@@ -56,7 +56,9 @@ impl Core {
             self.abandon(conn);
             return;
         };
+        self.log_answer(conn, head.status);
         self.switch_protocols(conn, head);
+        self.log_answered(conn);
         self.counters.upgraded += 1;
         conn.respond = Respond::Ready;
         conn.receive = Receive::Opaque(Opaque {

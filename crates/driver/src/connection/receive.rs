@@ -25,6 +25,10 @@ impl Core {
         if conn.awaits_proxy_header() {
             return self.received_proxy_header(view, operations, conn, bytes, position);
         }
+        conn.received_at = self.clock.millisecond();
+        if conn.input.is_empty() {
+            conn.began = conn.received_at;
+        }
         if !conn.is_settled {
             self.settle_protocol(&view.snapshot, conn);
         }

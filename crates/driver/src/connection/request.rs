@@ -131,6 +131,7 @@ impl Core {
                 state: began.state,
             };
             if let Some(found) = self.find_stored(&asking) {
+                self.begin_log(operations, conn, &entry.group, request, head.head_bytes);
                 self.answer_found(conn, found);
                 return Ok(head.head_bytes);
             }
@@ -146,6 +147,7 @@ impl Core {
         };
         conn.request = self.next_request();
         self.counters.requests += 1;
+        self.begin_log(operations, conn, &entry.group, request, taken);
         let head = RequestHead {
             bytes: &bytes[..head.head_bytes],
             line: &head.line,

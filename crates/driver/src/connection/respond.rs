@@ -15,6 +15,7 @@ use tidegate_proto::http1::{
 
 use crate::cache::Found;
 use crate::clock::Clock;
+use crate::connection::log::ERROR_CONNECTION_ABORTED;
 use crate::connection::request::Refused;
 use crate::connection::stream::{Files, Pumped, ResponseStream, StreamContent};
 use crate::connection::{Asked, Connection, Receive, Respond};
@@ -48,11 +49,13 @@ impl Core {
             });
             if encoded {
                 self.counters.responses += 1;
+                self.log_answer(conn, head.status);
                 self.pool.put(head.fields.into_memory());
                 if let Body::Owned(memory) = body {
                     self.pool.put(memory);
                 }
                 conn.respond = Respond::Ready;
+                self.log_answered(conn);
                 return;
             }
         }
@@ -79,6 +82,7 @@ impl Core {
             cache, pool, clock, ..
         } = self;
         let stored = cache.stored(place);
+        let status = stored.head.status;
         conn.asked.close |= stored.wire.closes() || is_draining;
         let out = conn.output.open_end(pool);
         stored.wire.append(out, clock.date(), conn.asked.close);
@@ -89,6 +93,7 @@ impl Core {
             conn.output.append(pool, content.clone());
         }
         self.counters.responses += 1;
+        self.log_answer(conn, status);
         self.finish_response(conn);
     }
 
@@ -105,6 +110,7 @@ impl Core {
         let encoded = conn
             .output
             .encode(pool, |out| encode_head(out, &head, length, &context));
+        self.log_answer(conn, head.status);
         self.pool.put(head.fields.into_memory());
         conn.asked.close |= encoded.close;
         self.counters.responses += 1;
@@ -153,6 +159,7 @@ impl Core {
     /// The present request's response is all in the output.
     fn finish_response(&mut self, conn: &mut Connection) {
         conn.respond = Respond::Ready;
+        self.log_answered(conn);
         // A stop that began during the response could not be announced in its head.
         if conn.asked.close || self.is_draining() {
             self.close_after_output(conn);
@@ -235,6 +242,8 @@ impl Core {
         reason_phrase: &str,
         detail: &str,
     ) {
+        // What the driver answers itself is in the HTTPERR log.
+        self.drop_log(conn);
         let Self {
             shared,
             clock,
@@ -301,6 +310,7 @@ impl Core {
                 Some(buffer) => {
                     self.counters.bytes_sent += buffer.len() as u64;
                     self.pool.put_sent(buffer);
+                    self.log_given(conn);
                     sends += 1;
                 }
                 None => {
@@ -328,8 +338,12 @@ impl Core {
         self.counters.sends += 1;
         self.counters.bytes_sent += range.length;
         let buffer = conn.output.take(&mut self.pool);
+        conn.log_taken(buffer.len() as u64 + range.length);
         match operations.send_file(conn.key, buffer, range) {
-            Some(buffer) => self.pool.put_sent(buffer),
+            Some(buffer) => {
+                self.pool.put_sent(buffer);
+                self.log_given(conn);
+            }
             None => conn.sending = true,
         }
     }
@@ -386,6 +400,7 @@ impl Core {
     /// Tells everybody concerned that the connection is no more. The worker removes it.
     fn closed(&mut self, conn: &mut Connection) {
         conn.gone = true;
+        self.break_log(conn, ERROR_CONNECTION_ABORTED);
         self.drop_streams(conn);
         conn.end_content(Err(BodyError::Disconnected));
         self.disown(conn);

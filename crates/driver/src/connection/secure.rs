@@ -139,10 +139,13 @@ impl Core {
     /// Takes what is to be sent next, as it goes over the wire.
     #[inline(always)]
     pub(super) fn next_send(&mut self, conn: &mut Connection) -> SendBuffer {
-        match &mut conn.tls {
+        let before = conn.output.len();
+        let buffer = match &mut conn.tls {
             None => conn.output.take(&mut self.pool),
             Some(tls) => tls.next_send(&mut conn.output, &mut self.pool),
-        }
+        };
+        conn.log_taken((before - conn.output.len()) as u64);
+        buffer
     }
 
     /// Says that nothing more is sent, if that is to be said. Says whether it is to be sent now.

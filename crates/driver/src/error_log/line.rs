@@ -8,8 +8,8 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
-use jiff::civil::DateTime;
-use tidegate_httpapi::PeerAddress;
+use tidegate_httpapi::{LogTime, PeerAddress};
+use tidegate_proto::log::{append_date, append_time};
 
 use super::ErrorRecord;
 
@@ -23,13 +23,13 @@ pub(super) const VERSION_BYTES_MAX: usize = 16;
 /// The bits of all fields that the log knows.
 pub(super) const ALL_FIELDS: u32 = 0x07DF_F4E7;
 
-/// Appends the lines that begin a file. `date` is the time of the first record, UTC.
-pub(super) fn append_header(out: &mut Vec<u8>, fields: u32, date: DateTime) {
+/// Appends the lines that begin a file. `time` is that of the first record, UTC.
+pub(super) fn append_header(out: &mut Vec<u8>, fields: u32, time: &LogTime) {
     out.extend_from_slice(concat!("#Software: Tidegate ", env!("CARGO_PKG_VERSION")).as_bytes());
     out.extend_from_slice(b"\r\n#Version: 1.0\r\n#Date: ");
-    append_date(out, date);
+    append_date(out, time);
     out.push(b' ');
-    append_time(out, date);
+    append_time(out, time);
     out.extend_from_slice(b"\r\n#Fields:");
     for column in chosen(fields) {
         out.push(b' ');
@@ -38,15 +38,15 @@ pub(super) fn append_header(out: &mut Vec<u8>, fields: u32, date: DateTime) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends one record. `date` is when it happened, UTC.
-pub(super) fn append_record(out: &mut Vec<u8>, fields: u32, date: DateTime, record: &ErrorRecord) {
+/// Appends one record. `time` is when it happened, UTC.
+pub(super) fn append_record(out: &mut Vec<u8>, fields: u32, time: &LogTime, record: &ErrorRecord) {
     let start = out.len();
     for column in chosen(fields) {
         if out.len() > start {
             out.push(b' ');
         }
         let before = out.len();
-        append_value(out, column.value, date, record);
+        append_value(out, column.value, time, record);
         if out.len() == before {
             out.push(b'-');
         }
@@ -96,10 +96,10 @@ fn chosen(fields: u32) -> impl Iterator<Item = &'static Column> {
 }
 
 /// Appends nothing when the value is not known.
-fn append_value(out: &mut Vec<u8>, value: Value, date: DateTime, record: &ErrorRecord) {
+fn append_value(out: &mut Vec<u8>, value: Value, time: &LogTime, record: &ErrorRecord) {
     match value {
-        Value::Date => append_date(out, date),
-        Value::Time => append_time(out, date),
+        Value::Date => append_date(out, time),
+        Value::Time => append_time(out, time),
         Value::ClientAddress => append_address(out, &record.client),
         Value::ClientPort => append_port(out, &record.client),
         Value::ServerAddress => append_address(out, &record.server),
@@ -128,16 +128,6 @@ fn append_value(out: &mut Vec<u8>, value: Value, date: DateTime, record: &ErrorR
         }
         Value::Missing => {}
     }
-}
-
-fn append_date(out: &mut Vec<u8>, date: DateTime) {
-    let (year, month, day) = (date.year(), date.month(), date.day());
-    let _ = write!(out, "{year:04}-{month:02}-{day:02}");
-}
-
-fn append_time(out: &mut Vec<u8>, date: DateTime) {
-    let (hour, minute, second) = (date.hour(), date.minute(), date.second());
-    let _ = write!(out, "{hour:02}:{minute:02}:{second:02}");
 }
 
 fn append_address(out: &mut Vec<u8>, address: &PeerAddress) {
@@ -185,30 +175,8 @@ fn version(read: &[u8]) -> &[u8] {
     read
 }
 
-/// Appends text of a peer: whatever could end the value or the line, or cannot be printed, becomes
-/// `+`.
 fn append_text(out: &mut Vec<u8>, text: &[u8]) {
-    for chunk in text.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if character.is_whitespace() || character.is_control() || is_invisible(character) {
-                out.push(b'+');
-            } else {
-                let mut encoded = [0; 4];
-                out.extend_from_slice(character.encode_utf8(&mut encoded).as_bytes());
-            }
-        }
-        out.resize(out.len() + chunk.invalid().len(), b'+');
-    }
-}
-
-/// Characters that change the order or the look of the text around them: a line with them can be made
-/// to show something else than it says.
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}' | '\u{feff}'
-    )
+    tidegate_proto::log::append_text(out, text, true);
 }
 
 fn first(bytes: &[u8], max: usize) -> &[u8] {

@@ -5,9 +5,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use jiff::civil::{DateTime, date};
 use jiff::tz::{self, TimeZone};
+use tidegate_httpapi::{LogRollover, LogTime};
 
 use super::*;
-use crate::settings::LogRollover;
+use crate::log_file::log_time;
 
 fn record(reason: &'static str) -> ErrorRecord {
     ErrorRecord {
@@ -31,13 +32,17 @@ fn moment() -> DateTime {
     date(2026, 7, 5).at(18, 45, 9, 0)
 }
 
+fn shown() -> LogTime {
+    log_time(time(moment()), &TimeZone::UTC)
+}
+
 fn line_of(record: &ErrorRecord) -> String {
     line_with(ErrorLogSettings::default().fields, record)
 }
 
 fn line_with(fields: u32, record: &ErrorRecord) -> String {
     let mut out = Vec::new();
-    line::append_record(&mut out, fields, moment(), record);
+    line::append_record(&mut out, fields, &shown(), record);
     let text = String::from_utf8(out).unwrap();
     text.strip_suffix("\r\n").unwrap().to_owned()
 }
@@ -45,7 +50,7 @@ fn line_with(fields: u32, record: &ErrorRecord) -> String {
 #[test]
 fn the_default_fields_stand_in_their_order() {
     let mut header = Vec::new();
-    line::append_header(&mut header, ErrorLogSettings::default().fields, moment());
+    line::append_header(&mut header, ErrorLogSettings::default().fields, &shown());
     assert_eq!(
         String::from_utf8(header).unwrap(),
         concat!(
@@ -164,7 +169,7 @@ impl Rig {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path(), rollover);
         let lost = Arc::new(AtomicU64::new(0));
-        let writer = Writer::new(&settings, zone, Arc::clone(&lost));
+        let writer = writer(&settings, zone, &lost);
         Self {
             folder,
             lost,
@@ -184,6 +189,14 @@ impl Rig {
     fn lines(&self, name: &str) -> Vec<String> {
         lines(self.folder.path(), name)
     }
+}
+
+fn writer(settings: &ErrorLogSettings, zone: TimeZone, lost: &Arc<AtomicU64>) -> Writer {
+    let folder = settings
+        .directory
+        .as_ref()
+        .map(|place| place.join("HTTPERR"));
+    Writer::new(settings, folder.as_deref(), zone, Arc::clone(lost))
 }
 
 fn settings(folder: &Path, rollover: LogRollover) -> ErrorLogSettings {
@@ -244,13 +257,13 @@ fn a_file_of_another_is_never_written() {
     assert_eq!(rig.lines("httperr10.log").len(), 1);
     assert_eq!(fs::read(folder.join("httperr9.log")).unwrap(), b"another's");
 
-    let mut second = Writer::new(
+    let mut second = writer(
         &settings(rig.folder.path(), LogRollover::Size),
         TimeZone::UTC,
-        Arc::default(),
+        &Arc::default(),
     );
     second.write(time(moment()), &record("Verb"));
-    second.flush();
+    second.flush_at(time(moment()));
     rig.write_at(moment(), "URL");
     assert_eq!(rig.lines("httperr10.log").len(), 2);
     assert_eq!(rig.lines("httperr11.log").len(), 1);
@@ -264,7 +277,7 @@ fn a_full_file_is_followed_by_the_next() {
     for _ in 0..count {
         rig.writer.write(time(moment()), &record("Hostname"));
     }
-    rig.writer.flush();
+    rig.writer.flush_at(time(moment()));
     assert_eq!(rig.names(), ["httperr1.log", "httperr2.log"]);
     let first = fs::metadata(rig.folder.path().join("HTTPERR/httperr1.log")).unwrap();
     assert!(
@@ -286,7 +299,7 @@ fn files_by_time_begin_with_the_period() {
     // The name is taken: the next one has a number.
     for name in ["ht26070519-1.log", "ht26070519-2.log"] {
         let settings = settings(rig.folder.path(), LogRollover::Hourly);
-        rig.writer = Writer::new(&settings, TimeZone::UTC, Arc::default());
+        rig.writer = writer(&settings, TimeZone::UTC, &Arc::default());
         rig.write_at(date(2026, 7, 5).at(19, 30, 0, 0), "Header");
         assert_eq!(rig.lines(name), ["2026-07-05 19:30:00 Header"]);
     }
@@ -303,30 +316,32 @@ fn local_time_names_files_and_records_stay_utc() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_tried_again_later() {
+fn what_cannot_be_written_waits_and_what_has_no_room_is_told() {
     let mut rig = Rig::new(LogRollover::Size, TimeZone::UTC);
     let obstacle = rig.folder.path().join("HTTPERR");
     fs::write(&obstacle, "a file").unwrap();
     let at = |second| date(2026, 7, 5).at(18, 45, second, 0);
-    rig.write_at(at(0), "URL");
-    rig.write_at(at(1), "URL");
-    assert_eq!(rig.lost.load(Ordering::Relaxed), 2);
+    // 30 bytes a line, of which 1 MiB waits.
+    let count = 1_048_576 / 30 + 3;
+    for _ in 0..count {
+        rig.write_at(at(0), "Hostname");
+    }
+    assert_eq!(rig.lost.load(Ordering::Relaxed), 3);
 
     fs::remove_file(&obstacle).unwrap();
-    rig.write_at(at(29), "URL");
+    rig.write_at(at(1), "Verb");
+    rig.write_at(at(2), "Verb");
     assert_eq!(rig.lost.load(Ordering::Relaxed), 3);
-    rig.write_at(at(30), "Verb");
-    assert_eq!(rig.lost.load(Ordering::Relaxed), 3);
+    let lines = [rig.lines("httperr1.log"), rig.lines("httperr2.log")].concat();
+    assert_eq!(lines.len(), count - 3 + 3);
     assert_eq!(
-        rig.lines("httperr1.log"),
+        lines[count - 3..],
         [
             "#Remark: 3 records lost before this line",
-            "2026-07-05 18:45:30 Verb"
+            "2026-07-05 18:45:01 Verb",
+            "2026-07-05 18:45:02 Verb"
         ]
     );
-    // Told once.
-    rig.write_at(at(31), "Verb");
-    assert_eq!(rig.lines("httperr1.log").len(), 3);
 }
 
 #[test]
@@ -351,31 +366,31 @@ fn only_the_owner_may_enter_the_folder() {
     assert_eq!(folder.permissions().mode() & 0o777, 0o700);
 }
 
-// A device that is always full: the records are lost, and nothing but that happens.
+// A device that is always full: the records are lost in the end, and nothing but that happens.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_costs_records_only() {
     let mut rig = Rig::new(LogRollover::Size, TimeZone::UTC);
-    let folder = rig.folder.path().join("HTTPERR");
-    fs::create_dir(&folder).unwrap();
-    rig.writer.replace_file(
-        fs::OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .unwrap(),
-    );
+    fs::create_dir(rig.folder.path().join("HTTPERR")).unwrap();
+    rig.writer.replace_file("/dev/full");
     rig.write_at(moment(), "URL");
     rig.write_at(moment(), "URL");
+    assert_eq!(rig.lost.load(Ordering::Relaxed), 0);
+    assert!(rig.writer.has_failed());
+    rig.writer.finish(time(moment()));
     assert_eq!(rig.lost.load(Ordering::Relaxed), 2);
-    let later = moment() + jiff::Span::new().seconds(30);
-    rig.write_at(later, "Verb");
-    assert_eq!(
-        rig.lines("httperr1.log"),
-        [
-            "#Remark: 2 records lost before this line",
-            "2026-07-05 18:45:39 Verb"
-        ]
-    );
+}
+
+#[test]
+fn a_file_that_was_moved_away_is_followed_by_the_next() {
+    let mut rig = Rig::new(LogRollover::Size, TimeZone::UTC);
+    rig.write_at(moment(), "URL");
+    let folder = rig.folder.path().join("HTTPERR");
+    fs::rename(folder.join("httperr1.log"), folder.join("old")).unwrap();
+    rig.writer.reopen(time(moment()));
+    rig.write_at(moment(), "Verb");
+    assert_eq!(rig.lines("httperr1.log"), ["2026-07-05 18:45:09 Verb"]);
+    assert_eq!(rig.lines("old"), ["2026-07-05 18:45:09 URL"]);
 }
 
 #[test]
@@ -437,8 +452,8 @@ fn a_flood_is_lost_in_part_and_counted() {
 #[test]
 fn time_before_1970_is_no_panic() {
     let mut rig = Rig::new(LogRollover::Size, TimeZone::UTC);
-    rig.writer
-        .write(UNIX_EPOCH - Duration::from_secs(1), &record("URL"));
-    rig.writer.flush();
+    let before = UNIX_EPOCH - Duration::from_secs(1);
+    rig.writer.write(before, &record("URL"));
+    rig.writer.flush_at(before);
     assert_eq!(rig.lines("httperr1.log"), ["1969-12-31 23:59:59 URL"]);
 }

@@ -29,8 +29,12 @@ impl Core {
         let last = !has_trailers && pieces.is_last_file();
         let available = usize::try_from(pieces.file_bytes()).unwrap_or(usize::MAX);
         let out = conn.output.open_end(&mut self.pool);
+        let before = out.len();
         let read = |out: &mut Vec<u8>, max: usize| pieces.read(out, max);
-        match codec.send_data_from(key, available, last, out, read) {
+        let sent = codec.send_data_from(key, available, last, out, read);
+        let bytes = out.len() - before;
+        self.log_stream_sent(conn, key, bytes);
+        match sent {
             Ok(count) => {
                 let count = count.unwrap_or_default();
                 if last && count == available {
@@ -71,8 +75,11 @@ impl Core {
             return false;
         }
         let out = conn.output.open_end(&mut self.pool);
+        let before = out.len();
         let read = |out: &mut Vec<u8>, max: usize| pieces.read(out, max);
         let sent = http2.codec.send_data_from(key, length, true, out, read);
+        let bytes = out.len() - before;
+        self.log_stream_sent(conn, key, bytes);
         // What went wrong is met again, by who can do something about it.
         sent.is_ok_and(|sent| sent == Some(length))
     }

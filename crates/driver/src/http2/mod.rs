@@ -27,6 +27,7 @@ use tidegate_httpapi::BodyError;
 use tidegate_proto::http2::{Connection as Codec, StreamKey};
 
 use crate::cache::KnownStored;
+use crate::connection::log::Arrival;
 use crate::connection::{Asked, Connection, Receive};
 use crate::core::Core;
 use crate::http2::content::StreamContent;
@@ -55,6 +56,8 @@ pub(crate) struct Http2 {
     stored: Option<KnownStored>,
     /// That head's number.
     serial: u64,
+    /// Bytes of the present head's frames.
+    head_bytes: u64,
     /// It is in the list of connections that the worker comes to.
     pub(crate) is_listed: bool,
     /// Some stream's lane wants it to be reset.
@@ -75,6 +78,8 @@ pub(crate) struct Stream {
     asked: Asked,
     /// Where it was routed.
     group: Option<Arc<GroupView<Queue>>>,
+    /// Its request, until that goes to the application.
+    arrival: Arrival,
     /// It was put into the queue and may still wait there.
     queued: bool,
     /// It was reset, by the peer or by us. The application may not know yet.
@@ -138,6 +143,7 @@ impl Http2 {
             route: None,
             stored: None,
             serial: 0,
+            head_bytes: 0,
             is_listed: false,
             resets: false,
             rests: false,
@@ -220,12 +226,14 @@ impl Stream {
         request: u64,
         asked: Asked,
         group: Option<Arc<GroupView<Queue>>>,
+        began: u32,
     ) -> Self {
         Self {
             key,
             request,
             asked,
             group,
+            arrival: Arrival { began, received: 0 },
             queued: false,
             reset: false,
             receive: StreamReceive::Ended,
@@ -292,6 +300,7 @@ impl Core {
 
     /// The connection is no more: its streams are none either.
     pub(crate) fn drop_streams(&mut self, conn: &mut Connection) {
+        self.break_streams_log(conn);
         self.with_http2(conn, |core, conn, http2| {
             for place in &mut http2.streams {
                 if let Some(mut stream) = place.take() {

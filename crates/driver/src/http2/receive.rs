@@ -51,12 +51,16 @@ impl Core {
         let failed = self.with_http2(conn, |core, conn, http2| {
             // What is answered and not taken by the peer holds up what it asks further.
             while at < bytes.len() && core.has_output_room(conn) {
+                if !http2.codec.has_open_block() {
+                    http2.head_bytes = 0;
+                }
                 let out = conn.output.open_end(&mut core.pool);
                 let step = http2
                     .codec
                     .receive(&mut bytes[at..], core.clock.minute(), out);
                 let rest = &mut bytes[at..];
                 at += step.consumed;
+                http2.head_bytes += step.consumed as u64;
                 match step.event {
                     Event::Incomplete => break,
                     Event::Nothing | Event::Writable => {}
@@ -72,6 +76,10 @@ impl Core {
                         range,
                         ended,
                     } => {
+                        let is_logged = core.log_stream_received(conn, stream, step.consumed);
+                        if let (false, Some(stream)) = (is_logged, http2.stream(stream)) {
+                            stream.arrival.received += step.consumed as u64;
+                        }
                         let content = &mut rest[range];
                         core.take_data(view, operations, conn, http2, stream, content, ended);
                     }
@@ -144,6 +152,7 @@ impl Core {
 
     /// Nothing more is to be done for a stream.
     pub(super) fn end_stream(&mut self, conn: &mut Connection, http2: &mut Http2, key: StreamKey) {
+        self.log_stream_ended(conn, key);
         if let Some(mut stream) = http2.remove(key) {
             self.close_tunnel(&mut stream);
         }

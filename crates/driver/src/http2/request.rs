@@ -15,6 +15,7 @@ use tidegate_proto::http1::{Reject, cook_path};
 use tidegate_proto::http2::{Head, StreamKey};
 
 use crate::cache::{Asking, Began};
+use crate::connection::log::Arrival;
 use crate::connection::request::{ReceivedRequest, Refused};
 use crate::connection::respond::Seen;
 use crate::connection::{Asked, Connection};
@@ -39,6 +40,7 @@ pub(super) struct Arrived<'a> {
     /// What came after it: only who reads piece by piece gets to see that.
     pub(super) trailers: Option<Trailers>,
     pub(super) position: u32,
+    pub(super) arrival: Arrival,
 }
 
 /// What became of a request.
@@ -69,6 +71,10 @@ impl Core {
     ) {
         // Taken out, so that the codec can be written with while it is read.
         let head = http2.codec.take_head();
+        let arrival = Arrival {
+            began: conn.received_at,
+            received: http2.head_bytes,
+        };
         let arrived = Arrived {
             stream,
             head: &head,
@@ -76,12 +82,13 @@ impl Core {
             content: None,
             trailers: None,
             position,
+            arrival,
         };
         let served = self.serve_stream(&view.snapshot, operations, conn, http2, &arrived);
         match served {
             Ok(Served::Begun) => {}
             Ok(Served::Gather(length)) => {
-                self.gather(conn, http2, stream, head, length);
+                self.gather(conn, http2, (stream, arrival), head, length);
                 return;
             }
             Err(refused) => self.refuse_stream(operations, conn, http2, stream, &head, refused),
@@ -118,6 +125,7 @@ impl Core {
             content: Some(&gathered),
             trailers: Some(trailers).filter(|trailers| trailers.iter().next().is_some()),
             position: 0,
+            arrival: waiting.arrival,
         };
         if let Err(refused) = self.serve_stream(&view.snapshot, operations, conn, http2, &arrived) {
             self.refuse_stream(operations, conn, http2, stream, &head, refused);
@@ -195,6 +203,8 @@ impl Core {
             };
             if let Some(found) = self.find_stored(&asking) {
                 http2.stored = stored.get();
+                let arrival = (arrived.stream, arrived.arrival);
+                self.begin_stream_log(operations, conn, &entry.group, &request, arrival);
                 self.answer_stream_found(conn, http2, arrived.stream, found);
                 return Ok(Served::Begun);
             }
@@ -207,6 +217,8 @@ impl Core {
         };
         conn.request = self.next_request();
         self.counters.requests += 1;
+        let arrival = (arrived.stream, arrived.arrival);
+        self.begin_stream_log(operations, conn, &entry.group, &request, arrival);
         let head = RequestHead {
             bytes,
             line: &head.line,
@@ -376,7 +388,8 @@ impl Core {
         asked: Asked,
     ) -> &'h mut Stream {
         if http2.stream(key).is_none() {
-            let stream = Stream::new(key, conn.request, asked, conn.group.clone());
+            let group = conn.group.clone();
+            let stream = Stream::new(key, conn.request, asked, group, conn.received_at);
             http2.insert(stream);
         }
         http2.stream(key).expect("it was put there if it was not")
@@ -387,7 +400,7 @@ impl Core {
         &mut self,
         conn: &mut Connection,
         http2: &mut Http2,
-        key: StreamKey,
+        (key, arrival): (StreamKey, Arrival),
         head: Head,
         length: usize,
     ) {
@@ -397,6 +410,7 @@ impl Core {
         };
         let memory = self.pool.take();
         let stream = self.wait(conn, http2, key, asked);
+        stream.arrival = arrival;
         stream.receive =
             StreamReceive::Content(StreamContent::gather(Box::new(head), memory, length));
         self.settle_stream(http2, key);

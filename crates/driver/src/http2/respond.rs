@@ -64,11 +64,14 @@ impl Core {
             http2.codec.begin_go_away(out);
         }
         let length = Some(stored.content.len() as u64);
+        let (before, status) = (out.len(), stored.head.status);
         let sent = http2
             .codec
             .send_head(key, &stored.head, length, &context, out);
         let content = &stored.content;
         if sent.ended || !http2.codec.is_open(key) {
+            let bytes = out.len() - before;
+            self.log_stream_answer(conn, key, status, bytes);
             return self.finish_stream(conn, http2, key);
         }
         if content.len() < COPIED_MAX
@@ -76,9 +79,13 @@ impl Core {
             && http2.codec.send_data(key, content.len(), true, out) == Some(content.len())
         {
             out.extend_from_slice(content);
+            let bytes = out.len() - before;
+            self.log_stream_answer(conn, key, status, bytes);
             return self.finish_stream(conn, http2, key);
         }
+        let bytes = out.len() - before;
         let content = Body::Shared(content.clone());
+        self.log_stream_answer(conn, key, status, bytes);
         self.answer_in_pieces(conn, http2, key, Asked::STREAM, (sent, None), content);
     }
 
@@ -112,8 +119,11 @@ impl Core {
             && http2.codec.send_window(key) >= content.len()
         {
             let out = conn.output.open_end(&mut self.pool);
+            let before = out.len();
             if http2.codec.send_data(key, content.len(), true, out) == Some(content.len()) {
                 out.extend_from_slice(content);
+                let bytes = out.len() - before;
+                self.log_stream_sent(conn, key, bytes);
                 if let Body::Owned(memory) = body {
                     self.pool.put(memory);
                 }
@@ -202,7 +212,11 @@ impl Core {
         if wants_close(head) {
             http2.codec.begin_go_away(out);
         }
-        http2.codec.send_head(key, head, length, &context, out)
+        let before = out.len();
+        let sent = http2.codec.send_head(key, head, length, &context, out);
+        let bytes = out.len() - before;
+        self.log_stream_answer(conn, key, head.status, bytes);
+        sent
     }
 
     /// Appends the head of an extended CONNECT's acceptance.
@@ -222,7 +236,12 @@ impl Core {
         } = self;
         let context = response_context(shared, clock, &asked);
         let out = conn.output.open_end(pool);
+        let before = out.len();
         http2.codec.send_tunnel_head(key, head, &context, out);
+        let bytes = out.len() - before;
+        self.log_stream_answer(conn, key, head.status, bytes);
+        // What follows is its lane's.
+        self.log_stream_answered(conn, key);
     }
 
     /// A stream's response is all in the output.
@@ -233,6 +252,7 @@ impl Core {
         http2: &mut Http2,
         key: StreamKey,
     ) {
+        self.log_stream_answered(conn, key);
         if http2.waiting > 0
             && let Some(stream) = http2.stream(key)
         {
@@ -345,6 +365,8 @@ impl Core {
         phrase: &str,
         detail: &str,
     ) {
+        // What the driver answers itself is in the HTTPERR log.
+        self.drop_stream_log(conn, key);
         let phrase = match phrase {
             "" => reason_phrase(status),
             given => given,

@@ -291,6 +291,7 @@ impl Core {
             // Nothing waited for the peer meanwhile, so that it is not behind.
             outgoing.rate = SendRate::begin(self.clock.now());
         }
+        let before = conn.output.len();
         match next {
             Next::Content { last } => {
                 let out = conn.output.open_end(&mut self.pool);
@@ -302,6 +303,7 @@ impl Core {
                 let piece = outgoing.ready.split_to(count);
                 conn.output.append(&mut self.pool, piece);
                 outgoing.taken(count, self.clock.now(), &stream.group);
+                self.log_stream_sent(conn, key, conn.output.len() - before);
                 if last && outgoing.ready.is_empty() {
                     self.finish_stream(conn, http2, key);
                 } else {
@@ -318,6 +320,7 @@ impl Core {
                         codec.send_data(key, 0, true, out);
                     }
                 }
+                self.log_stream_sent(conn, key, conn.output.len() - before);
                 self.finish_stream(conn, http2, key);
             }
             Next::Wait => {
