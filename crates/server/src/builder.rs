@@ -25,7 +25,7 @@ use crate::http::{Body, EventStreamSettings, OwnedRequest, Request, Response};
 use crate::proxy_protocol::ProxyProtocol;
 use crate::runtime::AsyncRuntime;
 use crate::server::Server;
-use crate::settings::{CacheSettings, ErrorLog, FineTune, Io, Settings, Timeouts};
+use crate::settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
 use crate::tls::{BindingOptions, SslOptions};
 use crate::tower::{BoxError, Mount};
 use crate::upload::{BeforeUpload, HttpUploadFiles, SaveFile, UploadSettings, UploadedFile};
@@ -225,6 +225,18 @@ impl ServerBuilder {
     /// Sets what of responses is kept in the driver, to be served again without the application.
     pub fn cache(mut self, cache: CacheSettings) -> Self {
         self.settings.cache = cache;
+        self
+    }
+
+    /// Sets up the log of requests.
+    ///
+    /// ```
+    /// use tidegate::{LogFormat, Logging, Server};
+    ///
+    /// let builder = Server::builder().logging(Logging::new(LogFormat::Json, "/var/log/site"));
+    /// ```
+    pub fn logging(mut self, log: Logging) -> Self {
+        self.settings.log = log;
         self
     }
 

@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use tidegate_driver as driver;
 use tidegate_httpapi::{ApiError, Backend};
 
-use crate::settings::{Io, LogRollover, Settings};
+use crate::settings::{Io, Settings};
 
 /// The cryptography that the driver runs TLS on, for connections to others as well.
 pub(crate) fn tls_provider() -> Arc<CryptoProvider> {
@@ -53,13 +53,7 @@ fn driver_settings(settings: &Settings) -> driver::EmbeddedSettings {
     let log = &settings.error_log;
     embedded.error_log.enabled = log.enabled;
     embedded.error_log.directory.clone_from(&log.directory);
-    embedded.error_log.rollover = match log.rollover {
-        LogRollover::Size => driver::LogRollover::Size,
-        LogRollover::Hourly => driver::LogRollover::Hourly,
-        LogRollover::Daily => driver::LogRollover::Daily,
-        LogRollover::Weekly => driver::LogRollover::Weekly,
-        LogRollover::Monthly => driver::LogRollover::Monthly,
-    };
+    embedded.error_log.rollover = log.rollover;
     embedded.error_log.rollover_bytes = log.rollover_bytes;
     embedded.error_log.local_time_rollover = log.local_time_rollover;
     embedded

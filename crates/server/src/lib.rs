@@ -43,6 +43,7 @@ mod handler;
 mod http;
 mod lane;
 mod lifecycle;
+mod logging;
 mod path;
 mod place;
 mod proxy_protocol;
@@ -78,7 +79,7 @@ pub use http::{
 };
 pub use proxy_protocol::ProxyProtocol;
 pub use server::Server;
-pub use settings::{CacheSettings, ErrorLog, FineTune, Io, LogRollover, Settings, Timeouts};
+pub use settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
 pub use tls::{BindingOptions, SslError, SslOptions, SslSettings};
 pub use tower::{BoxError, RequestContext};
 pub use upload::{
@@ -103,6 +104,8 @@ pub use tidegate_httpapi::{
     PeerAddress, PrefixError, RequestId, RequestLimits, ServerHeaderMode, StreamReset, TlsInfo,
     Trailers, UrlPrefix, Verbosity503, Version,
 };
+
+pub use tidegate_httpapi::{LogCounters, LogFields, LogFormat, LogRollover, LogSelection};
 
 pub use tidegate_proto::form_data::FormDataError;
 

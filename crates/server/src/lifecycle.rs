@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_httpapi::{
-    ApiError, Backend, CacheFlush, OperatingMode, RequestQueueId, ServerSessionId,
+    ApiError, Backend, CacheFlush, GroupProperties, OperatingMode, RequestQueueId, ServerSessionId,
     SessionProperties, UrlGroupId,
 };
 
@@ -85,6 +85,11 @@ impl Running {
         }
         let group = backend.create_url_group(session)?;
         backend.bind_request_queue(group, Some(queue))?;
+        if let Some(log) = settings.log.properties(settings.software.as_deref()) {
+            let mut properties = GroupProperties::default();
+            properties.logging = Some(log);
+            backend.set_group_properties(group, properties)?;
+        }
         let filters_connections = shared.events().watches_connections();
         if filters_connections {
             backend.set_connection_filter(Some(Arc::new(Doorman(Arc::clone(shared)))))?;

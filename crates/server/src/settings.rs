@@ -7,17 +7,19 @@
 mod cache;
 mod change;
 pub(crate) mod format;
+mod logging;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use tidegate_httpapi::{
-    Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, OperatingMode, QueueProperties,
-    RequestLimits, Scheme, ServerHeaderMode, Verbosity503,
+    Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, LogRollover, OperatingMode,
+    QueueProperties, RequestLimits, Scheme, ServerHeaderMode, Verbosity503,
 };
 
 pub use cache::CacheSettings;
+pub use logging::Logging;
 
 use crate::binding::{Binding, BindingError};
 use crate::cors::{self, CorsSettings};
@@ -114,6 +116,8 @@ pub struct Settings {
     pub event_streams: EventStreamSettings,
     /// Static sites, `[[files]]` in a settings file. Default none.
     pub files: Vec<FilesSettings>,
+    /// The log of requests, `[log]` in a settings file. Default off.
+    pub log: Logging,
     /// The HTTPERR log.
     pub error_log: ErrorLog,
     /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
@@ -154,6 +158,7 @@ impl Default for Settings {
             websocket: WebSocketSettings::default(),
             event_streams: EventStreamSettings::default(),
             files: Vec::new(),
+            log: Logging::default(),
             error_log: ErrorLog::default(),
             listen_backlog: 4096,
             shutdown_deadline: Duration::from_secs(30),
@@ -193,6 +198,7 @@ impl Settings {
             self.error_log.rollover_bytes,
             1_048_576..=u32::MAX,
         )?;
+        self.log.check()?;
         LimitError::check("listen_backlog", self.listen_backlog, 1..=65_535)?;
         self.queue_properties().check()
     }
@@ -395,6 +401,7 @@ pub struct ErrorLog {
     /// The folder in which a folder `HTTPERR` is made. Default `None`: the driver chooses.
     pub directory: Option<PathBuf>,
     /// When the next file is begun. Default by size.
+    #[serde(with = "format::LogRolloverNames")]
     pub rollover: LogRollover,
     /// Largest file when rolling over by size, in bytes. Default and least 1 MiB.
     pub rollover_bytes: u32,
@@ -412,24 +419,6 @@ impl Default for ErrorLog {
             local_time_rollover: false,
         }
     }
-}
-
-/// When a log file is closed and the next begun.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum LogRollover {
-    /// When it has `rollover_bytes`. The default.
-    #[default]
-    Size,
-    /// Each hour.
-    Hourly,
-    /// Each day.
-    Daily,
-    /// Each week of the month.
-    Weekly,
-    /// Each month.
-    Monthly,
 }
 
 #[cfg(test)]

@@ -57,8 +57,10 @@ impl Source {
         }
     }
 
-    /// Puts what the file says now into effect, and reads certificates again. Gives what a person is told.
+    /// Puts what the file says now into effect, reads certificates again, and has log files that were moved
+    /// away begun anew. Gives what a person is told.
     pub(super) fn reload(&mut self, server: &Server) -> String {
+        server.flush_log_buffer();
         self.seen = self.stamp();
         let Some(file) = self
             .options
@@ -66,12 +68,14 @@ impl Source {
             .as_ref()
             .map(|file| file.display().to_string())
         else {
-            return certificates(server)
-                .unwrap_or_else(|| "nothing to do, settings are read from a file only".to_owned());
+            return certificates(server).unwrap_or_else(|| {
+                "logs go on in their files; there is no settings file to read again".to_owned()
+            });
         };
         let text = self.read().unwrap_or_default();
         if text == self.text {
-            return certificates(server).unwrap_or_else(|| format!("{file} has not changed"));
+            return certificates(server)
+                .unwrap_or_else(|| format!("logs go on in their files; {file} has not changed"));
         }
         match self.put_into_effect(server) {
             Ok(()) => {

@@ -33,6 +33,9 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
         Some(folder) => line("HTTPERR", &folder.display().to_string()),
         None => line("HTTPERR", "off"),
     }
+    if settings.log.enabled {
+        line("requests", &settings.log.folder().display().to_string());
+    }
     report.push_str("Ctrl-C stops it.");
     report
 }

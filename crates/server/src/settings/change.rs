@@ -55,6 +55,7 @@ impl Settings {
             websocket,
             event_streams,
             error_log,
+            log,
             listen_backlog,
         } = self;
         let tune = &other.fine_tune;
@@ -96,6 +97,7 @@ impl Settings {
             ),
             ("event_streams", *event_streams != other.event_streams),
             ("error_log", *error_log != other.error_log),
+            ("log", *log != other.log),
             ("listen_backlog", *listen_backlog != other.listen_backlog),
         ];
         differences

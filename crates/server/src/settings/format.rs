@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer};
 use tidegate_httpapi::{
-    FloodAnswer, Http2Limits, OperatingMode, RequestLimits, ServerHeaderMode, Verbosity503,
+    FloodAnswer, Http2Limits, LogFormat, LogRollover, LogSelection, OperatingMode, RequestLimits,
+    ServerHeaderMode, Verbosity503,
 };
 
 /// Spells [`OperatingMode`].
@@ -33,6 +34,36 @@ pub(super) enum ServerHeaderNames {
     Full,
     NotOnErrors,
     Never,
+}
+
+/// Spells [`LogFormat`].
+#[derive(Deserialize)]
+#[serde(remote = "LogFormat", rename_all = "kebab-case")]
+pub(super) enum LogFormatNames {
+    W3c,
+    Ncsa,
+    Iis,
+    Json,
+}
+
+/// Spells [`LogSelection`].
+#[derive(Deserialize)]
+#[serde(remote = "LogSelection", rename_all = "kebab-case")]
+pub(super) enum LogSelectionNames {
+    All,
+    ErrorsOnly,
+    SuccessOnly,
+}
+
+/// Spells [`LogRollover`].
+#[derive(Deserialize)]
+#[serde(remote = "LogRollover", rename_all = "kebab-case")]
+pub(super) enum LogRolloverNames {
+    Size,
+    Hourly,
+    Daily,
+    Weekly,
+    Monthly,
 }
 
 /// Reads a time: a number of seconds, whole or with a fraction.
