@@ -504,3 +504,52 @@ fn uploads_are_told_like_others() {
     assert_eq!(settings.upload[0].limits.files_max, 2);
     assert_eq!(settings.upload[1].limits.files_max, 100);
 }
+
+#[test]
+fn a_log_is_told_by_its_names() {
+    let first_line = |text| message(text).lines().next().unwrap().to_owned();
+    let cases = [
+        (
+            "[log]\nenable = true",
+            "line 2: unknown key `enable` in [log]; did you mean `enabled`?",
+        ),
+        (
+            "[log]\nformat = 'clf'",
+            "line 2: `log.format` is `clf`; allowed: w3c, ncsa, iis, json",
+        ),
+        (
+            "[log]\nselection = 'errors'",
+            "line 2: `log.selection` is `errors`; allowed: all, errors-only, success-only",
+        ),
+        (
+            "[log]\nrollover = 'dayly'",
+            "line 2: `log.rollover` is `dayly`; allowed: size, hourly, daily, weekly, monthly; did you mean \
+             `daily`?",
+        ),
+        (
+            "[log]\nrollover_bytes = 1000",
+            "line 2: `log.rollover_bytes` is 1000; allowed: 1048576 to 9223372036854775807",
+        ),
+        (
+            "[log]\nfields = []",
+            "line 2: `log.fields` is an empty list; allowed: at least one field",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(first_line(text), format!("site.toml, {wanted}"));
+    }
+    let told = first_line("[log]\nfields = ['date', 'cs(Cookies)']");
+    assert!(
+        told.starts_with("site.toml, line 2: `log.fields` is `cs(Cookies)`; allowed: date, time, ")
+            && told.ends_with("; did you mean `cs(Cookie)`?"),
+        "{told}"
+    );
+    let settings = parse(
+        "[log]\nenabled = true\nformat = 'json'\ndirectory = 'a'\nfields = ['c-ip', 'date']\n\
+         rollover = 'size'\nrollover_bytes = 2_000_000\nselection = 'errors-only'",
+    )
+    .unwrap();
+    assert!(settings.log.enabled && settings.log.folder().is_absolute());
+    let names: Vec<_> = settings.log.fields.names().collect();
+    assert_eq!(names, ["date", "c-ip"]);
+}

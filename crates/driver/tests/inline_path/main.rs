@@ -1,5 +1,5 @@
 //! What is done at once, on the worker, costs no heap allocation: a request that is answered in HighPerf, or
-//! from the response cache, and bytes that an upgraded connection's lane answers.
+//! from the response cache, logged or not, and bytes that an upgraded connection's lane answers.
 //!
 //! The allocator of this program counts what the worker thread allocates, from the moment the
 //! application, called on that thread, says so. Source: design, the seam.
@@ -11,11 +11,15 @@ mod requests;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_driver::{Embedded, EmbeddedSettings, Io};
-use tidegate_httpapi::{Application, Backend, OperatingMode, QueueProperties, UrlPrefix};
+use tidegate_httpapi::{
+    Application, Backend, GroupProperties, LogFields, LoggingProperties, OperatingMode,
+    QueueProperties, UrlPrefix,
+};
 
 struct Counting;
 
@@ -66,8 +70,27 @@ fn allocations_of(act: impl FnOnce()) -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed) - before
 }
 
+/// As [`serve`], with all fields of each request logged.
+fn serve_logged(
+    io: Io,
+    folder: &Path,
+    application: impl Application + 'static,
+) -> Option<(Arc<Embedded>, u16)> {
+    let mut logging = LoggingProperties::new(folder);
+    logging.fields = LogFields::ALL;
+    serve_with(io, Some(logging), application)
+}
+
 /// A backend of one worker that serves an application on a free port; `None` if there is no such loop.
 fn serve(io: Io, application: impl Application + 'static) -> Option<(Arc<Embedded>, u16)> {
+    serve_with(io, None, application)
+}
+
+fn serve_with(
+    io: Io,
+    logging: Option<LoggingProperties>,
+    application: impl Application + 'static,
+) -> Option<(Arc<Embedded>, u16)> {
     let mut settings = EmbeddedSettings::default();
     settings.io = io;
     settings.io_threads = Some(1);
@@ -94,6 +117,11 @@ fn serve(io: Io, application: impl Application + 'static) -> Option<(Arc<Embedde
     backend
         .bind_request_queue(group, Some(queue))
         .expect("bound");
+    let mut properties = GroupProperties::default();
+    properties.logging = logging;
+    backend
+        .set_group_properties(group, properties)
+        .expect("logged");
     let prefix = UrlPrefix::parse(&format!("http://127.0.0.1:{port}/")).expect("a prefix");
     backend.add_url(group, &prefix, 0).expect("listening");
     Some((backend, port))
@@ -104,6 +132,7 @@ fn serve(io: Io, application: impl Application + 'static) -> Option<(Arc<Embedde
 fn what_is_done_at_once_allocates_nothing() {
     for io in [Io::Poll, Io::Uring] {
         requests::check(io);
+        requests::check_logged(io);
         cached::check(io);
         opaque::check(io);
     }

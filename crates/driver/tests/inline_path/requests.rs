@@ -2,11 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use tidegate_driver::Io;
-use tidegate_httpapi::{Application, Body, Exchange, FieldBlock, ResponseHead};
+use tidegate_httpapi::{Application, Backend, Body, Exchange, FieldBlock, ResponseHead};
 
-use crate::{allocations_of, count_here, serve};
+use crate::{allocations_of, count_here, serve, serve_logged};
 
 /// Answers with a field and either fixed bytes or the content it was sent.
 struct Inline;
@@ -72,9 +73,27 @@ fn answer_len(stream: &mut TcpStream, request: &[u8]) -> usize {
 
 /// Counts for many requests.
 pub(crate) fn check(io: Io) {
-    let Some((_backend, port)) = serve(io, Inline) else {
-        return;
-    };
+    if let Some((_backend, port)) = serve(io, Inline) {
+        count_requests(io, port);
+    }
+}
+
+/// Counts for many requests that are logged.
+pub(crate) fn check_logged(io: Io) {
+    let folder = tempfile::tempdir().expect("a folder");
+    if let Some((backend, port)) = serve_logged(io, folder.path(), Inline) {
+        let requests = count_requests(io, port);
+        backend.stop(Duration::from_secs(10));
+        let counters = backend.log_counters();
+        assert_eq!(
+            (counters.requests_written, counters.requests_lost),
+            (requests, 0)
+        );
+    }
+}
+
+/// Says how many requests there were.
+fn count_requests(io: Io, port: u16) -> u64 {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     let requests: [&[u8]; 3] = [
         b"GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -92,4 +111,5 @@ pub(crate) fn check(io: Io) {
     run(20);
     let allocations = allocations_of(|| run(200));
     assert_eq!(allocations, 0, "allocations in 10,200 requests on {io:?}");
+    3 + 220 * 3 * 17
 }
