@@ -163,3 +163,45 @@ fn a_full_disk_is_counted_in_the_end() {
     log.stop();
     assert_eq!((log.written(), log.lost()), (0, 10));
 }
+
+#[test]
+fn records_of_all_workers_are_in_the_order_of_time_and_open_no_file_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut properties = LoggingProperties::new(folder.path());
+    properties.fields = LogFields::DATE | LogFields::TIME;
+    let view = Arc::new(LogView {
+        id: LogId(0),
+        fields: properties.fields,
+        properties,
+    });
+    let log = RequestLog::new();
+    let day_ms = 86_400_000;
+    let (mut early, mut late) = (log.worker(), log.worker());
+    let push = |worker: &mut WorkerLog, unix_ms| {
+        let (mut record, texts) = record(&view, HEAD);
+        record.unix_ms = unix_ms;
+        worker.push(record, &texts);
+        worker.hand_over();
+    };
+    // On both sides of a midnight.
+    push(&mut late, day_ms - 2000);
+    push(&mut late, day_ms + 1000);
+    push(&mut early, day_ms - 1000);
+    log.set_logs(&[Arc::clone(&view)]);
+    log.flush();
+    push(&mut early, day_ms - 500);
+    push(&mut early, day_ms + 2000);
+    log.flush();
+    assert_eq!(
+        lines(folder.path(), "ex700101.log"),
+        ["1970-01-01 23:59:58", "1970-01-01 23:59:59"]
+    );
+    assert_eq!(
+        lines(folder.path(), "ex700102.log"),
+        [
+            "1970-01-02 00:00:01",
+            "1970-01-01 23:59:59",
+            "1970-01-02 00:00:02"
+        ]
+    );
+}

@@ -1,5 +1,7 @@
 //! The thread that writes all logs of requests.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +13,7 @@ use tidegate_engine::{LogFileNames, LogId, LogView};
 use tidegate_httpapi::{LogFormat, LogTime};
 use tidegate_proto::log::{LogRecord, LogStyle};
 
-use super::{Inner, Record, Rows, Texts, lock};
+use super::{Inner, Record, Ring, Rows, Texts, lock};
 use crate::log_file::{Begins, LogFile, LogFileSettings, log_time};
 
 /// All logs, and where their records come from.
@@ -20,8 +22,8 @@ pub(super) struct Writers {
     logs: Vec<Writer>,
     local: TimeZone,
     computer: Option<String>,
-    /// Memory given for what is taken out of a ring.
-    rows: Rows,
+    /// All rings, each with memory given for what is taken out of it.
+    rings: Vec<(Arc<Ring>, Rows)>,
     /// Losses that a person was told of, and when.
     told: (u64, Option<Instant>),
 }
@@ -36,7 +38,7 @@ impl Writers {
             logs: Vec::new(),
             local: TimeZone::system(),
             computer: tidegate_os::host_name(),
-            rows: Rows::default(),
+            rings: Vec::new(),
             told: (0, None),
         }
     }
@@ -101,27 +103,44 @@ impl Writers {
     }
 
     fn take_all(&mut self) {
-        let rings = lock(&self.inner.rings).clone();
-        for ring in rings {
-            // The one that is given away is not to grow in a worker's hands.
-            self.rows.reserve();
-            ring.take(&mut self.rows);
-            self.write_rows();
+        let rings = lock(&self.inner.rings);
+        for ring in rings.iter().skip(self.rings.len()) {
+            self.rings.push((Arc::clone(ring), Rows::default()));
         }
-    }
-
-    fn write_rows(&mut self) {
-        let mut rows = std::mem::take(&mut self.rows);
-        for &(log, count) in &rows.lost {
-            if let Some(writer) = self.writer(log) {
-                writer.lost += count;
+        drop(rings);
+        let mut rings = std::mem::take(&mut self.rings);
+        for (ring, rows) in &mut rings {
+            rows.clear();
+            // What is given away is not to grow in a worker's hands.
+            rows.reserve();
+            ring.take(rows);
+            for &(log, count) in &rows.lost {
+                if let Some(writer) = self.writer(log) {
+                    writer.lost += count;
+                }
             }
         }
-        let mut at = 0;
+        self.write_in_order(&rings);
+        self.rings = rings;
+    }
+
+    /// Writes what all workers had, the earliest first.
+    fn write_in_order(&mut self, rings: &[(Arc<Ring>, Rows)]) {
+        let mut places = vec![(0, 0); rings.len()];
+        let next = |ring: usize, place: usize| {
+            let record = rings[ring].1.records.get(place)?;
+            Some(Reverse((record.unix_ms, ring)))
+        };
+        let mut heads: BinaryHeap<_> = (0..rings.len()).filter_map(|ring| next(ring, 0)).collect();
         let (mut written, mut lost) = (0, 0);
-        for record in &rows.records {
-            let (texts, length) = record.texts(&rows.texts[at..]);
-            at += length;
+        while let Some(Reverse((_, ring))) = heads.pop() {
+            let (place, at) = &mut places[ring];
+            let rows = &rings[ring].1;
+            let record = &rows.records[*place];
+            let (texts, length) = record.texts(&rows.texts[*at..]);
+            *at += length;
+            *place += 1;
+            heads.extend(next(ring, *place));
             let writer = self.writer(record.log);
             match writer.is_some_and(|writer| writer.write(record, &texts)) {
                 true => written += 1,
@@ -130,8 +149,6 @@ impl Writers {
         }
         self.inner.written.fetch_add(written, Ordering::Relaxed);
         self.inner.lose(lost);
-        rows.clear();
-        self.rows = rows;
     }
 
     /// What writes a log. A worker never names one that was not made known before.
@@ -186,6 +203,8 @@ pub(super) struct Writer {
     lines: Vec<u8>,
     /// How many records were lost of which no remark tells.
     lost: u64,
+    /// The latest record, and as which time that names a file.
+    last: (u64, LogTime),
     /// The second of the last record, as it is read in UTC and here.
     second: (u64, LogTime, LogTime),
 }
@@ -211,6 +230,7 @@ impl Writer {
             }),
             lines: Vec::new(),
             lost: 0,
+            last: (0, begin),
             second: (u64::MAX, begin, begin),
         }
     }
@@ -263,6 +283,12 @@ impl Writer {
             true => local,
             false => utc,
         };
+        // Workers are not quite in step. A record that comes a little late opens no file again.
+        let is_late = (1..LATE_MAX_MS).contains(&self.last.0.saturating_sub(record.unix_ms));
+        if !is_late {
+            self.last = (record.unix_ms, named_by);
+        }
+        let named_by = self.last.1;
         let header = |out: &mut Vec<u8>| style.append_header(out, &utc);
         let has_room = self.file.add(time, &named_by, header, &self.lines);
         self.lost = if has_room { 0 } else { self.lost + 1 };
@@ -302,6 +328,8 @@ impl Writer {
     }
 }
 
+/// How much later than the latest a record may come and still go to its file, in milliseconds.
+const LATE_MAX_MS: u64 = 60_000;
 /// For how long records are gathered before they are written.
 const GATHERS_FOR: Duration = Duration::from_millis(100);
 /// How often it is tried to write what could not be written.
