@@ -42,7 +42,7 @@ pub use field_block::{FieldBlock, FieldError};
 pub use home::{HomeThread, OutgoingConnection, WorkAtHome};
 pub use limits::{CacheLimits, FloodAnswer, Http2Limits, LimitError, RequestLimits, ServiceLimits};
 pub use logging::{
-    LOG_DIRECTORY_BYTES_MAX, LOG_ROLLOVER_BYTES_MIN, LOG_SOFTWARE_BYTES_MAX, LogCounters,
+    LOG_DIRECTORY_BYTES_MAX, LOG_ROLLOVER_BYTES_MIN, LOG_SOFTWARE_BYTES_MAX, LogCounters, LogData,
     LogFields, LogFormat, LogRollover, LogSelection, LogTime, LoggingFault, LoggingProperties,
 };
 pub use opaque::{
@@ -58,7 +58,7 @@ pub use request::{
     ConnectionId, ContentFraming, OwnedRequestHead, Registration, RequestHead, RequestId,
     RequestLine, Span, Version,
 };
-pub use response::{Body, ResponseHead, StreamReset, Transfer, reason_phrase};
+pub use response::{Body, ReasonPhrase, ResponseHead, StreamReset, Transfer, reason_phrase};
 pub use response_cache::{CacheCounters, CacheFlush, CacheSite, CacheUrl, CachedResponse};
 pub use tls::{
     CertificateAuthorities, CertificateInfo, CertificateSource, ClientCertificates, HttpProtocols,

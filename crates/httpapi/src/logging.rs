@@ -271,6 +271,19 @@ pub struct LogTime {
     pub utc_offset_minutes: i16,
 }
 
+/// What an application has logs of requests say of an answer. Source: `HTTP_LOG_FIELDS_DATA`, of which the
+/// backend knows the rest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct LogData {
+    /// `cs-username`: who the client is. What is longer than 4,096 bytes is cut.
+    pub user_name: Option<Box<str>>,
+    /// `sc-substatus`: what the status does not tell.
+    pub substatus: u16,
+    /// `sc-win32-status`, unless the answer does not reach the client: then it is why.
+    pub win32_status: u32,
+}
+
 /// What has become of the records of all request logs, and of those of the HTTPERR log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

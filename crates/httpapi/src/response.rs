@@ -1,12 +1,14 @@
 //! A response as an application gives it: status, fields, content.
 
 use std::fmt;
+use std::ops::Deref;
 
 use bytes::Bytes;
 
 use crate::body::BodySource;
 use crate::cache_policy::HeadCachePolicy;
 use crate::field_block::FieldBlock;
+use crate::logging::LogData;
 use crate::piece::{Piece, total_length};
 
 /// A response's status and fields.
@@ -19,7 +21,7 @@ pub struct ResponseHead {
     /// Status code, 200 to 599.
     pub status: u16,
     /// Reason phrase in place of the standard one; may not hold control characters.
-    pub reason: Option<Box<str>>,
+    pub reason: Option<ReasonPhrase>,
     /// The fields.
     pub fields: FieldBlock,
     /// How content of unknown length is sent.
@@ -35,6 +37,8 @@ pub struct ResponseHead {
     /// It is stored only if the request and the response are fit for it (http-server-api §8): see
     /// [`CachePolicy`](crate::CachePolicy). Sent it is in any case.
     pub cache: HeadCachePolicy,
+    /// What a log of requests says beside what it sees. Kept with a response that is stored.
+    pub log: Option<Box<LogData>>,
 }
 
 impl ResponseHead {
@@ -48,7 +52,32 @@ impl ResponseHead {
             close: false,
             trailers: None,
             cache: HeadCachePolicy::NONE,
+            log: None,
         }
+    }
+}
+
+/// A reason phrase. Few responses have one of their own: it is small in a head that has none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReasonPhrase(Box<Box<str>>);
+
+impl From<&str> for ReasonPhrase {
+    fn from(phrase: &str) -> Self {
+        Self(Box::new(phrase.into()))
+    }
+}
+
+impl From<Box<str>> for ReasonPhrase {
+    fn from(phrase: Box<str>) -> Self {
+        Self(Box::new(phrase))
+    }
+}
+
+impl Deref for ReasonPhrase {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
     }
 }
 

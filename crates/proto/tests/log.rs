@@ -25,8 +25,8 @@ fn record() -> LogRecord<'static> {
             utc_offset_minutes: -210,
             ..time()
         },
-        client: Some("10.0.0.9:2094".parse().unwrap()),
-        server: Some("10.0.0.4:8080".parse().unwrap()),
+        client: Some("10.0.0.9:2094".parse().expect("an address")),
+        server: Some("10.0.0.4:8080".parse().expect("an address")),
         site_name: Some(b"shop 1"),
         computer_name: Some(b"host"),
         user_name: Some(b"alice"),

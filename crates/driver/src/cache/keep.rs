@@ -158,6 +158,7 @@ impl Core {
             fields: head.fields.clone(),
             transfer: head.transfer,
             close: head.close,
+            log: head.log.clone(),
             ..ResponseHead::new(head.status)
         };
         let key = CacheKey::of(&wanted);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use tidegate_httpapi::{Body, CachedResponse, FieldBlock, Piece, ResponseHead};
+use tidegate_httpapi::{Body, CachedResponse, FieldBlock, LogData, Piece, ResponseHead};
 use tidegate_proto::conditional::{Answer, Preconditions, Validators, parse_date};
 use tidegate_proto::http1::StoredHead;
 use tidegate_proto::range::{ByteRange, Multipart, Selection, content_range, unsatisfied_range};
@@ -47,10 +47,16 @@ impl Stored {
     /// Memory that it takes.
     pub(super) fn bytes(head: &ResponseHead, wire: &StoredHead, content_bytes: usize) -> usize {
         let reason = head.reason.as_deref().map_or(0, str::len);
+        let name = |log: &LogData| log.user_name.as_ref().map_or(0, |name| name.len());
+        let logged = head
+            .log
+            .as_deref()
+            .map_or(0, |log| size_of::<LogData>() + name(log));
         size_of::<Self>()
             + wire.wire_bytes()
             + head.fields.as_bytes().len()
             + reason
+            + logged
             + content_bytes
     }
 
@@ -152,6 +158,7 @@ impl<'a> Part<'a> {
         let mut head = ResponseHead::new(status);
         head.fields = FieldBlock::with_memory(memory);
         head.close = stored.head.close;
+        head.log.clone_from(&stored.head.log);
         Self { stored, head }
     }
 

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use tidegate_engine::{GroupView, LogView, is_logged};
-use tidegate_httpapi::PeerAddress;
+use tidegate_httpapi::{PeerAddress, ResponseHead};
 use tidegate_os::Operations;
 use tidegate_proto::http2::StreamKey;
 
@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::connection::request::ReceivedRequest;
 use crate::core::Core;
 use crate::queue::Queue;
-use crate::request_log::{Entry, EntryId, Record, Texts};
+use crate::request_log::{Entry, EntryId, Record, Texts, WorkerLog};
 
 /// What a connection has for the logs, once one of its requests is to be logged.
 pub(crate) struct ConnectionLog {
@@ -93,14 +93,10 @@ impl Core {
         }
     }
 
-    /// The present request is answered with this status.
+    /// The present request is answered with this head.
     #[inline]
-    pub(crate) fn log_answer(&mut self, conn: &Connection, status: u16) {
-        if let Some(log) = &conn.log
-            && let Some(entry) = log.present.and_then(|id| self.request_log.entry(id))
-        {
-            entry.record.status = status;
-        }
+    pub(crate) fn log_answer(&mut self, conn: &Connection, head: &ResponseHead) {
+        log_answer(&mut self.request_log, conn, head);
     }
 
     /// The present request's answer is all in the output.
@@ -171,19 +167,16 @@ impl Core {
         false
     }
 
-    /// A stream's request is answered with this status; so many bytes of the answer are in the output.
+    /// A stream's request is answered with this head; so many bytes of the answer are in the output.
     #[inline]
     pub(crate) fn log_stream_answer(
         &mut self,
         conn: &Connection,
         stream: StreamKey,
-        status: u16,
+        head: &ResponseHead,
         bytes: usize,
     ) {
-        if let Some(entry) = self.stream_entry(conn, stream) {
-            entry.record.status = status;
-            entry.record.bytes_sent += bytes as u64;
-        }
+        log_stream_answer(&mut self.request_log, conn, stream, head, bytes);
     }
 
     /// So many more bytes of its answer are in the output.
@@ -233,9 +226,53 @@ impl Core {
 
     #[inline]
     fn stream_entry(&mut self, conn: &Connection, stream: StreamKey) -> Option<&mut Entry> {
-        let log = conn.log.as_ref()?;
-        let id = *log.streams.get(stream.slot as usize)?;
-        self.request_log.entry(id?)
+        stream_entry(&mut self.request_log, conn, stream)
+    }
+}
+
+/// As [`Core::log_answer`], beside the rest of the worker's things.
+#[inline]
+pub(crate) fn log_answer(worker: &mut WorkerLog, conn: &Connection, head: &ResponseHead) {
+    if let Some(log) = &conn.log
+        && let Some(entry) = log.present.and_then(|id| worker.entry(id))
+    {
+        entry.answer(head);
+    }
+}
+
+/// As [`Core::log_stream_answer`], beside the rest of the worker's things.
+#[inline]
+pub(crate) fn log_stream_answer(
+    worker: &mut WorkerLog,
+    conn: &Connection,
+    stream: StreamKey,
+    head: &ResponseHead,
+    bytes: usize,
+) {
+    if let Some(entry) = stream_entry(worker, conn, stream) {
+        entry.answer(head);
+        entry.record.bytes_sent += bytes as u64;
+    }
+}
+
+#[inline]
+fn stream_entry<'w>(
+    worker: &'w mut WorkerLog,
+    conn: &Connection,
+    stream: StreamKey,
+) -> Option<&'w mut Entry> {
+    let log = conn.log.as_ref()?;
+    let id = *log.streams.get(stream.slot as usize)?;
+    worker.entry(id?)
+}
+
+impl Entry {
+    #[inline]
+    fn answer(&mut self, head: &ResponseHead) {
+        self.record.status = head.status;
+        if let Some(data) = &head.log {
+            self.record.keep_data(&mut self.texts, self.fields, data);
+        }
     }
 }
 
@@ -322,11 +359,12 @@ impl Core {
         if let Some(log) = &conn.log {
             (record.client, record.server) = (log.client, log.server);
         }
-        let mut texts = self.pool.take();
+        let mut texts = self.request_log.take_memory();
         let kept = Texts::of(log.fields, request.bytes, line, request.fields);
         record.keep(&mut texts, &kept);
         self.request_log.insert(Entry {
             record,
+            fields: log.fields,
             selection: log.properties.selection,
             texts,
             began: arrival.began,
@@ -376,17 +414,19 @@ impl Core {
         let Some(mut entry) = self.request_log.remove(id) else {
             return;
         };
-        entry.record.win32_status = win32_status;
+        if win32_status != 0 {
+            entry.record.win32_status = win32_status;
+        }
         entry.record.unix_ms = unix_ms;
         // The clock begins anew every 49 days.
         entry.record.time_taken = now.wrapping_sub(entry.began);
         self.request_log.push(entry.record, &entry.texts);
-        self.pool.put(entry.texts);
+        self.request_log.put_memory(entry.texts);
     }
 
     fn forget_entry(&mut self, id: EntryId) {
         if let Some(entry) = self.request_log.remove(id) {
-            self.pool.put(entry.texts);
+            self.request_log.put_memory(entry.texts);
         }
     }
 }

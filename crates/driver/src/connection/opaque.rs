@@ -56,7 +56,7 @@ impl Core {
             self.abandon(conn);
             return;
         };
-        self.log_answer(conn, head.status);
+        self.log_answer(conn, &head);
         self.switch_protocols(conn, head);
         self.log_answered(conn);
         self.counters.upgraded += 1;

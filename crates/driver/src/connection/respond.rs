@@ -15,7 +15,7 @@ use tidegate_proto::http1::{
 
 use crate::cache::Found;
 use crate::clock::Clock;
-use crate::connection::log::ERROR_CONNECTION_ABORTED;
+use crate::connection::log::{ERROR_CONNECTION_ABORTED, log_answer};
 use crate::connection::request::Refused;
 use crate::connection::stream::{Files, Pumped, ResponseStream, StreamContent};
 use crate::connection::{Asked, Connection, Receive, Respond};
@@ -49,7 +49,7 @@ impl Core {
             });
             if encoded {
                 self.counters.responses += 1;
-                self.log_answer(conn, head.status);
+                self.log_answer(conn, &head);
                 self.pool.put(head.fields.into_memory());
                 if let Body::Owned(memory) = body {
                     self.pool.put(memory);
@@ -79,10 +79,14 @@ impl Core {
     fn answer_stored(&mut self, conn: &mut Connection, place: u32) {
         let is_draining = self.is_draining();
         let Self {
-            cache, pool, clock, ..
+            cache,
+            pool,
+            clock,
+            request_log,
+            ..
         } = self;
         let stored = cache.stored(place);
-        let status = stored.head.status;
+        log_answer(request_log, conn, &stored.head);
         conn.asked.close |= stored.wire.closes() || is_draining;
         let out = conn.output.open_end(pool);
         stored.wire.append(out, clock.date(), conn.asked.close);
@@ -93,7 +97,6 @@ impl Core {
             conn.output.append(pool, content.clone());
         }
         self.counters.responses += 1;
-        self.log_answer(conn, status);
         self.finish_response(conn);
     }
 
@@ -110,7 +113,7 @@ impl Core {
         let encoded = conn
             .output
             .encode(pool, |out| encode_head(out, &head, length, &context));
-        self.log_answer(conn, head.status);
+        self.log_answer(conn, &head);
         self.pool.put(head.fields.into_memory());
         conn.asked.close |= encoded.close;
         self.counters.responses += 1;

@@ -8,6 +8,7 @@ use tidegate_proto::http1::error_page;
 use tidegate_proto::http2::{ErrorCode, SentHead, StreamKey, wants_close};
 
 use crate::cache::Found;
+use crate::connection::log::log_stream_answer;
 use crate::connection::respond::{Seen, response_context, short};
 use crate::connection::{Asked, Connection};
 use crate::core::Core;
@@ -55,6 +56,7 @@ impl Core {
             shared,
             clock,
             pool,
+            request_log,
             ..
         } = self;
         let stored = cache.stored(place);
@@ -64,14 +66,14 @@ impl Core {
             http2.codec.begin_go_away(out);
         }
         let length = Some(stored.content.len() as u64);
-        let (before, status) = (out.len(), stored.head.status);
+        let before = out.len();
         let sent = http2
             .codec
             .send_head(key, &stored.head, length, &context, out);
         let content = &stored.content;
         if sent.ended || !http2.codec.is_open(key) {
             let bytes = out.len() - before;
-            self.log_stream_answer(conn, key, status, bytes);
+            log_stream_answer(request_log, conn, key, &stored.head, bytes);
             return self.finish_stream(conn, http2, key);
         }
         if content.len() < COPIED_MAX
@@ -80,12 +82,12 @@ impl Core {
         {
             out.extend_from_slice(content);
             let bytes = out.len() - before;
-            self.log_stream_answer(conn, key, status, bytes);
+            log_stream_answer(request_log, conn, key, &stored.head, bytes);
             return self.finish_stream(conn, http2, key);
         }
         let bytes = out.len() - before;
+        log_stream_answer(request_log, conn, key, &stored.head, bytes);
         let content = Body::Shared(content.clone());
-        self.log_stream_answer(conn, key, status, bytes);
         self.answer_in_pieces(conn, http2, key, Asked::STREAM, (sent, None), content);
     }
 
@@ -215,7 +217,7 @@ impl Core {
         let before = out.len();
         let sent = http2.codec.send_head(key, head, length, &context, out);
         let bytes = out.len() - before;
-        self.log_stream_answer(conn, key, head.status, bytes);
+        self.log_stream_answer(conn, key, head, bytes);
         sent
     }
 
@@ -239,7 +241,7 @@ impl Core {
         let before = out.len();
         http2.codec.send_tunnel_head(key, head, &context, out);
         let bytes = out.len() - before;
-        self.log_stream_answer(conn, key, head.status, bytes);
+        self.log_stream_answer(conn, key, head, bytes);
         // What follows is its lane's.
         self.log_stream_answered(conn, key);
     }

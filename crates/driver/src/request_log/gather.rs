@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tidegate_httpapi::LogSelection;
+use tidegate_httpapi::{LogFields, LogSelection};
 
 use super::record::RECORD_BYTES_MAX;
 use super::{Inner, Record, Ring, Rows};
@@ -18,6 +18,8 @@ pub(crate) struct EntryId(u32);
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) record: Record,
+    /// What its log's lines say.
+    pub(crate) fields: LogFields,
     /// Whether it is logged depends on its status.
     pub(crate) selection: LogSelection,
     pub(crate) texts: Vec<u8>,
@@ -37,6 +39,8 @@ pub(crate) struct WorkerLog {
     ring: Arc<Ring>,
     entries: Vec<Option<Entry>>,
     free: Vec<EntryId>,
+    /// Memory for texts. Not the worker's store: what is taken there may be large, and a request may be long.
+    memory: Vec<Vec<u8>>,
     /// What has ended in this turn.
     row: Rows,
 }
@@ -48,6 +52,7 @@ impl WorkerLog {
             ring,
             entries: Vec::new(),
             free: Vec::new(),
+            memory: Vec::new(),
             row: Rows::default(),
         }
     }
@@ -76,6 +81,23 @@ impl WorkerLog {
         let entry = self.entries.get_mut(id.0 as usize)?.take()?;
         self.free.push(id);
         Some(entry)
+    }
+
+    /// Memory for the texts of a request.
+    #[inline]
+    pub(crate) fn take_memory(&mut self) -> Vec<u8> {
+        self.memory
+            .pop()
+            .unwrap_or_else(|| Vec::with_capacity(MEMORY_BYTES))
+    }
+
+    /// Takes memory back, unless there is enough or it has grown large.
+    #[inline]
+    pub(crate) fn put_memory(&mut self, mut memory: Vec<u8>) {
+        if memory.capacity() <= MEMORY_BYTES_MAX && self.memory.len() < MEMORY_MAX {
+            memory.clear();
+            self.memory.push(memory);
+        }
     }
 
     /// Takes a record whose answer has been sent, as far as it could be.
@@ -117,3 +139,9 @@ impl Drop for WorkerLog {
 const ROW_RECORDS: usize = 256;
 /// Bytes of their texts, but for those of the last one.
 const ROW_BYTES: usize = 64 * 1024;
+/// Memory for usual texts.
+const MEMORY_BYTES: usize = 512;
+/// Largest memory kept.
+const MEMORY_BYTES_MAX: usize = 8 * 1024;
+/// How many are kept.
+const MEMORY_MAX: usize = 1024;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tidegate_engine::{LogId, LogView};
-use tidegate_httpapi::{Fields, KnownField, LogFields, RequestLine, Version};
+use tidegate_httpapi::{Fields, KnownField, LogData, LogFields, RequestLine, Version};
 
 /// What is to be said of a request, but for its texts, which are in memory beside it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,7 @@ pub(crate) struct Record {
     pub(crate) version: Version,
     /// 0: it has not been answered.
     pub(crate) status: u16,
+    pub(crate) substatus: u16,
     pub(crate) win32_status: u32,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -35,6 +36,8 @@ pub(crate) struct Texts<'a> {
     pub(crate) cookie: Option<&'a [u8]>,
     pub(crate) referer: Option<&'a [u8]>,
     pub(crate) host: Option<&'a [u8]>,
+    /// Told with the answer.
+    pub(crate) user_name: Option<&'a [u8]>,
 }
 
 impl<'a> Texts<'a> {
@@ -71,6 +74,7 @@ impl<'a> Texts<'a> {
             host: authority
                 .filter(|_| wanted.contains(LogFields::HOST))
                 .or_else(|| field(LogFields::HOST, KnownField::Host)),
+            user_name: None,
         }
     }
 
@@ -84,6 +88,7 @@ impl<'a> Texts<'a> {
             self.cookie,
             self.referer,
             self.host,
+            self.user_name,
         ]
     }
 }
@@ -100,6 +105,7 @@ impl Record {
             time_taken: 0,
             version,
             status: 0,
+            substatus: 0,
             win32_status: 0,
             bytes_sent: 0,
             bytes_received: 0,
@@ -120,6 +126,22 @@ impl Record {
         }
     }
 
+    /// Puts what the application says of its answer behind the other texts.
+    #[cold]
+    pub(crate) fn keep_data(&mut self, memory: &mut Vec<u8>, fields: LogFields, data: &LogData) {
+        self.substatus = data.substatus;
+        self.win32_status = data.win32_status;
+        let [.., length] = &mut self.lengths;
+        if let Some(name) = &data.user_name
+            && fields.contains(LogFields::USER_NAME)
+            && *length == ABSENT
+        {
+            let name = first(name.as_bytes(), TEXT_BYTES_MAX);
+            memory.extend_from_slice(name);
+            *length = name.len() as u16;
+        }
+    }
+
     /// Finds its texts at the beginning of `memory`. Says how many bytes they have.
     pub(crate) fn texts<'a>(&self, memory: &'a [u8]) -> (Texts<'a>, usize) {
         let mut at = 0;
@@ -131,6 +153,7 @@ impl Record {
             cookie,
             referer,
             host,
+            user_name,
         ] = self.lengths.map(|length| {
             if length == ABSENT {
                 return None;
@@ -147,6 +170,7 @@ impl Record {
             cookie,
             referer,
             host,
+            user_name,
         };
         (texts, at)
     }
@@ -157,7 +181,7 @@ fn first(bytes: &[u8], max: usize) -> &[u8] {
 }
 
 /// How many texts there are.
-const TEXTS: usize = 7;
+const TEXTS: usize = 8;
 /// In place of a length: there is no such text.
 const ABSENT: u16 = u16::MAX;
 

@@ -47,7 +47,7 @@ impl Job {
         }
         let is_head = &*outgoing.method == "HEAD";
         let mut answer = ResponseHead::new(head.status);
-        answer.reason = head.reason;
+        answer.reason = head.reason.map(Into::into);
         answer.fields = head.fields;
         let content = if is_head || head.status == 304 {
             exchange.whole_content();

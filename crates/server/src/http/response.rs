@@ -131,6 +131,19 @@ impl Response {
         self
     }
 
+    /// Says who the client is, for `cs-username` in the log of requests. What is longer than 4,096 bytes is
+    /// cut.
+    pub fn log_user_name(&mut self, name: impl Into<Box<str>>) -> &mut Self {
+        self.head.log.get_or_insert_default().user_name = Some(name.into());
+        self
+    }
+
+    /// Says what the status does not tell, for `sc-substatus` in the log of requests. Default 0.
+    pub fn log_substatus(&mut self, substatus: u16) -> &mut Self {
+        self.head.log.get_or_insert_default().substatus = substatus;
+        self
+    }
+
     /// Has the connection closed after this response. In HTTP/2 it begins to close: what is in progress
     /// on it goes on, and the client is asked to open no more streams.
     pub fn close(&mut self) -> &mut Self {

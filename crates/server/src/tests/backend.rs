@@ -565,7 +565,7 @@ impl RespondLater for Later {
             length: body.length(),
             interim: std::mem::take(&mut self.interim),
             close: head.close,
-            reason: head.reason,
+            reason: head.reason.map(|reason| (*reason).into()),
             was_moved: self.was_moved,
             pieces: match &body {
                 Body::Pieces(pieces) => pieces.clone(),

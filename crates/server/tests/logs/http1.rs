@@ -16,6 +16,12 @@ fn answering(builder: ServerBuilder) -> ServerBuilder {
     builder.on_http_request(|request, response| {
         match request.document() {
             "/none" => response.status(404).empty(),
+            "/user" => response
+                .cache(CachePolicy::UserInvalidates)
+                .content_type("text/plain")
+                .log_user_name("al ice")
+                .log_substatus(7)
+                .text("user"),
             "/long" => response.bytes(vec![b'l'; 300_000]),
             "/chunks" => response.reader(Cursor::new(vec![b'c'; 100_000])),
             "/cached" => {
@@ -274,5 +280,26 @@ fn an_answer_that_was_broken_off_says_so() {
         let cause = line["win32_status"].as_u64().unwrap();
         assert!(cause == 64 || cause == 1236, "{cause}");
         assert!(line["bytes_sent"].as_u64().unwrap() >= 100_000);
+    });
+}
+
+#[test]
+fn what_a_handler_says_of_its_answer_is_told_of_copies_too() {
+    in_each_setting_logged(answering, |logged| {
+        for _ in 0..2 {
+            logged.send(head("GET", "/user", "").as_bytes());
+        }
+        logged.send(head("GET", "/user", "Range: bytes=0-1\r\n").as_bytes());
+        logged.send(head("GET", "/", "").as_bytes());
+        let lines = logged.lines(4);
+        for line in &lines[..3] {
+            assert_eq!(
+                (&line["user"], &line["substatus"]),
+                (&"al ice".into(), &7.into())
+            );
+        }
+        assert_eq!(logged.server.cache_counters().hits, 2);
+        assert!(lines[3].get("user").is_none());
+        assert_eq!(lines[3]["substatus"], 0);
     });
 }

@@ -12,7 +12,8 @@ fn answering(builder: ServerBuilder) -> ServerBuilder {
                 "/long" => response.bytes(vec![b'l'; 300_000]),
                 "/cached" => {
                     response.cache(CachePolicy::UserInvalidates);
-                    response.content_type("text/plain").text("cached");
+                    let response = response.content_type("text/plain").log_user_name("bob");
+                    response.text("cached");
                 }
                 "/echo" => {
                     let content = request.content()?.to_vec();
@@ -67,6 +68,10 @@ fn each_stream_has_a_line() {
         assert!((40_000 + 18..41_000).contains(&number(5, "bytes_sent")));
         assert!((40_000 + 18..41_000).contains(&number(5, "bytes_received")));
         assert!((5 + 18..300).contains(&number(6, "bytes_received")));
+        assert_eq!(
+            (&lines[2]["user"], &lines[3]["user"]),
+            (&"bob".into(), &"bob".into())
+        );
         assert_eq!(logged.server.cache_counters().hits, 1);
     });
 }
