@@ -105,7 +105,9 @@ pub use tidegate_httpapi::{
     Trailers, UrlPrefix, Verbosity503, Version,
 };
 
-pub use tidegate_httpapi::{LogCounters, LogFields, LogFormat, LogRollover, LogSelection};
+pub use tidegate_httpapi::{
+    LogCounters, LogFields, LogFormat, LogRollover, LogSelection, LoggingFault,
+};
 
 pub use tidegate_proto::form_data::FormDataError;
 

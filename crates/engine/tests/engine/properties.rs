@@ -1,12 +1,13 @@
 //! Properties: inheritance, what acts at once, and what a snapshot keeps. http-server-api §5, §6, Q17.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_engine::{GroupView, Outcome, PortKey};
 use tidegate_httpapi::{
-    EnabledState, GroupProperties, InheritedTimeouts, QueueProperties, SessionProperties, Timeouts,
-    Verbosity503,
+    ApiError, EnabledState, ErrorCode, GroupProperties, InheritedTimeouts, LogFields, LogFormat,
+    LoggingFault, LoggingProperties, QueueProperties, SessionProperties, Timeouts, Verbosity503,
 };
 
 use crate::site::{Got, Site, queue};
@@ -215,4 +216,52 @@ fn ports_that_did_not_change_keep_their_tables() {
     };
     assert_eq!(table(&first, 80), table(&second, 80));
     assert_ne!(table(&first, 81), table(&second, 81));
+}
+
+// http-server-api §9: a session's log is for all its groups, but those that have their own.
+#[test]
+fn a_log_comes_from_group_then_session() {
+    let mut site = site();
+    let (session, group) = (site.session, site.group(1));
+    assert_eq!(view(&mut site).log, None);
+
+    let mut properties = SessionProperties::default();
+    properties.logging = Some(LoggingProperties::new("/log/all"));
+    site.control
+        .set_session_properties(session, properties.clone())
+        .unwrap();
+    let of_session = view(&mut site).log.clone().unwrap();
+    assert_eq!(of_session.properties.directory, Path::new("/log/all"));
+
+    let mut own = GroupProperties::default();
+    let mut log = LoggingProperties::new("/log/all");
+    log.format = LogFormat::Ncsa;
+    own.logging = Some(log.clone());
+    site.control
+        .set_group_properties(group, own.clone())
+        .unwrap();
+    let of_group = view(&mut site).log.clone().unwrap();
+    assert_eq!(of_group.properties.format, LogFormat::Ncsa);
+    assert_eq!(site.control.logs().len(), 2);
+
+    // The session's files are its own: nothing changes for who asks for them with other fields.
+    log.format = LogFormat::W3c;
+    log.fields = LogFields::STATUS;
+    own.logging = Some(log);
+    let refused = site.control.set_group_properties(group, own).unwrap_err();
+    assert!(
+        matches!(&refused, ApiError::Logging(LoggingFault::DirectoryTaken(_))),
+        "{refused}"
+    );
+    assert_eq!(refused.code(), ErrorCode::InvalidParameter);
+    assert_eq!(view(&mut site).log, Some(of_group));
+
+    properties.logging = None;
+    site.control
+        .set_session_properties(session, properties)
+        .unwrap();
+    site.control
+        .set_group_properties(group, GroupProperties::default())
+        .unwrap();
+    assert_eq!(view(&mut site).log, None);
 }
