@@ -2,3 +2,11 @@
 //!
 //! Plain values: addresses, names, keys and times are arguments, and nothing here knows of sockets or
 //! requests. What is kept (users, API keys, bans, allowances) is kept in files that survive a kill at any moment.
+#![forbid(unsafe_code)]
+
+pub mod authorization;
+mod hex;
+mod keyed_hash;
+mod random;
+mod replace;
+pub mod users;
