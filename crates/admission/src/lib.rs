@@ -6,7 +6,9 @@
 
 pub mod authorization;
 mod hex;
+pub mod jwt;
 mod keyed_hash;
 mod random;
 mod replace;
+pub mod sessions;
 pub mod users;
