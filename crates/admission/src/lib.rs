@@ -4,6 +4,7 @@
 //! requests. What is kept (users, API keys, bans, allowances) is kept in files that survive a kill at any moment.
 #![forbid(unsafe_code)]
 
+pub mod api_keys;
 pub mod authorization;
 mod hex;
 pub mod jwt;
@@ -11,4 +12,5 @@ mod keyed_hash;
 mod random;
 mod replace;
 pub mod sessions;
+mod stamp;
 pub mod users;

@@ -13,7 +13,7 @@ mod verified;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub use password::{HashingCost, PasswordHash};
 
 use crate::authorization::DigestAlgorithm;
 use crate::keyed_hash::KeyedHash;
-use file::Stamp;
+use crate::stamp::Stamp;
 use slots::Slots;
 use verified::Verified;
 
@@ -141,7 +141,7 @@ impl Users {
         };
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.directory.load();
-        if Stamp::of(path)? == known.stamp {
+        if stamp_of(path)? == known.stamp {
             return Ok(false);
         }
         let fresh = Directory::read(&self.settings, &self.listed_key, Some(&known))?;
@@ -318,7 +318,7 @@ impl Directory {
             None => (Vec::new(), Stamp::default()),
             Some(path) => {
                 // Before it is read: a change while it is read is then seen the next time.
-                let stamp = Stamp::of(path)?;
+                let stamp = stamp_of(path)?;
                 (UsersFile::read(path)?.into_users(), stamp)
             }
         };
@@ -384,6 +384,13 @@ impl Directory {
         };
         self.entries.insert(name, entry);
     }
+}
+
+fn stamp_of(path: &Path) -> Result<Stamp, UsersFileError> {
+    Stamp::of(path).map_err(|error| UsersFileError::File {
+        path: path.to_owned(),
+        fault: FileFault::Read(error),
+    })
 }
 
 #[cfg(test)]

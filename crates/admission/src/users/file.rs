@@ -2,10 +2,9 @@
 
 use std::collections::HashSet;
 use std::error::Error;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 use std::{fmt, mem};
 
 use super::lines::{NameFault, User, UserFault};
@@ -157,39 +156,6 @@ impl fmt::Display for UsersFile {
         }
         Ok(())
     }
-}
-
-/// By what one sees that a file has changed.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Stamp {
-    modified: Option<SystemTime>,
-    bytes: u64,
-    /// Which file it is, where the system tells: one that was put in another's place within the clock's grain.
-    inode: u64,
-}
-
-impl Stamp {
-    pub(super) fn of(path: &Path) -> Result<Self, UsersFileError> {
-        let metadata = fs::metadata(path).map_err(|error| UsersFileError::File {
-            path: path.to_owned(),
-            fault: FileFault::Read(error),
-        })?;
-        Ok(Self {
-            modified: metadata.modified().ok(),
-            bytes: metadata.len(),
-            inode: inode(&metadata),
-        })
-    }
-}
-
-#[cfg(unix)]
-fn inode(metadata: &fs::Metadata) -> u64 {
-    std::os::unix::fs::MetadataExt::ino(metadata)
-}
-
-#[cfg(not(unix))]
-fn inode(_metadata: &fs::Metadata) -> u64 {
-    0
 }
 
 /// Why there are no users.

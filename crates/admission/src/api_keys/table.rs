@@ -1,0 +1,113 @@
+//! The keys in memory, as they are checked: found by their hash, without a lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use sha2::{Digest, Sha256};
+
+use super::record::{Record, Usage};
+
+/// What salts the hashes of a store.
+pub(super) type Salt = [u8; 32];
+
+/// A key in memory. A change puts another in its place; what was counted is shared by both.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) record: Record,
+    pub(super) usage: Arc<Usage>,
+}
+
+/// All keys of a store.
+///
+/// In parts, so that a change copies a part of it and not all.
+pub(super) struct Table {
+    hasher: Hasher,
+    shards: Vec<ArcSwap<Shard>>,
+}
+
+type Shard = HashMap<[u8; 32], Arc<Entry>>;
+
+impl Table {
+    pub(super) fn new(salt: &Salt, entries: impl IntoIterator<Item = Entry>) -> Self {
+        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
+        for entry in entries {
+            let hash = entry.record.hash;
+            shards[index(&hash)].insert(hash, Arc::new(entry));
+        }
+        Self {
+            hasher: Hasher::new(salt),
+            shards: shards.into_iter().map(ArcSwap::from_pointee).collect(),
+        }
+    }
+
+    /// The key whose text this is. How long that takes tells an attacker at most of a hash, which is salted with
+    /// what he does not know.
+    pub(super) fn find(&self, key: &str) -> Option<Arc<Entry>> {
+        self.find_hash(&self.hasher.hash(key))
+    }
+
+    pub(super) fn find_hash(&self, hash: &[u8; 32]) -> Option<Arc<Entry>> {
+        self.shards[index(hash)].load().get(hash).map(Arc::clone)
+    }
+
+    pub(super) fn hash(&self, key: &str) -> [u8; 32] {
+        self.hasher.hash(key)
+    }
+
+    /// Puts a record in the place of the one with its hash. One at a time: the caller holds the store's lock.
+    pub(super) fn set(&self, record: Record) {
+        let hash = record.hash;
+        self.change(&hash, |shard| {
+            let usage = match shard.get(&hash) {
+                Some(entry) => Arc::clone(&entry.usage),
+                None => Arc::default(),
+            };
+            shard.insert(hash, Arc::new(Entry { record, usage }));
+        });
+    }
+
+    pub(super) fn remove(&self, hash: &[u8; 32]) {
+        self.change(hash, |shard| {
+            shard.remove(hash);
+        });
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Entry>> {
+        let shards = self.shards.iter().map(ArcSwap::load_full);
+        shards
+            .flat_map(|shard| shard.values().map(Arc::clone).collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn change(&self, hash: &[u8; 32], change: impl FnOnce(&mut Shard)) {
+        let place = &self.shards[index(hash)];
+        let mut shard = Shard::clone(&place.load());
+        change(&mut shard);
+        place.store(Arc::new(shard));
+    }
+}
+
+/// SHA-256 that has taken in the salt: as a block of its own, so that a key of usual length costs one more.
+pub(super) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(super) fn new(salt: &Salt) -> Self {
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(salt);
+        Self(Sha256::new_with_prefix(block))
+    }
+
+    pub(super) fn hash(&self, key: &str) -> [u8; 32] {
+        let mut hash = self.0.clone();
+        hash.update(key.as_bytes());
+        hash.finalize().into()
+    }
+}
+
+fn index(hash: &[u8; 32]) -> usize {
+    usize::from(hash[0])
+}
+
+/// One for each first byte of a hash.
+const SHARDS: usize = 256;
