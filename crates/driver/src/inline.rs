@@ -149,6 +149,7 @@ impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
             peer: ends.peer.clone(),
             local: ends.local.clone(),
             tls: ends.tls.clone(),
+            auth: None,
             responder: Responder::new(Box::new(pending)),
         }
     }

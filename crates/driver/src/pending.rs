@@ -342,6 +342,7 @@ impl ExchangeBackend for OwnedExchange {
             peer: self.ends.peer.clone(),
             local: self.ends.local.clone(),
             tls: self.ends.tls.clone(),
+            auth: None,
             responder: Responder::new(match pending {
                 Some(pending) => Box::new(pending),
                 None => Box::new(Ended),

@@ -5,6 +5,7 @@
 //! costs no allocation and no lock, or takes a [`Deferred`] out of it and answers later from any
 //! thread. A third way to end an exchange is to upgrade its connection: see [`opaque`](crate::OpaqueLane).
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -88,6 +89,10 @@ impl fmt::Display for PeerAddress {
     }
 }
 
+/// Who a peer was found to be, as whoever found it knows it. Source: the HTTP Server API's
+/// `HTTP_REQUEST_AUTH_INFO`, which goes with a request in the same way.
+pub type AuthInfo = Arc<dyn Any + Send + Sync>;
+
 /// What a backend does for an [`Exchange`].
 pub trait ExchangeBackend {
     /// The head of the request.
@@ -108,6 +113,10 @@ pub trait ExchangeBackend {
     fn local(&self) -> PeerAddress;
     /// What secures the connection.
     fn tls(&self) -> Option<Arc<TlsInfo>> {
+        None
+    }
+    /// Who the peer was found to be; a backend does not look for that itself.
+    fn auth(&self) -> Option<AuthInfo> {
         None
     }
     /// Memory to build a response's fields or content in; the backend takes it back with the answer.
@@ -187,6 +196,11 @@ impl<'a> Exchange<'a> {
     /// What secures the connection; `None` when nothing does.
     pub fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.backend.tls()
+    }
+
+    /// Who the peer was found to be.
+    pub fn auth(&self) -> Option<AuthInfo> {
+        self.backend.auth()
     }
 
     /// Memory to build a response's fields or content in, instead of allocating.
@@ -279,6 +293,8 @@ pub struct Deferred {
     pub local: PeerAddress,
     /// What secures the connection.
     pub tls: Option<Arc<TlsInfo>>,
+    /// Who the peer was found to be.
+    pub auth: Option<AuthInfo>,
     /// Answers it.
     pub responder: Responder,
 }

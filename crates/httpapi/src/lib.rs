@@ -28,8 +28,8 @@ mod url_prefix;
 
 pub use address_range::{AddressRange, AddressRangeError};
 pub use application::{
-    Admission, Application, ConnectionFilter, ConnectionInfo, Deferred, Exchange, ExchangeBackend,
-    PeerAddress, RespondLater, Responder,
+    Admission, Application, AuthInfo, ConnectionFilter, ConnectionInfo, Deferred, Exchange,
+    ExchangeBackend, PeerAddress, RespondLater, Responder,
 };
 pub use backend::{
     Backend, BackendInfo, Endpoint, RequestQueueId, ReservationOwner, ServerSessionId, UrlGroupId,

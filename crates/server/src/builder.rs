@@ -11,12 +11,14 @@ use tidegate_httpapi::{
 use tokio::runtime::Handle;
 use tower_service::Service;
 
+use crate::admission::{ApiKeySettings, AuthenticationSettings};
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
 use crate::cors::CorsSettings;
 use crate::error::Error;
 use crate::event::{
-    BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, MessageResult, PeerError, Sent,
+    AuthDecision, BeforeHeartbeat, Events, Exception, Fragment, HandlerResult, MessageResult,
+    PeerError, Sent,
 };
 use crate::files::FilesSettings;
 use crate::forward::{Forward, ForwardError, ForwardSettings};
@@ -213,6 +215,35 @@ impl ServerBuilder {
     /// Adds which pages of other origins may use what is served under a path.
     pub fn cors(mut self, settings: CorsSettings) -> Self {
         self.settings.cors.push(settings);
+        self
+    }
+
+    /// Sets who has to say who they are, and how.
+    ///
+    /// ```
+    /// let mut authentication = tidegate::AuthenticationSettings::default();
+    /// authentication.enabled = true;
+    /// authentication.users.push("admin=1234".parse()?);
+    /// let builder = tidegate::Server::builder().authentication(authentication);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn authentication(mut self, settings: AuthenticationSettings) -> Self {
+        self.settings.authentication = settings;
+        self
+    }
+
+    /// Sets which requests need an API key.
+    pub fn api_keys(mut self, settings: ApiKeySettings) -> Self {
+        self.settings.api_keys = settings;
+        self
+    }
+
+    /// See [`Events::on_authentication`].
+    pub fn on_authentication(
+        mut self,
+        handler: impl Fn(&Request<'_>, &str, &str) -> AuthDecision + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.authentication = Some(Box::new(handler));
         self
     }
 

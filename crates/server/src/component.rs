@@ -11,6 +11,7 @@ use tidegate_httpapi::{
     ResponseHead, Version,
 };
 
+use crate::admission::Guard;
 use crate::cors::{self, Cors};
 use crate::event::{Events, RequestIds};
 use crate::files::Site;
@@ -76,6 +77,8 @@ impl fmt::Debug for Shared {
 pub(crate) struct Component {
     shared: Arc<Shared>,
     cors: Cors,
+    /// What is asked of requests before they come in; `None` for nothing.
+    guard: Option<Arc<Guard>>,
     places: Places,
     forwards: Forwards,
     watches_forwarding: bool,
@@ -94,6 +97,7 @@ pub(crate) struct Opened {
     pub(crate) forwards: Forwards,
     pub(crate) sites: Vec<Site>,
     pub(crate) intake: Intake,
+    pub(crate) guard: Option<Arc<Guard>>,
 }
 
 impl Component {
@@ -102,6 +106,7 @@ impl Component {
             forwards,
             sites,
             intake,
+            guard,
         } = opened;
         let websocket = &settings.websocket;
         let accepts_websockets = shared.events().accepts_websockets();
@@ -113,6 +118,7 @@ impl Component {
                 .map(Arc::new),
             scripts: Scripts::new(websocket),
             cors: Cors::new(&settings.cors),
+            guard,
             places: Places::new(&shared.mounts, forwards.routes(), sites),
             watches_forwarding: shared.events().watches_forwarding(),
             forwards,
@@ -149,6 +155,15 @@ impl Component {
     #[inline]
     fn is_too_long(&self, exchange: &Exchange<'_>) -> bool {
         self.checks_length && self.limits.are_exceeded(exchange)
+    }
+
+    /// Has the request answered, if it may come in.
+    #[inline]
+    fn admit(&self, exchange: Exchange<'_>) {
+        match &self.guard {
+            Some(guard) => guard.admit(&self.shared, exchange, |exchange| self.answer(exchange)),
+            None => self.answer(exchange),
+        }
     }
 
     fn answer(&self, mut exchange: Exchange<'_>) {
@@ -321,9 +336,9 @@ impl Application for Component {
     fn request(&self, exchange: Exchange<'_>) {
         match self.cors.find(exchange.head().cooked_path) {
             // As WebSocket handshakes, it has a list of origins of its own.
-            Some(_) if self.fallback_for(&exchange).is_some() => self.answer(exchange),
-            Some(policy) => cors::apply(policy, exchange, |exchange| self.answer(exchange)),
-            None => self.answer(exchange),
+            Some(_) if self.fallback_for(&exchange).is_some() => self.admit(exchange),
+            Some(policy) => cors::apply(policy, exchange, |exchange| self.admit(exchange)),
+            None => self.admit(exchange),
         }
     }
 

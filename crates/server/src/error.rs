@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tidegate_httpapi::{ApiError, LimitError};
 
+use crate::admission::AdmissionError;
 use crate::binding::BindingError;
 use crate::cors::CorsError;
 use crate::files::FilesError;
@@ -35,6 +36,8 @@ pub enum Error {
     Ssl(SslError),
     /// A static site cannot be served.
     Files(FilesError),
+    /// Nobody can be let in as the settings say.
+    Admission(Arc<AdmissionError>),
     /// Uploads cannot be taken in as the settings say.
     Upload(UploadSetupError),
     /// The server has been started already, or is being started.
@@ -127,6 +130,12 @@ impl From<FilesError> for Error {
     }
 }
 
+impl From<AdmissionError> for Error {
+    fn from(error: AdmissionError) -> Self {
+        Self::Admission(Arc::new(error))
+    }
+}
+
 impl From<UploadSetupError> for Error {
     fn from(error: UploadSetupError) -> Self {
         Self::Upload(error)
@@ -154,6 +163,7 @@ impl fmt::Display for Error {
             Self::Forward(error) => error.fmt(formatter),
             Self::Ssl(error) => error.fmt(formatter),
             Self::Files(error) => error.fmt(formatter),
+            Self::Admission(error) => error.fmt(formatter),
             Self::Upload(error) => error.fmt(formatter),
             Self::AlreadyStarted => formatter.write_str("the server has been started already"),
             Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
@@ -199,6 +209,7 @@ impl std::error::Error for Error {
         match self {
             Self::Binding(error) => error.source(),
             Self::Files(error) => error.source(),
+            Self::Admission(error) => std::error::Error::source(&**error),
             Self::Upload(error) => error.source(),
             Self::AddressInUse(error)
             | Self::Listen(error)

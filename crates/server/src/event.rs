@@ -80,6 +80,21 @@ pub trait Events: Send + Sync + 'static {
         true
     }
 
+    /// A request has a user's name and password, by Basic or in its URL: whether they belong together. Left to
+    /// [`AuthDecision::ByList`], the users of [`AuthenticationSettings`](crate::AuthenticationSettings) decide.
+    ///
+    /// Called where it may block, in either mode, but for a pair that the list has found right within the last
+    /// minute. The request's content is not to be had here. Source: the component's OnAuthentication.
+    fn on_authentication(&self, request: &Request<'_>, user: &str, password: &str) -> AuthDecision {
+        let _ = (request, user, password);
+        AuthDecision::ByList
+    }
+
+    /// Whether [`on_authentication`](Self::on_authentication) is to be called at all.
+    fn watches_authentication(&self) -> bool {
+        true
+    }
+
     /// A request has arrived. A response left as it is says 200 without content.
     ///
     /// In classic mode the handler may block. In HighPerf mode it must not, unless the request's
@@ -361,6 +376,18 @@ pub struct Fragment<'a> {
     pub payload: &'a [u8],
     /// Whether the message ends with it.
     pub is_last: bool,
+}
+
+/// What [`Events::on_authentication`] says.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum AuthDecision {
+    /// The users of the settings decide.
+    #[default]
+    ByList,
+    /// It is that user, whatever the settings say.
+    Accept,
+    /// It is not, whatever the settings say.
+    Refuse,
 }
 
 /// What [`Events::on_before_heartbeat`] says.

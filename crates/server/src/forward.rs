@@ -167,6 +167,7 @@ impl Forwards {
                 peer: deferred.peer,
                 local: deferred.local,
                 tls: deferred.tls,
+                auth: deferred.auth,
                 responder: deferred.responder,
                 ids,
             },

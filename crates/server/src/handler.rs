@@ -8,7 +8,9 @@ use std::sync::Arc;
 use tidegate_httpapi::{Admission, ConnectionInfo};
 
 use crate::binding::Binding;
-use crate::event::{BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent};
+use crate::event::{
+    AuthDecision, BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent,
+};
 use crate::forward::{Forward, ForwardError};
 use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
@@ -20,6 +22,8 @@ type Handler<A> = Option<Box<dyn Fn(&A) + Send + Sync>>;
 type BindingsHandler = Box<dyn Fn(&mut Vec<Binding>) + Send + Sync>;
 
 type ConnectHandler = Box<dyn Fn(&ConnectionInfo) -> Admission + Send + Sync>;
+
+type AuthenticationHandler = Box<dyn Fn(&Request<'_>, &str, &str) -> AuthDecision + Send + Sync>;
 
 type RequestHandler =
     Box<dyn Fn(&Request<'_>, &mut Response) -> Result<(), HandlerError> + Send + Sync>;
@@ -77,6 +81,7 @@ pub(crate) struct Handlers {
     pub(crate) startup: Handler<Server>,
     pub(crate) shutdown: Handler<Server>,
     pub(crate) tcp_connect: Option<ConnectHandler>,
+    pub(crate) authentication: Option<AuthenticationHandler>,
     pub(crate) http_request: OnHttpRequest,
     pub(crate) before_forward: Option<BeforeForwardHandler>,
     pub(crate) after_forward: Option<AfterForwardHandler>,
@@ -223,6 +228,17 @@ impl Events for Handlers {
         }
     }
 
+    fn on_authentication(&self, request: &Request<'_>, user: &str, password: &str) -> AuthDecision {
+        match &self.authentication {
+            Some(handler) => handler(request, user, password),
+            None => self.rest().on_authentication(request, user, password),
+        }
+    }
+
+    fn watches_authentication(&self) -> bool {
+        self.authentication.is_some() || self.rest().watches_authentication()
+    }
+
     fn watches_uploads(&self) -> bool {
         self.before_upload.is_some() || self.rest().watches_uploads()
     }
@@ -339,6 +355,10 @@ impl Events for NobodyListens {
     }
 
     fn watches_forwarding(&self) -> bool {
+        false
+    }
+
+    fn watches_authentication(&self) -> bool {
         false
     }
 

@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod admission;
 mod binding;
 mod builder;
 mod cache;
@@ -56,14 +57,18 @@ mod tower;
 mod upload;
 mod websocket;
 
+pub use admission::{
+    AdmissionCounters, AdmissionError, ApiKeyPath, ApiKeySettings, AuthScheme, AuthType, AuthUser,
+    Authentication, AuthenticationPath, AuthenticationSettings, DigestOptions, JwtOptions,
+};
 pub use binding::{Binding, BindingError, BindingFault};
 pub use builder::ServerBuilder;
 pub use cache::FlushScope;
 pub use cors::{CorsError, CorsFault, CorsList, CorsOriginError, CorsOrigins, CorsSettings};
 pub use error::Error;
 pub use event::{
-    BeforeHeartbeat, Events, Exception, ExceptionCause, Fragment, HandlerError, HandlerResult,
-    MessageResult, PeerError, PeerFault, Sent,
+    AuthDecision, BeforeHeartbeat, Events, Exception, ExceptionCause, Fragment, HandlerError,
+    HandlerResult, MessageResult, PeerError, PeerFault, Sent,
 };
 pub use files::{ContentCoding, FilesError, FilesSettings};
 pub use forward::{
@@ -108,6 +113,8 @@ pub use tidegate_httpapi::{
 pub use tidegate_httpapi::{
     LogCounters, LogFields, LogFormat, LogRollover, LogSelection, LoggingFault,
 };
+
+pub use tidegate_admission::{api_keys, jwt, users};
 
 pub use tidegate_proto::form_data::FormDataError;
 

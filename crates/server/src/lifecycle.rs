@@ -11,6 +11,7 @@ use tidegate_httpapi::{
     SessionProperties, UrlGroupId,
 };
 
+use crate::admission::Guard;
 use crate::binding::{Binding, Place};
 use crate::component::{Component, Doorman, Opened, Shared};
 use crate::replaceable::Replaceable;
@@ -45,6 +46,7 @@ pub(crate) struct Running {
     /// Of the component, and of those before it that have not ended theirs.
     uploads: Vec<Arc<InProgress>>,
     fallback: Option<Arc<Fallback>>,
+    guard: Option<Arc<Guard>>,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
@@ -72,6 +74,7 @@ impl Running {
         let websockets = shared.websockets();
         websockets.set_memory_budget(settings.websocket.memory_budget);
         shared.event_streams().begin(&settings.event_streams);
+        let guard = opened.guard.clone();
         let component = Component::new(Arc::clone(shared), &settings, opened);
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
         let fallback = component.fallback().cloned();
@@ -114,12 +117,17 @@ impl Running {
             application,
             uploads,
             fallback,
+            guard,
             settings,
         })
     }
 
     pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
         &self.driver.backend
+    }
+
+    pub(crate) fn guard(&self) -> Option<&Arc<Guard>> {
+        self.guard.as_ref()
     }
 
     pub(crate) fn queue(&self) -> RequestQueueId {
@@ -151,7 +159,7 @@ impl Running {
         &mut self,
         settings: Settings,
         bindings: Bindings,
-        (shared, opened): (&Arc<Shared>, Opened),
+        (shared, mut opened): (&Arc<Shared>, Opened),
     ) -> Result<(), ApiError> {
         let mut properties = SessionProperties::default();
         properties.timeouts = settings.timeouts.inherited();
@@ -160,6 +168,12 @@ impl Running {
         let backend = &self.driver.backend;
         backend.set_session_properties(self.session, properties)?;
         backend.set_queue_properties(self.queue, settings.queue_properties())?;
+        // Who has been let in stays so, and who has failed.
+        let (now, before) = (&settings, &self.settings);
+        if (&now.authentication, &now.api_keys) == (&before.authentication, &before.api_keys) {
+            opened.guard.clone_from(&self.guard);
+        }
+        self.guard.clone_from(&opened.guard);
         let mut component = Component::new(Arc::clone(shared), &settings, opened);
         // Its connections go on, as those of WebSocket do.
         component.keep_fallback(self.fallback.clone());

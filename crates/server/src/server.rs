@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, TlsBindingInfo};
 
+use crate::admission::Guard;
 use crate::builder::ServerBuilder;
 use crate::component::{Opened, Shared};
 use crate::embedded;
@@ -63,6 +64,8 @@ struct State {
     backend: Option<Arc<dyn Backend>>,
     /// The queue that they are taken from.
     queue: Option<RequestQueueId>,
+    /// What they have to pass.
+    guard: Option<Arc<Guard>>,
     stop_requested: bool,
     /// Why the last start or restart failed.
     failure: Option<Error>,
@@ -94,6 +97,7 @@ impl Server {
                     running: None,
                     backend: None,
                     queue: None,
+                    guard: None,
                     stop_requested: false,
                     failure: None,
                 }),
@@ -327,6 +331,11 @@ impl Server {
         Some((state.backend.clone()?, state.queue?))
     }
 
+    /// What requests have to pass, as long as they are taken.
+    pub(crate) fn guard(&self) -> Option<Arc<Guard>> {
+        self.state().guard.clone()
+    }
+
     /// How many connections are open now.
     pub fn connection_count(&self) -> u64 {
         let backend = self.state().backend.clone();
@@ -431,6 +440,7 @@ impl Server {
             .as_ref()
             .map(|running| Arc::clone(running.backend()));
         state.queue = running.as_ref().map(Running::queue);
+        state.guard = running.as_ref().and_then(Running::guard).map(Arc::clone);
         drop(state);
         if running.is_some() && !is_rebinding {
             self.tell(|events| events.on_startup(self));
@@ -498,6 +508,11 @@ impl Server {
             forwards,
             sites: sites?,
             intake: Intake::open(settings, shared.events(), limits)?,
+            guard: Guard::open(
+                &settings.authentication,
+                &settings.api_keys,
+                settings.thread_pool_size,
+            )?,
         };
         Ok((opened, accepts_websockets))
     }
@@ -554,6 +569,7 @@ impl Server {
         let mut state = self.state();
         state.backend = None;
         state.queue = None;
+        state.guard = None;
         drop(state);
         self.tell(|events| events.on_shutdown(self));
         kept
@@ -611,6 +627,7 @@ impl Drop for Inner {
                     running: Some(running),
                     backend: state.backend.take(),
                     queue: state.queue.take(),
+                    guard: state.guard.take(),
                     stop_requested: false,
                     failure: None,
                 }),

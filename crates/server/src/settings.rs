@@ -21,6 +21,7 @@ use tidegate_httpapi::{
 pub use cache::CacheSettings;
 pub use logging::Logging;
 
+use crate::admission::{ApiKeySettings, AuthenticationSettings};
 use crate::binding::{Binding, BindingError};
 use crate::cors::{self, CorsSettings};
 use crate::error::Error;
@@ -108,6 +109,10 @@ pub struct Settings {
     pub cors: Vec<CorsSettings>,
     /// Parts of the paths that are forwarded to other servers.
     pub forward: Vec<ForwardSettings>,
+    /// Who has to say who they are.
+    pub authentication: AuthenticationSettings,
+    /// Which requests need an API key.
+    pub api_keys: ApiKeySettings,
     /// The response cache.
     pub cache: CacheSettings,
     /// WebSocket connections.
@@ -154,6 +159,8 @@ impl Default for Settings {
             http2: Http2Limits::default(),
             cors: Vec::new(),
             forward: Vec::new(),
+            authentication: AuthenticationSettings::default(),
+            api_keys: ApiKeySettings::default(),
             cache: CacheSettings::default(),
             websocket: WebSocketSettings::default(),
             event_streams: EventStreamSettings::default(),
@@ -184,6 +191,7 @@ impl Settings {
         }
         self.request_limits.check()?;
         self.http2.check()?;
+        self.authentication.check()?;
         self.cache.check()?;
         self.websocket.check()?;
         self.event_streams.check()?;

@@ -1,5 +1,6 @@
 //! The component against a backend made for tests: no sockets, every answer at hand.
 
+mod admission;
 mod backend;
 mod cors;
 mod fields;

@@ -19,6 +19,7 @@ use tidegate_httpapi::{
 };
 use tower_service::Service;
 
+use crate::admission::Authentication;
 use crate::component::Shared;
 use crate::event::{ExceptionCause, RequestIds};
 use crate::http::{Body, CatchPanic, Guarded, reset_of};
@@ -111,6 +112,9 @@ impl Mount {
         });
         if let Some(tls) = deferred.tls {
             parts.extensions.insert(tls);
+        }
+        if let Some(authentication) = Authentication::of(deferred.auth) {
+            parts.extensions.insert(authentication);
         }
         let is_head = parts.method == Method::HEAD;
         let body = Body::new(deferred.body, head.framing);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -77,6 +78,8 @@ pub struct ApiKeys {
     counters: Counters,
     /// Held for each change, on the disk and in memory. No other lock but the listener's is taken meanwhile.
     state: Mutex<State>,
+    /// Since when the database cannot be used, in milliseconds since the epoch; 0 when it can.
+    failing_since: AtomicU64,
     listener: RwLock<Option<Listener>>,
 }
 
@@ -88,7 +91,6 @@ pub(super) struct State {
     usage_written: SystemTime,
     /// Up to when ends were told.
     swept: SystemTime,
-    failing_since: Option<SystemTime>,
 }
 
 impl ApiKeys {
@@ -107,8 +109,8 @@ impl ApiKeys {
                 seen: None,
                 usage_written: now,
                 swept: now,
-                failing_since: None,
             }),
+            failing_since: AtomicU64::new(0),
             table: ArcSwap::from_pointee(Table::new(&content.salt, content.entries)),
             settings,
             file,
@@ -139,12 +141,12 @@ impl ApiKeys {
             let maintained = self
                 .see_changes(&mut state)
                 .and_then(|()| self.write_usage(&mut state, now, self.settings.usage_every));
-            match maintained {
-                Ok(()) => state.failing_since = None,
-                Err(_) => {
-                    state.failing_since.get_or_insert(now);
-                }
-            }
+            let since = match (&maintained, self.failing_since.load(Ordering::Relaxed)) {
+                (Ok(()), _) => 0,
+                (Err(_), 0) => milliseconds(now),
+                (Err(_), since) => since,
+            };
+            self.failing_since.store(since, Ordering::Relaxed);
             let (from, to) = (milliseconds(state.swept), milliseconds(now));
             if to >= from + SWEEP_EVERY {
                 state.swept = now;
@@ -165,10 +167,8 @@ impl ApiKeys {
     /// Whether what is in memory can be relied on: the database could be read when it had last changed, or not for
     /// ten seconds at most.
     pub fn is_reliable(&self, now: SystemTime) -> bool {
-        let Some(since) = self.lock().failing_since else {
-            return true;
-        };
-        now.duration_since(since).unwrap_or_default() < Duration::from_secs(10)
+        let since = self.failing_since.load(Ordering::Relaxed);
+        since == 0 || milliseconds(now) < since.saturating_add(UNREAD_MAX)
     }
 
     /// Writes what was counted since the last time.
@@ -214,10 +214,9 @@ impl ApiKeys {
 
     /// How many keys there are, and what came of checks.
     pub fn statistics(&self, now: SystemTime) -> ApiKeyStatistics {
-        use std::sync::atomic::Ordering::Relaxed;
         let mut statistics = ApiKeyStatistics {
-            validations: self.counters.validations.load(Relaxed),
-            failures: self.counters.failures.load(Relaxed),
+            validations: self.counters.validations.load(Ordering::Relaxed),
+            failures: self.counters.failures.load(Ordering::Relaxed),
             ..ApiKeyStatistics::default()
         };
         for entry in self.table.load().all() {
@@ -425,6 +424,9 @@ pub(super) struct Changed<R> {
     pub(super) removed: Vec<[u8; 32]>,
     pub(super) events: Vec<ApiKeyEvent>,
 }
+
+/// For how long what is in memory is relied on while the database cannot be used, in milliseconds.
+const UNREAD_MAX: u64 = 10_000;
 
 /// How often it is looked which keys have ended, in milliseconds.
 const SWEEP_EVERY: u64 = 1000;

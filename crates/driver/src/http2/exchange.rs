@@ -146,6 +146,7 @@ impl<O: Operations> ExchangeBackend for StreamExchange<'_, O> {
             peer: ends.peer.clone(),
             local: ends.local.clone(),
             tls: ends.tls.clone(),
+            auth: None,
             responder: Responder::new(Box::new(pending)),
         }
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening, PeerAddress,
-    RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening,
+    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 use super::policy::{Grant, Policy};
@@ -62,6 +62,10 @@ impl ExchangeBackend for CorsExchange<'_> {
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.inner.tls()
+    }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        self.inner.auth()
     }
 
     fn spare_memory(&mut self) -> Vec<u8> {

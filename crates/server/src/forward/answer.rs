@@ -174,12 +174,13 @@ impl Job {
             peer,
             local,
             tls,
+            auth,
             mut responder,
             ids,
         } = self.client;
         let (shared, limits) = (&self.shared, &self.limits);
         let mut response = Response::prefilled(answer, content);
-        let ends = (peer.clone(), local.clone(), tls.clone());
+        let ends = (peer.clone(), local.clone(), tls.clone(), auth.clone());
         let content = (Some(BodyReader::empty()), None);
         let request = OwnedRequest::taken(head.clone(), content, ends, limits);
         let told = catch_unwind(AssertUnwindSafe(|| {
@@ -201,6 +202,7 @@ impl Job {
                 peer,
                 local,
                 tls,
+                auth,
                 responder,
             };
             let left = (LeftContent::WithExchange, None);

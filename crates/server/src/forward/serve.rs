@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use h2::Reason;
 use tidegate_httpapi::{
-    BodyReader, ContentFraming, HomeThread, OwnedRequestHead, PeerAddress, Responder, TlsInfo,
+    AuthInfo, BodyReader, ContentFraming, HomeThread, OwnedRequestHead, PeerAddress, Responder,
+    TlsInfo,
 };
 
 use super::error::{ForwardError, ForwardFailure};
@@ -47,6 +48,7 @@ pub(super) struct Client {
     pub(super) peer: PeerAddress,
     pub(super) local: PeerAddress,
     pub(super) tls: Option<Arc<TlsInfo>>,
+    pub(super) auth: Option<AuthInfo>,
     pub(super) responder: Responder,
     pub(super) ids: RequestIds,
 }

@@ -212,7 +212,7 @@ impl Deferral {
         let request = OwnedRequest::taken(
             deferred.head,
             (body, uploads),
-            (deferred.peer, deferred.local, deferred.tls),
+            (deferred.peer, deferred.local, deferred.tls, deferred.auth),
             limits,
         );
         // A panic drops the response, which sends 500.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
+    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
     PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
@@ -23,6 +23,7 @@ pub(crate) struct Detached {
     peer: PeerAddress,
     local: PeerAddress,
     tls: Option<Arc<TlsInfo>>,
+    auth: Option<AuthInfo>,
     /// [`Gone`] once it is answered.
     responder: Responder,
 }
@@ -36,6 +37,7 @@ impl Detached {
             peer: deferred.peer,
             local: deferred.local,
             tls: deferred.tls,
+            auth: deferred.auth,
             responder: deferred.responder,
         };
         (detached, deferred.body)
@@ -80,6 +82,10 @@ impl Transport for Detached {
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.tls.clone()
     }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        self.auth.clone()
+    }
 }
 
 impl ExchangeBackend for Detached {
@@ -110,6 +116,10 @@ impl ExchangeBackend for Detached {
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.tls.clone()
+    }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        self.auth.clone()
     }
 
     fn spare_memory(&mut self) -> Vec<u8> {
@@ -144,6 +154,7 @@ impl ExchangeBackend for Detached {
             peer: self.peer.clone(),
             local: self.local.clone(),
             tls: self.tls.clone(),
+            auth: self.auth.clone(),
             responder: self.take_responder(),
         }
     }

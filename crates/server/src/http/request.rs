@@ -21,6 +21,7 @@ use super::cookie::Cookies;
 use super::date;
 use super::form::FormParams;
 use super::source::{Arriving, RequestSource, Taken};
+use crate::admission::Authentication;
 use crate::upload::Uploads;
 
 /// One request: its head, where it was routed, its content.
@@ -140,6 +141,19 @@ impl<S: RequestSource> Request<'_, S> {
     /// The password that the peer gave.
     pub fn auth_password(&self) -> Option<String> {
         self.credentials().map(|credentials| credentials.password)
+    }
+
+    /// Who the peer was found to be by [`AuthenticationSettings`](crate::AuthenticationSettings) or
+    /// [`ApiKeySettings`](crate::ApiKeySettings); `None` for who has not said, where that is allowed.
+    ///
+    /// Source: the component's Authentication object.
+    pub fn authentication(&self) -> Option<Authentication> {
+        Authentication::of(self.source.auth())
+    }
+
+    /// The name of the user, who has proved to be that.
+    pub fn user(&self) -> Option<Arc<str>> {
+        self.authentication()?.shared_user()
     }
 
     /// Names the connection it came on.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tidegate_httpapi::{
-    BodyReader, Exchange, OwnedRequestHead, PeerAddress, RequestHead, TlsInfo, UrlPrefix,
+    AuthInfo, BodyReader, Exchange, OwnedRequestHead, PeerAddress, RequestHead, TlsInfo, UrlPrefix,
 };
 
 use super::content::{ContentLimits, LeftContent, RequestContent};
@@ -23,6 +23,8 @@ pub trait RequestSource: sealed::Sealed {
     fn local(&self) -> PeerAddress;
     /// What secures the connection.
     fn tls(&self) -> Option<Arc<TlsInfo>>;
+    /// Who the peer was found to be.
+    fn auth(&self) -> Option<AuthInfo>;
 }
 
 /// A request in the driver's receive buffer, for as long as its handler runs.
@@ -38,13 +40,23 @@ pub struct Taken {
     peer: PeerAddress,
     local: PeerAddress,
     tls: Option<Arc<TlsInfo>>,
+    auth: Option<AuthInfo>,
 }
+
+/// The two ends of a connection, what secures it, and who the peer was found to be.
+pub(crate) type Ends = (
+    PeerAddress,
+    PeerAddress,
+    Option<Arc<TlsInfo>>,
+    Option<AuthInfo>,
+);
 
 /// What is asked of a connection seldom.
 pub(super) trait Transport {
     fn peer(&self) -> PeerAddress;
     fn local(&self) -> PeerAddress;
     fn tls(&self) -> Option<Arc<TlsInfo>>;
+    fn auth(&self) -> Option<AuthInfo>;
 }
 
 impl Transport for Exchange<'_> {
@@ -58,6 +70,10 @@ impl Transport for Exchange<'_> {
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         Exchange::tls(self)
+    }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        Exchange::auth(self)
     }
 }
 
@@ -127,7 +143,7 @@ impl OwnedRequest {
     pub(crate) fn taken(
         head: OwnedRequestHead,
         (body, uploads): (Option<BodyReader>, Option<Uploads>),
-        (peer, local, tls): (PeerAddress, PeerAddress, Option<Arc<TlsInfo>>),
+        (peer, local, tls, auth): Ends,
         limits: &ContentLimits,
     ) -> Self {
         Self {
@@ -136,6 +152,7 @@ impl OwnedRequest {
                 peer,
                 local,
                 tls,
+                auth,
             },
             // Whoever holds an owned request is on a thread of its own choice.
             content: RequestContent::pending(body, true, limits),
@@ -165,6 +182,10 @@ impl RequestSource for Arriving<'_> {
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.transport.tls()
     }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        self.transport.auth()
+    }
 }
 
 impl RequestSource for Taken {
@@ -187,6 +208,10 @@ impl RequestSource for Taken {
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.tls.clone()
+    }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        self.auth.clone()
     }
 }
 

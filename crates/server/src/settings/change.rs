@@ -37,6 +37,8 @@ impl Settings {
             upload: _,
             verbosity_503: _,
             cors: _,
+            authentication: _,
+            api_keys: _,
             forward,
             files: _,
             shutdown_deadline: _,

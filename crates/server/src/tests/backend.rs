@@ -31,6 +31,8 @@ pub(super) struct Answer {
     pub(super) interim: Vec<(u16, String)>,
     pub(super) close: bool,
     pub(super) reason: Option<Box<str>>,
+    /// It may be stored, to be served again.
+    pub(super) may_be_stored: bool,
     /// Nobody answered: the backend says 500 itself.
     pub(super) is_abandoned: bool,
     /// The content's source failed.
@@ -524,6 +526,7 @@ impl ExchangeBackend for TestExchange {
             peer: peer(),
             local: local(),
             tls: self.tls.clone(),
+            auth: None,
             responder: Responder::new(Box::new(self.later())),
         }
     }
@@ -566,6 +569,7 @@ impl RespondLater for Later {
             interim: std::mem::take(&mut self.interim),
             close: head.close,
             reason: head.reason.map(|reason| (*reason).into()),
+            may_be_stored: !head.cache.is_none(),
             was_moved: self.was_moved,
             pieces: match &body {
                 Body::Pieces(pieces) => pieces.clone(),

@@ -29,6 +29,7 @@ use super::post::{Command, Post};
 use super::registry::Guid;
 use super::settings::WebSocketSettings;
 use super::transport::Transport;
+use crate::admission::Authentication;
 
 /// A WebSocket connection.
 ///
@@ -209,6 +210,17 @@ impl Connection {
     pub fn url(&self) -> &str {
         // The parser has found it to be ASCII.
         std::str::from_utf8(self.target()).unwrap_or_default()
+    }
+
+    /// Who the peer was found to be when it asked for the connection; see
+    /// [`Request::authentication`](crate::Request::authentication). It stays so while the connection lives.
+    pub fn authentication(&self) -> Option<&Authentication> {
+        self.0.accepted.agreed()?.authentication.as_ref()
+    }
+
+    /// The name of the user, who has proved to be that.
+    pub fn user(&self) -> Option<&str> {
+        self.authentication()?.user()
     }
 
     /// The sub-protocol agreed upon.

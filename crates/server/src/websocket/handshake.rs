@@ -21,6 +21,7 @@ use super::headers::KeptHead;
 use super::protocol::SubProtocol;
 use super::settings::WebSocketSettings;
 use super::transport::Transport;
+use crate::admission::Authentication;
 use crate::component::Shared;
 use crate::event::{PeerError, PeerFault, RequestIds};
 use crate::http::{ContentLimits, Request};
@@ -50,6 +51,8 @@ pub(super) struct Agreed {
     /// The registered sub-protocol, if the one agreed upon is.
     pub(super) handler: Option<Arc<dyn SubProtocol>>,
     pub(super) deflate: Option<DeflateAgreement>,
+    /// Who the peer was found to be.
+    pub(super) authentication: Option<Authentication>,
     /// Options of this connection alone.
     pub(super) options: Option<Arc<WebSocketSettings>>,
 }
@@ -60,6 +63,7 @@ impl Accepted {
         let is_usual = agreed.protocol.is_none()
             && agreed.response.is_empty()
             && agreed.deflate.is_none()
+            && agreed.authentication.is_none()
             && agreed.options.is_none();
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
@@ -473,6 +477,7 @@ impl Gate {
             protocol: response.protocol,
             handler,
             deflate: None,
+            authentication: request.authentication(),
             options: response.options.map(Arc::new),
         }))
     }

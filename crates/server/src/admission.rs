@@ -1,0 +1,202 @@
+//! Who may come in: API keys, then who somebody is, before anything else of the component sees a request.
+//!
+//! The rules are the crate `tidegate-admission`'s; here is which request needs what, what it is answered with if it
+//! has not got it, and what the rest learns of who asks. Without settings for it nothing of this is made, and a
+//! request passes by a `None`. What is found goes along with the exchange: see [`exchange`].
+//! Source: the component's Authentication, APIKeyManager.
+
+mod error;
+mod exchange;
+mod identity;
+mod keys;
+mod refusal;
+mod rules;
+mod schemes;
+mod settings;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use tidegate_admission::api_keys::ApiKeys;
+use tidegate_httpapi::{AuthInfo, Exchange};
+
+pub use error::AdmissionError;
+pub use identity::{AuthType, Authentication};
+pub use settings::{
+    ApiKeyPath, ApiKeySettings, AuthScheme, AuthUser, AuthenticationPath, AuthenticationSettings,
+    DigestOptions, JwtOptions,
+};
+
+use crate::component::Shared;
+use crate::server::Server;
+use exchange::AdmittedExchange;
+use identity::Identity;
+use keys::KeyGate;
+use refusal::Refusal;
+use schemes::{SchemeGate, Step};
+
+/// What stands between the requests and the rest of the component.
+pub(crate) struct Guard {
+    keys: Option<KeyGate>,
+    schemes: Option<SchemeGate>,
+    counters: Counters,
+}
+
+impl Guard {
+    /// What the settings ask for; `None` if they ask for nothing.
+    pub(crate) fn open(
+        authentication: &AuthenticationSettings,
+        api_keys: &ApiKeySettings,
+        handler_threads: u32,
+    ) -> Result<Option<Arc<Self>>, AdmissionError> {
+        let keys = match api_keys.enabled {
+            true => Some(KeyGate::open(api_keys)?),
+            false => None,
+        };
+        let schemes = match authentication.enabled {
+            true => Some(SchemeGate::open(authentication, handler_threads)?),
+            false => None,
+        };
+        if keys.is_none() && schemes.is_none() {
+            return Ok(None);
+        }
+        let guard = Arc::new(Self {
+            keys,
+            schemes,
+            counters: Counters::default(),
+        });
+        let watched = Arc::downgrade(&guard);
+        thread::Builder::new()
+            .name("tidegate-admission".to_owned())
+            .spawn(move || maintain(&watched))
+            .map_err(AdmissionError::Thread)?;
+        Ok(Some(guard))
+    }
+
+    /// Lets a request pass on to `answer`, or answers it.
+    pub(crate) fn admit(
+        &self,
+        shared: &Arc<Shared>,
+        mut exchange: Exchange<'_>,
+        answer: impl FnOnce(Exchange<'_>),
+    ) {
+        let mut identity = Identity::default();
+        let mut is_private = false;
+        if let Some(keys) = &self.keys {
+            match keys.judge(&exchange) {
+                Ok((key, is_required)) => {
+                    identity.key = key;
+                    is_private |= is_required;
+                }
+                Err(refusal) => return self.refuse(exchange, refusal),
+            }
+        }
+        // The rate limiter's place: address and key are known, and no password has been hashed yet.
+        if let Some(schemes) = &self.schemes {
+            match schemes.judge(shared, &exchange, &mut identity) {
+                Step::Pass { is_required } => is_private |= is_required,
+                Step::Refuse(refusal) => return self.refuse(exchange, refusal),
+                Step::Session(head, id) => return exchange.respond(head, id),
+                Step::MayBlock => return exchange.move_to_handler_thread(),
+            }
+        }
+        let found: Option<AuthInfo> = match identity.is_anybody() {
+            true => {
+                self.counters.admitted.fetch_add(1, Ordering::Relaxed);
+                Some(Arc::new(identity))
+            }
+            false => None,
+        };
+        if found.is_none() && !is_private {
+            return answer(exchange);
+        }
+        let mut around = AdmittedExchange::new(exchange.take_over(), found);
+        answer(Exchange::new(&mut around));
+    }
+
+    /// The store of API keys, for who manages them.
+    pub(crate) fn api_keys(&self) -> Option<&Arc<ApiKeys>> {
+        self.keys.as_ref().map(KeyGate::store)
+    }
+
+    pub(crate) fn counters(&self) -> AdmissionCounters {
+        AdmissionCounters {
+            admitted: self.counters.admitted.load(Ordering::Relaxed),
+            refused: self.counters.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, exchange: Exchange<'_>, refusal: Refusal) {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
+        exchange.respond(refusal.into_head(), Default::default());
+    }
+
+    fn maintain(&self) {
+        if let Some(keys) = &self.keys {
+            keys.maintain();
+        }
+        if let Some(schemes) = &self.schemes {
+            schemes.maintain();
+        }
+    }
+}
+
+impl Server {
+    /// The API keys, to be issued, revoked and so on; `None` without [`ApiKeySettings`], or while the server is not
+    /// started. The store may be kept.
+    pub fn api_keys(&self) -> Option<Arc<ApiKeys>> {
+        self.guard()?.api_keys().cloned()
+    }
+
+    /// How many requests came in with proof of who they are, and how many did not come in; nothing while the server
+    /// is not started.
+    pub fn admission_counters(&self) -> AdmissionCounters {
+        let guard = self.guard();
+        guard.map_or_else(AdmissionCounters::default, |guard| guard.counters())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // What was counted since the last time.
+        if let Some(keys) = &self.keys
+            && let Err(error) = keys.store().flush(SystemTime::now())
+        {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "API keys' use is not written"
+            );
+        }
+    }
+}
+
+/// How many requests came in with proof of who they are, and how many did not come in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct AdmissionCounters {
+    /// Let in, with a key, a password or a token.
+    pub admitted: u64,
+    /// Answered with 400, 401, 403 or 503, since what they had was missing, wrong or not enough.
+    pub refused: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    admitted: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// Sees, for as long as there is a guard, what has changed in its files.
+fn maintain(guard: &Weak<Guard>) {
+    while let Some(guard) = guard.upgrade() {
+        guard.maintain();
+        drop(guard);
+        thread::sleep(MAINTAIN_EVERY);
+    }
+}
+
+/// How soon a change of the files counts, and how long a server that has stopped leaves a thread behind.
+const MAINTAIN_EVERY: Duration = Duration::from_secs(1);
