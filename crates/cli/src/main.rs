@@ -4,6 +4,7 @@
 //! command line, the settings file, the demonstration site, signals, and messages to a person.
 #![forbid(unsafe_code)]
 
+mod apikey;
 mod cert;
 mod check;
 mod completions;
@@ -18,6 +19,7 @@ mod signals;
 #[path = "signals/other.rs"]
 mod signals;
 mod site;
+mod user;
 
 use std::process::ExitCode;
 
@@ -36,6 +38,8 @@ enum Command {
     Serve(Box<serve::Options>),
     Check(check::Options),
     Cert(cert::Options),
+    User(user::Options),
+    Apikey(apikey::Options),
     Completions(completions::Options),
     Man(man::Options),
 }
@@ -48,6 +52,8 @@ fn main() -> ExitCode {
         Ok(Command::Cert(options)) => cert::run(&options),
         Ok(Command::Completions(options)) => completions::run(&options),
         Ok(Command::Man(options)) => man::run(&options),
+        Ok(Command::User(options)) => user::run(&options),
+        Ok(Command::Apikey(options)) => apikey::run(&options),
         Err(error) => error.exit(),
     }
 }
