@@ -48,7 +48,8 @@ pub struct NewApiKey {
     pub addresses: Vec<AddressRange>,
     /// When it ends. `None`: by the settings' life, or never.
     pub expires: Option<SystemTime>,
-    /// After how long it is to be replaced: then it is listed as due, and `tidegate apikey rotate --due` does it.
+    /// After how long it is to be replaced: then it is listed as due. Nobody rotates by himself, since somebody has
+    /// to be given the new key.
     pub rotate_after: Option<Duration>,
     /// How many requests a limiter should allow in its time, instead of what it allows others.
     pub rate: Option<u32>,

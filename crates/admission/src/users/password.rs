@@ -68,7 +68,7 @@ impl PasswordHash {
         hash
     }
 
-    /// A hash that fits no password, as long as SHA-2's little sister holds: its output is random.
+    /// A hash that no password is known for: its output is random.
     pub(super) fn of_nobody(cost: HashingCost) -> Self {
         Self {
             salt: random::bytes::<16>().to_vec(),
