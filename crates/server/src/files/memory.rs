@@ -242,7 +242,9 @@ mod tests {
         memory.put("a", &old);
         let before = bytes(&memory);
         memory.put("a", &new);
-        assert_eq!(bytes(&memory), before + 1000);
+        // Tags tell times, of which one may be a digit longer.
+        let grown = bytes(&memory) - before;
+        assert!((980..=1020).contains(&grown), "{grown}");
         memory.remove("a", &old);
         assert!(memory.keeps("a", &new));
         memory.recount("a", &old);
