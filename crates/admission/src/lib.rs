@@ -4,13 +4,21 @@
 //! requests. What is kept (users, API keys, bans, allowances) is kept in files that survive a kill at any moment.
 #![forbid(unsafe_code)]
 
+pub mod address_list;
 pub mod api_keys;
 pub mod authorization;
+pub mod ban;
+pub mod country;
+pub mod flood;
 mod hex;
 pub mod jwt;
 mod keyed_hash;
+pub mod patterns;
 mod random;
+pub mod rate;
 mod replace;
 pub mod sessions;
+pub mod snapshot;
 mod stamp;
+pub mod table;
 pub mod users;

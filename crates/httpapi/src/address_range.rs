@@ -3,7 +3,7 @@
 //! An IPv4 address that is written as an IPv6 one (`::ffff:192.0.2.1`) counts as the IPv4 address.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A range of IP addresses: one, `192.0.2.7`, or those with a common beginning, `192.0.2.0/24`,
@@ -36,6 +36,31 @@ impl AddressRange {
             }
             _ => false,
         }
+    }
+
+    /// Its lowest address.
+    pub fn first(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(own) => Ipv4Addr::from_bits(own.to_bits() & !self.host_v4()).into(),
+            IpAddr::V6(own) => Ipv6Addr::from_bits(own.to_bits() & !self.host_v6()).into(),
+        }
+    }
+
+    /// Its highest address.
+    pub fn last(&self) -> IpAddr {
+        match self.address {
+            IpAddr::V4(own) => Ipv4Addr::from_bits(own.to_bits() | self.host_v4()).into(),
+            IpAddr::V6(own) => Ipv6Addr::from_bits(own.to_bits() | self.host_v6()).into(),
+        }
+    }
+
+    /// The bits that differ within it.
+    fn host_v4(&self) -> u32 {
+        u32::MAX.checked_shr(self.bits.into()).unwrap_or(0)
+    }
+
+    fn host_v6(&self) -> u128 {
+        u128::MAX.checked_shr(self.bits.into()).unwrap_or(0)
     }
 }
 
@@ -121,6 +146,25 @@ mod tests {
                 parsed.contains(address.parse().unwrap()),
                 is_in,
                 "{range} {address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_range_knows_its_ends() {
+        let cases = [
+            ("192.0.2.7/24", "192.0.2.0", "192.0.2.255"),
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+            ("1.2.3.4/0", "0.0.0.0", "255.255.255.255"),
+            ("2001:db8::1/127", "2001:db8::", "2001:db8::1"),
+            ("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("::1", "::1", "::1"),
+        ];
+        for (range, first, last) in cases {
+            let range: AddressRange = range.parse().unwrap();
+            assert_eq!(
+                (range.first().to_string(), range.last().to_string()),
+                (first.into(), last.into())
             );
         }
     }
