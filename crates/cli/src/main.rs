@@ -9,6 +9,7 @@ mod cert;
 mod check;
 mod completions;
 mod console;
+mod firewall;
 mod man;
 mod serve;
 mod settings_file;
@@ -42,6 +43,7 @@ enum Command {
     Apikey(apikey::Options),
     Completions(completions::Options),
     Man(man::Options),
+    Firewall(firewall::Options),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
         Ok(Command::Man(options)) => man::run(&options),
         Ok(Command::User(options)) => user::run(&options),
         Ok(Command::Apikey(options)) => apikey::run(&options),
+        Ok(Command::Firewall(options)) => firewall::run(&options),
         Err(error) => error.exit(),
     }
 }

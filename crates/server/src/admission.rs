@@ -20,6 +20,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use tidegate_admission::api_keys::ApiKeys;
+use tidegate_admission::ban::offence::Offence;
 use tidegate_httpapi::{AuthInfo, Exchange};
 
 pub use error::AdmissionError;
@@ -31,6 +32,7 @@ pub use settings::{
 
 use crate::component::Shared;
 use crate::server::Server;
+use crate::traffic::Firewall;
 use exchange::AdmittedExchange;
 use identity::Identity;
 use keys::KeyGate;
@@ -79,6 +81,7 @@ impl Guard {
     pub(crate) fn admit(
         &self,
         shared: &Arc<Shared>,
+        firewall: Option<&Arc<Firewall>>,
         mut exchange: Exchange<'_>,
         answer: impl FnOnce(Exchange<'_>),
     ) {
@@ -90,14 +93,13 @@ impl Guard {
                     identity.key = key;
                     is_private |= is_required;
                 }
-                Err(refusal) => return self.refuse(exchange, refusal),
+                Err(refusal) => return self.refuse(shared, firewall, exchange, refusal),
             }
         }
-        // The rate limiter's place: address and key are known, and no password has been hashed yet.
         if let Some(schemes) = &self.schemes {
             match schemes.judge(shared, &exchange, &mut identity) {
                 Step::Pass { is_required } => is_private |= is_required,
-                Step::Refuse(refusal) => return self.refuse(exchange, refusal),
+                Step::Refuse(refusal) => return self.refuse(shared, firewall, exchange, refusal),
                 Step::Session(head, id) => return exchange.respond(head, id),
                 Step::MayBlock => return exchange.move_to_handler_thread(),
             }
@@ -129,7 +131,19 @@ impl Guard {
     }
 
     #[cold]
-    fn refuse(&self, exchange: Exchange<'_>, refusal: Refusal) {
+    fn refuse(
+        &self,
+        shared: &Shared,
+        firewall: Option<&Arc<Firewall>>,
+        exchange: Exchange<'_>,
+        refusal: Refusal,
+    ) {
+        if let Some(firewall) = firewall
+            && refusal.is_failed_proof()
+        {
+            let offence = Offence::AuthenticationFailure;
+            firewall.offence_of(shared.events(), &exchange.peer(), offence);
+        }
         self.counters.refused.fetch_add(1, Ordering::Relaxed);
         exchange.respond(refusal.into_head(), Default::default());
     }

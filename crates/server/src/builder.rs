@@ -1,9 +1,11 @@
 //! Sets a server up: properties, handlers, mounted services.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body::Body as HttpBody;
+use tidegate_admission::country::Country;
 use tidegate_httpapi::{
     Admission, Backend, ConnectionInfo, Http2Limits, HttpProtocols, RequestLimits,
     ServerHeaderMode, Verbosity503,
@@ -30,6 +32,10 @@ use crate::server::Server;
 use crate::settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
 use crate::tls::{BindingOptions, SslOptions};
 use crate::tower::{BoxError, Mount};
+use crate::traffic::{
+    FirewallFiltered, FirewallSettings, FirewallViolation, RateLimitSettings, RateLimited,
+    ScoreChanged,
+};
 use crate::upload::{BeforeUpload, HttpUploadFiles, SaveFile, UploadSettings, UploadedFile};
 use crate::websocket::{
     Connection, Disconnect, Handshake, HandshakeResponse, Hub, SubProtocol, WebSocketSettings,
@@ -212,6 +218,18 @@ impl ServerBuilder {
         self
     }
 
+    /// Who is kept out, by address and by what they do.
+    pub fn firewall(mut self, settings: FirewallSettings) -> Self {
+        self.settings.firewall = settings;
+        self
+    }
+
+    /// How often requests may be made.
+    pub fn rate_limit(mut self, settings: RateLimitSettings) -> Self {
+        self.settings.rate_limit = settings;
+        self
+    }
+
     /// Adds which pages of other origins may use what is served under a path.
     pub fn cors(mut self, settings: CorsSettings) -> Self {
         self.settings.cors.push(settings);
@@ -386,6 +404,60 @@ impl ServerBuilder {
         handler: impl Fn(&ConnectionInfo) -> Admission + Send + Sync + 'static,
     ) -> Self {
         self.handlers.tcp_connect = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_firewall_filtered`].
+    pub fn on_firewall_filtered(
+        mut self,
+        handler: impl Fn(&FirewallFiltered) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.firewall_filtered = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_firewall_violation`].
+    pub fn on_firewall_violation(
+        mut self,
+        handler: impl Fn(&FirewallViolation) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.firewall_violation = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_resolve_country`].
+    pub fn on_resolve_country(
+        mut self,
+        handler: impl Fn(IpAddr) -> Option<Country> + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.resolve_country = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_score_changed`].
+    pub fn on_score_changed(
+        mut self,
+        handler: impl Fn(&ScoreChanged) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.score_changed = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_rate_limited`].
+    pub fn on_rate_limited(
+        mut self,
+        handler: impl Fn(&RateLimited<'_>) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.rate_limited = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_quota_exceeded`].
+    pub fn on_quota_exceeded(
+        mut self,
+        handler: impl Fn(&RateLimited<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.quota_exceeded = Some(Box::new(handler));
         self
     }
 

@@ -22,6 +22,7 @@ use crate::place::{Place, Places};
 use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
 use crate::tower::Mount;
+use crate::traffic::{Doors, Firewall};
 use crate::upload::{InProgress, Intake, Uploads};
 use crate::websocket::{Fallback, Gate, Hub, Scripts};
 
@@ -79,6 +80,8 @@ pub(crate) struct Component {
     cors: Cors,
     /// What is asked of requests before they come in; `None` for nothing.
     guard: Option<Arc<Guard>>,
+    /// What asks who may come in; `None` when nothing does.
+    doors: Option<Arc<Doors>>,
     places: Places,
     forwards: Forwards,
     watches_forwarding: bool,
@@ -98,6 +101,7 @@ pub(crate) struct Opened {
     pub(crate) sites: Vec<Site>,
     pub(crate) intake: Intake,
     pub(crate) guard: Option<Arc<Guard>>,
+    pub(crate) doors: Option<Arc<Doors>>,
 }
 
 impl Component {
@@ -107,6 +111,7 @@ impl Component {
             sites,
             intake,
             guard,
+            doors,
         } = opened;
         let websocket = &settings.websocket;
         let accepts_websockets = shared.events().accepts_websockets();
@@ -119,6 +124,7 @@ impl Component {
             scripts: Scripts::new(websocket),
             cors: Cors::new(&settings.cors),
             guard,
+            doors,
             places: Places::new(&shared.mounts, forwards.routes(), sites),
             watches_forwarding: shared.events().watches_forwarding(),
             forwards,
@@ -160,8 +166,22 @@ impl Component {
     /// Has the request answered, if it may come in.
     #[inline]
     fn admit(&self, exchange: Exchange<'_>) {
+        match &self.doors {
+            None => self.identify(exchange),
+            Some(doors) => doors.pass(&self.shared, exchange, |exchange| self.identify(exchange)),
+        }
+    }
+
+    /// Has the request answered, if who makes it may.
+    #[inline]
+    fn identify(&self, exchange: Exchange<'_>) {
         match &self.guard {
-            Some(guard) => guard.admit(&self.shared, exchange, |exchange| self.answer(exchange)),
+            Some(guard) => {
+                let firewall = self.doors.as_ref().and_then(|doors| doors.firewall());
+                guard.admit(&self.shared, firewall, exchange, |exchange| {
+                    self.answer(exchange)
+                });
+            }
             None => self.answer(exchange),
         }
     }
@@ -343,7 +363,13 @@ impl Application for Component {
     }
 
     fn open_lane(&self, host: LaneHost) -> Box<dyn OpaqueLane> {
-        Box::new(ComponentLane::open(&self.shared, &self.gate, host))
+        let firewall = self.doors.as_ref().and_then(|doors| doors.firewall());
+        Box::new(ComponentLane::open(
+            &self.shared,
+            &self.gate,
+            firewall.cloned(),
+            host,
+        ))
     }
 }
 
@@ -365,12 +391,25 @@ fn refuse_connect(exchange: Exchange<'_>) {
     exchange.respond(ResponseHead::new(501), Default::default());
 }
 
-/// Asks the application about each new connection.
-pub(crate) struct Doorman(pub(crate) Arc<Shared>);
+/// Asks the firewall about each new connection, and then the application.
+pub(crate) struct Doorman {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) firewall: Option<Arc<Firewall>>,
+    /// Whether the application is asked.
+    pub(crate) asks: bool,
+}
 
 impl ConnectionFilter for Doorman {
     fn connected(&self, connection: &ConnectionInfo) -> Admission {
-        let events = self.0.events();
+        let events = self.shared.events();
+        if let Some(firewall) = &self.firewall
+            && firewall.connection(events, connection) == Admission::Refuse
+        {
+            return Admission::Refuse;
+        }
+        if !self.asks {
+            return Admission::Accept;
+        }
         let asked = catch_unwind(AssertUnwindSafe(|| events.on_tcp_connect(connection)));
         asked.unwrap_or_else(|payload| {
             events.panicked(None, &*payload);

@@ -15,6 +15,7 @@ use crate::cors::CorsError;
 use crate::files::FilesError;
 use crate::forward::ForwardSettingsError;
 use crate::tls::SslError;
+use crate::traffic::TrafficError;
 use crate::upload::UploadSetupError;
 
 /// Why a call on a server failed.
@@ -40,6 +41,8 @@ pub enum Error {
     Admission(Arc<AdmissionError>),
     /// Uploads cannot be taken in as the settings say.
     Upload(UploadSetupError),
+    /// The firewall or the rate limiter cannot be as the settings say.
+    Traffic(TrafficError),
     /// The server has been started already, or is being started.
     AlreadyStarted,
     /// The server is being started, restarted or stopped; this can be asked for once it is done.
@@ -142,6 +145,12 @@ impl From<UploadSetupError> for Error {
     }
 }
 
+impl From<TrafficError> for Error {
+    fn from(error: TrafficError) -> Self {
+        Self::Traffic(error)
+    }
+}
+
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         match error {
@@ -165,6 +174,7 @@ impl fmt::Display for Error {
             Self::Files(error) => error.fmt(formatter),
             Self::Admission(error) => error.fmt(formatter),
             Self::Upload(error) => error.fmt(formatter),
+            Self::Traffic(error) => error.fmt(formatter),
             Self::AlreadyStarted => formatter.write_str("the server has been started already"),
             Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
             Self::NotStarted => formatter.write_str("the server is not started"),
@@ -211,6 +221,7 @@ impl std::error::Error for Error {
             Self::Files(error) => error.source(),
             Self::Admission(error) => std::error::Error::source(&**error),
             Self::Upload(error) => error.source(),
+            Self::Traffic(error) => error.source(),
             Self::AddressInUse(error)
             | Self::Listen(error)
             | Self::Certificate(error)

@@ -8,7 +8,9 @@
 use std::any::Any;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 
+use tidegate_admission::country::Country;
 use tidegate_httpapi::{
     Admission, BodyError, ConnectionId, ConnectionInfo, RequestId, StreamReset,
 };
@@ -21,6 +23,7 @@ use crate::http::{
 };
 use crate::server::Server;
 use crate::tower::BoxError;
+use crate::traffic::{FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
 use crate::upload::{BeforeUpload, SaveFile, UploadError, UploadedFile};
 use crate::websocket::{
     Connection, Disconnect, Handshake, HandshakeError, HandshakeResponse, Opcode, Violation,
@@ -93,6 +96,47 @@ pub trait Events: Send + Sync + 'static {
     /// Whether [`on_authentication`](Self::on_authentication) is to be called at all.
     fn watches_authentication(&self) -> bool {
         true
+    }
+
+    /// The firewall is about to keep an address out: to close its new connection, before
+    /// [`on_tcp_connect`](Self::on_tcp_connect), or, when it was banned meanwhile, to refuse its request or message.
+    /// [`Admission::Accept`] lets it in nevertheless.
+    ///
+    /// This and the other events of the firewall and the rate limiter are called where connections are accepted,
+    /// and where requests and messages are read: they must not block. After a panic in one of them all is as if it
+    /// were not there.
+    fn on_firewall_filtered(&self, filtered: &FirewallFiltered) -> Admission {
+        let _ = filtered;
+        Admission::Refuse
+    }
+
+    /// A request or message breaks a rule of the firewall.
+    fn on_firewall_violation(&self, violation: &FirewallViolation) {
+        let _ = violation;
+    }
+
+    /// The firewall wants to know the country of an address, since the settings have rules about countries.
+    /// `None` leaves it to the database.
+    fn on_resolve_country(&self, address: IpAddr) -> Option<Country> {
+        let _ = address;
+        None
+    }
+
+    /// The threat score of an address has changed, or it was banned for what it did.
+    fn on_score_changed(&self, changed: &ScoreChanged) {
+        let _ = changed;
+    }
+
+    /// The rate limiter is about to refuse a request. [`Admission::Accept`] lets it pass nevertheless.
+    fn on_rate_limited(&self, limited: &RateLimited<'_>) -> Admission {
+        let _ = limited;
+        Admission::Refuse
+    }
+
+    /// A quota is spent, for which the rate limiter is about to refuse a request;
+    /// [`on_rate_limited`](Self::on_rate_limited) comes next.
+    fn on_quota_exceeded(&self, limited: &RateLimited<'_>) {
+        let _ = limited;
     }
 
     /// A request has arrived. A response left as it is says 200 without content.

@@ -2,9 +2,11 @@
 //!
 //! An event without a closure goes to the [`Events`] value that the builder was given, if any.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tidegate_admission::country::Country;
 use tidegate_httpapi::{Admission, ConnectionInfo};
 
 use crate::binding::Binding;
@@ -14,6 +16,7 @@ use crate::event::{
 use crate::forward::{Forward, ForwardError};
 use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
+use crate::traffic::{FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
 use crate::upload::{BeforeUpload, SaveFile, UploadedFile};
 use crate::websocket::{Connection, Disconnect, Handshake, HandshakeResponse};
 
@@ -24,6 +27,13 @@ type BindingsHandler = Box<dyn Fn(&mut Vec<Binding>) + Send + Sync>;
 type ConnectHandler = Box<dyn Fn(&ConnectionInfo) -> Admission + Send + Sync>;
 
 type AuthenticationHandler = Box<dyn Fn(&Request<'_>, &str, &str) -> AuthDecision + Send + Sync>;
+type FilteredHandler = Box<dyn Fn(&FirewallFiltered) -> Admission + Send + Sync>;
+
+type CountryHandler = Box<dyn Fn(IpAddr) -> Option<Country> + Send + Sync>;
+
+type LimitedHandler = Box<dyn Fn(&RateLimited<'_>) -> Admission + Send + Sync>;
+
+type QuotaHandler = Box<dyn Fn(&RateLimited<'_>) + Send + Sync>;
 
 type RequestHandler =
     Box<dyn Fn(&Request<'_>, &mut Response) -> Result<(), HandlerError> + Send + Sync>;
@@ -82,6 +92,12 @@ pub(crate) struct Handlers {
     pub(crate) shutdown: Handler<Server>,
     pub(crate) tcp_connect: Option<ConnectHandler>,
     pub(crate) authentication: Option<AuthenticationHandler>,
+    pub(crate) firewall_filtered: Option<FilteredHandler>,
+    pub(crate) firewall_violation: Handler<FirewallViolation>,
+    pub(crate) resolve_country: Option<CountryHandler>,
+    pub(crate) score_changed: Handler<ScoreChanged>,
+    pub(crate) rate_limited: Option<LimitedHandler>,
+    pub(crate) quota_exceeded: Option<QuotaHandler>,
     pub(crate) http_request: OnHttpRequest,
     pub(crate) before_forward: Option<BeforeForwardHandler>,
     pub(crate) after_forward: Option<AfterForwardHandler>,
@@ -144,6 +160,48 @@ impl Events for Handlers {
 
     fn watches_connections(&self) -> bool {
         self.tcp_connect.is_some() || self.rest().watches_connections()
+    }
+
+    fn on_firewall_filtered(&self, filtered: &FirewallFiltered) -> Admission {
+        match &self.firewall_filtered {
+            Some(handler) => handler(filtered),
+            None => self.rest().on_firewall_filtered(filtered),
+        }
+    }
+
+    fn on_firewall_violation(&self, violation: &FirewallViolation) {
+        match &self.firewall_violation {
+            Some(handler) => handler(violation),
+            None => self.rest().on_firewall_violation(violation),
+        }
+    }
+
+    fn on_resolve_country(&self, address: IpAddr) -> Option<Country> {
+        match &self.resolve_country {
+            Some(handler) => handler(address),
+            None => self.rest().on_resolve_country(address),
+        }
+    }
+
+    fn on_score_changed(&self, changed: &ScoreChanged) {
+        match &self.score_changed {
+            Some(handler) => handler(changed),
+            None => self.rest().on_score_changed(changed),
+        }
+    }
+
+    fn on_rate_limited(&self, limited: &RateLimited<'_>) -> Admission {
+        match &self.rate_limited {
+            Some(handler) => handler(limited),
+            None => self.rest().on_rate_limited(limited),
+        }
+    }
+
+    fn on_quota_exceeded(&self, limited: &RateLimited<'_>) {
+        match &self.quota_exceeded {
+            Some(handler) => handler(limited),
+            None => self.rest().on_quota_exceeded(limited),
+        }
     }
 
     #[inline]

@@ -8,6 +8,7 @@ use tidegate_httpapi::{
 
 use crate::component::Shared;
 use crate::forward::Tunnels;
+use crate::traffic::Firewall;
 use crate::websocket::{Gate, Lane};
 
 /// All upgraded connections of one of the driver's threads.
@@ -17,10 +18,15 @@ pub(crate) struct ComponentLane {
 }
 
 impl ComponentLane {
-    pub(crate) fn open(shared: &Arc<Shared>, gate: &Gate, host: LaneHost) -> Self {
+    pub(crate) fn open(
+        shared: &Arc<Shared>,
+        gate: &Gate,
+        firewall: Option<Arc<Firewall>>,
+        host: LaneHost,
+    ) -> Self {
         Self {
             tunnels: Tunnels::open(&host),
-            websockets: Lane::open(shared, gate.settings(), host),
+            websockets: Lane::open(shared, gate.settings(), firewall, host),
         }
     }
 }

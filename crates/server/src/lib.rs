@@ -54,6 +54,7 @@ mod server;
 mod settings;
 mod tls;
 mod tower;
+mod traffic;
 mod upload;
 mod websocket;
 
@@ -87,6 +88,12 @@ pub use server::Server;
 pub use settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
 pub use tls::{BindingOptions, SslError, SslOptions, SslSettings};
 pub use tower::{BoxError, RequestContext};
+pub use traffic::{
+    BanList, BanSettings, BruteForceSettings, CountrySettings, FilterReason, FirewallFiltered,
+    FirewallSettings, FirewallViolation, FloodSettings, MessageSettings, PatternSettings,
+    RateLimitSettings, RateLimited, RateRuleSettings, RateStrategy, RateWhom, RequestPart,
+    ScoreChanged, ThreatScoreSettings, TrafficError, ViolationKind, WeightSettings,
+};
 pub use upload::{
     BeforeUpload, ExistingFiles, HttpUploadFiles, SaveFile, StreamType, UploadError, UploadLimits,
     UploadSettings, UploadSetupError, UploadedFile, Uploads,
@@ -114,6 +121,12 @@ pub use tidegate_httpapi::{
     LogCounters, LogFields, LogFormat, LogRollover, LogSelection, LoggingFault,
 };
 
+pub use tidegate_admission::ban::offence::Offence;
+pub use tidegate_admission::ban::{Ban, BanReason};
+pub use tidegate_admission::country::{Country, CountryError};
+pub use tidegate_admission::flood::FloodAction;
+pub use tidegate_admission::patterns::Attack;
+pub use tidegate_admission::rate::{Cause, Decision, EndpointPattern, Period};
 pub use tidegate_admission::{api_keys, jwt, users};
 
 pub use tidegate_proto::form_data::FormDataError;

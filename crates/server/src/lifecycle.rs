@@ -17,6 +17,7 @@ use crate::component::{Component, Doorman, Opened, Shared};
 use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::tls::{Configuration, Plan};
+use crate::traffic::Doors;
 use crate::upload::InProgress;
 use crate::websocket::Fallback;
 
@@ -47,6 +48,8 @@ pub(crate) struct Running {
     uploads: Vec<Arc<InProgress>>,
     fallback: Option<Arc<Fallback>>,
     guard: Option<Arc<Guard>>,
+    /// What asks how often.
+    pub(crate) doors: Option<Arc<Doors>>,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
@@ -75,6 +78,7 @@ impl Running {
         websockets.set_memory_budget(settings.websocket.memory_budget);
         shared.event_streams().begin(&settings.event_streams);
         let guard = opened.guard.clone();
+        let doors = opened.doors.clone();
         let component = Component::new(Arc::clone(shared), &settings, opened);
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
         let fallback = component.fallback().cloned();
@@ -84,7 +88,9 @@ impl Running {
         undo.queue = Some(queue);
         if let Some(fallback) = &fallback {
             let is_inline = settings.fine_tune.operating_mode == OperatingMode::HighPerf;
-            fallback.start(shared, backend.handler_threads(queue)?, is_inline)?;
+            let firewall = doors.as_ref().and_then(|doors| doors.firewall());
+            let threads = backend.handler_threads(queue)?;
+            fallback.start(shared, threads, is_inline, firewall.cloned())?;
         }
         let group = backend.create_url_group(session)?;
         backend.bind_request_queue(group, Some(queue))?;
@@ -93,9 +99,16 @@ impl Running {
             properties.logging = Some(log);
             backend.set_group_properties(group, properties)?;
         }
-        let filters_connections = shared.events().watches_connections();
+        let asks = shared.events().watches_connections();
+        let firewall = doors.as_ref().and_then(|doors| doors.firewall());
+        let filters_connections = asks || firewall.is_some();
         if filters_connections {
-            backend.set_connection_filter(Some(Arc::new(Doorman(Arc::clone(shared)))))?;
+            let doorman = Doorman {
+                shared: Arc::clone(shared),
+                firewall: firewall.cloned(),
+                asks,
+            };
+            backend.set_connection_filter(Some(Arc::new(doorman)))?;
             undo.filter = true;
         }
         // Whoever connects as soon as it is listened for finds the certificate there.
@@ -118,6 +131,7 @@ impl Running {
             uploads,
             fallback,
             guard,
+            doors,
             settings,
         })
     }
@@ -174,6 +188,8 @@ impl Running {
             opened.guard.clone_from(&self.guard);
         }
         self.guard.clone_from(&opened.guard);
+        // What was counted, and who is kept out, stays so.
+        opened.doors.clone_from(&self.doors);
         let mut component = Component::new(Arc::clone(shared), &settings, opened);
         // Its connections go on, as those of WebSocket do.
         component.keep_fallback(self.fallback.clone());
@@ -236,6 +252,9 @@ impl Running {
         // Their content has ended by now. What is left is to remove what came of it.
         for uploads in self.uploads {
             uploads.end(UPLOADS_WAIT_MAX);
+        }
+        if let Some(doors) = &self.doors {
+            doors.close();
         }
         self.configuration
     }

@@ -23,6 +23,7 @@ use crate::http::ContentLimits;
 use crate::lifecycle::{Bindings, Driver, Running};
 use crate::settings::Settings;
 use crate::tls::{Configuration, Plan};
+use crate::traffic::Doors;
 use crate::upload::Intake;
 use crate::websocket::{Connections, Guid, Message, Recipients, SubProtocol, WriteError};
 
@@ -66,6 +67,8 @@ struct State {
     queue: Option<RequestQueueId>,
     /// What they have to pass.
     guard: Option<Arc<Guard>>,
+    /// What asks who may come in, as long as they are.
+    doors: Option<Arc<Doors>>,
     stop_requested: bool,
     /// Why the last start or restart failed.
     failure: Option<Error>,
@@ -98,6 +101,7 @@ impl Server {
                     backend: None,
                     queue: None,
                     guard: None,
+                    doors: None,
                     stop_requested: false,
                     failure: None,
                 }),
@@ -336,6 +340,15 @@ impl Server {
         self.state().guard.clone()
     }
 
+    /// What asks who may come in; `None` within when nothing does.
+    pub(crate) fn doors(&self) -> Result<Option<Arc<Doors>>, Error> {
+        let state = self.state();
+        if state.queue.is_none() {
+            return Err(Error::NotStarted);
+        }
+        Ok(state.doors.clone())
+    }
+
     /// How many connections are open now.
     pub fn connection_count(&self) -> u64 {
         let backend = self.state().backend.clone();
@@ -441,6 +454,7 @@ impl Server {
             .map(|running| Arc::clone(running.backend()));
         state.queue = running.as_ref().map(Running::queue);
         state.guard = running.as_ref().and_then(Running::guard).map(Arc::clone);
+        state.doors = running.as_ref().and_then(|running| running.doors.clone());
         drop(state);
         if running.is_some() && !is_rebinding {
             self.tell(|events| events.on_startup(self));
@@ -505,6 +519,7 @@ impl Server {
         let sites: Result<Vec<_>, _> = settings.files.iter().map(Site::open).collect();
         let limits = ContentLimits::of(settings);
         let opened = Opened {
+            doors: Doors::open(settings)?,
             forwards,
             sites: sites?,
             intake: Intake::open(settings, shared.events(), limits)?,
@@ -570,6 +585,7 @@ impl Server {
         state.backend = None;
         state.queue = None;
         state.guard = None;
+        state.doors = None;
         drop(state);
         self.tell(|events| events.on_shutdown(self));
         kept
@@ -628,6 +644,7 @@ impl Drop for Inner {
                     backend: state.backend.take(),
                     queue: state.queue.take(),
                     guard: state.guard.take(),
+                    doors: state.doors.take(),
                     stop_requested: false,
                     failure: None,
                 }),

@@ -30,6 +30,7 @@ use crate::forward::{ForwardSettings, ForwardSettingsError};
 use crate::http::EventStreamSettings;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::tls::{BindingOptions, SslSettings, file};
+use crate::traffic::{FirewallSettings, RateLimitSettings};
 use crate::upload::{HttpUploadFiles, StreamType, UploadSettings};
 use crate::websocket::WebSocketSettings;
 
@@ -107,6 +108,10 @@ pub struct Settings {
     /// Which pages of other origins may use what is served, by path. Default none.
     #[serde(deserialize_with = "cors::checked")]
     pub cors: Vec<CorsSettings>,
+    /// Who is kept out.
+    pub firewall: FirewallSettings,
+    /// How often requests may be made.
+    pub rate_limit: RateLimitSettings,
     /// Parts of the paths that are forwarded to other servers.
     pub forward: Vec<ForwardSettings>,
     /// Who has to say who they are.
@@ -158,6 +163,8 @@ impl Default for Settings {
             request_limits: RequestLimits::default(),
             http2: Http2Limits::default(),
             cors: Vec::new(),
+            firewall: FirewallSettings::default(),
+            rate_limit: RateLimitSettings::default(),
             forward: Vec::new(),
             authentication: AuthenticationSettings::default(),
             api_keys: ApiKeySettings::default(),
@@ -193,6 +200,8 @@ impl Settings {
         self.http2.check()?;
         self.authentication.check()?;
         self.cache.check()?;
+        self.firewall.check()?;
+        self.rate_limit.check()?;
         self.websocket.check()?;
         self.event_streams.check()?;
         self.forward.iter().try_for_each(ForwardSettings::check)?;

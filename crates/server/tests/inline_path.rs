@@ -12,12 +12,42 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use tidegate::{ErrorLog, FineTune, OperatingMode, Server};
+use tidegate::{
+    ErrorLog, FineTune, FirewallSettings, OperatingMode, RateLimitSettings, RateRuleSettings,
+    Server, ServerBuilder,
+};
 
 use allocations::{ALLOCATIONS, IS_COUNTED};
 
 #[test]
 fn an_answer_at_once_allocates_nothing() {
+    check(Server::builder());
+}
+
+// The firewall and the rate limiter keep their states in memory that is there already. What they do to a request
+// that may be made is counted here; the limit is far away.
+#[test]
+fn nor_does_one_that_was_let_in_by_the_firewall_and_the_rate_limiter() {
+    let mut firewall = FirewallSettings::default();
+    firewall.enabled = true;
+    firewall.block = vec!["10.0.0.0/8".parse().unwrap()];
+    firewall.patterns.sql_injection = true;
+    firewall.patterns.path_traversal = true;
+    firewall.patterns.fields = vec!["User-Agent".to_owned()];
+    firewall.threat_score.enabled = true;
+    let mut limits = RateLimitSettings::default();
+    limits.enabled = true;
+    limits.rule = vec![RateRuleSettings {
+        name: "all".to_owned(),
+        limit: 1_000_000,
+        window: Duration::from_secs(60),
+        quota_month: 1_000_000,
+        ..RateRuleSettings::default()
+    }];
+    check(Server::builder().firewall(firewall).rate_limit(limits));
+}
+
+fn check(builder: ServerBuilder) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -31,7 +61,7 @@ fn an_answer_at_once_allocates_nothing() {
     // What was written just now is not kept: it may be written once more.
     file.set_modified(SystemTime::now() - Duration::from_secs(3600))
         .unwrap();
-    let server = Server::builder()
+    let server = builder
         .files("/site", folder.path())
         .host("127.0.0.1")
         .port(port)

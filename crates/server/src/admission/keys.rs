@@ -122,7 +122,7 @@ impl KeyGate {
             KeyVerdict::Refused(KeyRefusal::Scope | KeyRefusal::Address) => {
                 Err(Refusal::forbidden())
             }
-            KeyVerdict::Refused(_) => Err(unauthorized()),
+            KeyVerdict::Refused(_) => Err(unauthorized().of_failed_proof()),
         }
     }
 

@@ -6,6 +6,7 @@ use tidegate_httpapi::{FieldBlock, ResponseHead};
 pub(super) struct Refusal {
     status: u16,
     fields: FieldBlock,
+    is_failed_proof: bool,
 }
 
 impl Refusal {
@@ -43,6 +44,16 @@ impl Refusal {
         Self::with_status(500)
     }
 
+    /// It is for a key, password or token that is none: somebody may be trying them.
+    pub(super) fn of_failed_proof(mut self) -> Self {
+        self.is_failed_proof = true;
+        self
+    }
+
+    pub(super) fn is_failed_proof(&self) -> bool {
+        self.is_failed_proof
+    }
+
     pub(super) fn into_head(self) -> ResponseHead {
         let mut head = ResponseHead::new(self.status);
         head.fields = self.fields;
@@ -53,6 +64,7 @@ impl Refusal {
         Self {
             status,
             fields: FieldBlock::new(),
+            is_failed_proof: false,
         }
     }
 

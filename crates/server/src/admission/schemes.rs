@@ -222,7 +222,11 @@ impl SchemeGate {
                 }
             }
             Found::Wrong { is_stale, is_token } => {
-                Step::Refuse(self.challenge(rule, is_stale, is_token))
+                let refusal = self.challenge(rule, is_stale, is_token);
+                Step::Refuse(match is_stale {
+                    true => refusal,
+                    false => refusal.of_failed_proof(),
+                })
             }
             Found::Malformed => Step::Refuse(Refusal::malformed()),
             Found::Busy => Step::Refuse(Refusal::busy()),

@@ -37,6 +37,7 @@ use super::handshake::{Gate, HandshakeError, Opened, Refusal};
 use super::settings::WebSocketSettings;
 use crate::component::Shared;
 use crate::embedded;
+use crate::traffic::Firewall;
 
 /// A request to open a connection over server-sent events that obeys the rules.
 pub(super) struct EventsHandshake<'a> {
@@ -86,6 +87,7 @@ impl Fallback {
         shared: &Arc<Shared>,
         threads: HandlerThreads,
         may_call_inline: bool,
+        firewall: Option<Arc<Firewall>>,
     ) -> Result<(), ApiError> {
         let host = LaneHost {
             waker: LaneWaker::new(Arc::clone(&self.inbox) as _),
@@ -96,7 +98,7 @@ impl Fallback {
         let (sessions, inbox) = (Arc::clone(&self.sessions), Arc::clone(&self.inbox));
         let name = "tidegate-fallback".to_owned();
         let spawned = thread::Builder::new().name(name).spawn(move || {
-            let mut host = Host::new(shared, &settings, host, sessions, inbox);
+            let mut host = Host::new(shared, (&settings, firewall), host, sessions, inbox);
             if catch_unwind(AssertUnwindSafe(|| host.run())).is_err() {
                 tracing::error!("the thread of connections over server-sent events panicked");
             }

@@ -22,6 +22,7 @@ use super::post::{Command, Post, Target};
 use super::settings::WebSocketSettings;
 use super::socket::{End, Flow, Socket, Tools, lost};
 use crate::component::Shared;
+use crate::traffic::Firewall;
 
 /// A lane.
 pub(crate) struct Lane {
@@ -68,6 +69,7 @@ impl Lane {
     pub(crate) fn open(
         shared: &Arc<Shared>,
         settings: &Arc<WebSocketSettings>,
+        firewall: Option<Arc<Firewall>>,
         host: LaneHost,
     ) -> Self {
         let post = Post::new(Arc::clone(shared), Arc::clone(settings), host);
@@ -84,6 +86,7 @@ impl Lane {
                 scratch: Vec::new(),
                 watches_heartbeats: shared.events().watches_heartbeats(),
                 calls_inline: post.calls_inline,
+                firewall,
             },
             post,
             sockets: Sockets::default(),

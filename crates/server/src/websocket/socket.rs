@@ -24,6 +24,7 @@ use super::heartbeat::Heartbeat;
 use super::inline;
 use super::settings::WebSocketSettings;
 use crate::event::{PeerFault, Sent};
+use crate::traffic::Firewall;
 
 use self::end::Ending;
 pub(super) use self::end::lost;
@@ -42,6 +43,8 @@ pub(super) struct Tools {
     pub(super) watches_heartbeats: bool,
     /// Whether handlers are called by the lane.
     pub(super) calls_inline: bool,
+    /// What looks at messages, if anything does.
+    pub(super) firewall: Option<Arc<Firewall>>,
 }
 
 /// One connection.

@@ -18,6 +18,7 @@ use super::inbox::{Inbox, Item};
 use super::post::Post;
 use super::session::Sessions;
 use crate::component::Shared;
+use crate::traffic::Firewall;
 use crate::websocket::Lane;
 use crate::websocket::settings::WebSocketSettings;
 
@@ -51,13 +52,13 @@ impl Host {
     /// On the thread, which the lane belongs to from now on.
     pub(super) fn new(
         shared: Arc<Shared>,
-        settings: &Arc<WebSocketSettings>,
+        (settings, firewall): (&Arc<WebSocketSettings>, Option<Arc<Firewall>>),
         host: LaneHost,
         sessions: Arc<Sessions>,
         inbox: Arc<Inbox>,
     ) -> Self {
         Self {
-            lane: Lane::open(&shared, settings, host),
+            lane: Lane::open(&shared, settings, firewall, host),
             shared,
             connections: Connections::default(),
             timers: BTreeSet::new(),

@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
+use tidegate_admission::ban::offence::Offence;
 use tidegate_httpapi::OpaqueConnection;
 use tidegate_proto::websocket::{CloseFrame, Violation, close_code, may_be_sent};
 
 use super::timer::after;
 use super::{End, Flow, Socket, Tools, WINDOW, on_lane, tools_inline};
 use crate::event::PeerFault;
+use crate::traffic::MessageRefusal;
 use crate::websocket::connection::EndedBy;
 use crate::websocket::delivery::Event;
 use crate::websocket::outbox::{Outbox, SLOW_READER};
@@ -26,6 +28,10 @@ impl Socket {
         tools: &mut Tools,
     ) -> Flow {
         if let Ending::Violation(violation) = &ending {
+            if let Some(firewall) = &tools.firewall {
+                let events = self.connection.shared().events();
+                firewall.offence_of(events, &self.connection.peer(), Offence::Protocol);
+            }
             self.tell_error(io, PeerFault::WebSocket(*violation));
         }
         let post = Arc::clone(&self.connection.0.post);
@@ -88,6 +94,9 @@ impl Socket {
                 Ending::Violation(violation) => {
                     self.send_close(io, Some(violation.close_code()), "");
                 }
+                Ending::Refused(refusal) => {
+                    self.send_close(io, Some(refusal.close_code()), refusal.reason());
+                }
                 Ending::PeerEnds => {}
             }
         }
@@ -122,6 +131,11 @@ impl Socket {
             Ending::Violation(violation) => End {
                 code: violation.close_code(),
                 reason: violation.to_string().into(),
+                by: EndedBy::Server,
+            },
+            Ending::Refused(refusal) => End {
+                code: refusal.close_code(),
+                reason: refusal.reason().into(),
                 by: EndedBy::Server,
             },
             Ending::PeerEnds => self.abnormal(EndedBy::Network, ours),
@@ -231,6 +245,8 @@ pub(super) enum Ending {
     /// The peer's side of the transport has ended without one.
     PeerEnds,
     Violation(Violation),
+    /// The firewall refuses what it sends.
+    Refused(MessageRefusal),
 }
 
 /// The transport has gone.

@@ -10,6 +10,7 @@ use tidegate_proto::websocket::{
 
 use super::end::Ending;
 use super::{Flow, Socket, Tools, WINDOW, add, traffic_of};
+use crate::traffic::{Firewall, MessageRefusal};
 use crate::websocket::connection::Connection;
 use crate::websocket::delivery::Event;
 use crate::websocket::inline;
@@ -120,6 +121,12 @@ impl Socket {
                     if !connection.is_open() {
                         continue;
                     }
+                    if let Some(firewall) = &tools.firewall
+                        && let Err(refusal) = pass(firewall, connection, Some(text), text.len())
+                    {
+                        taken.end = Some(Ending::Refused(refusal));
+                        return taken;
+                    }
                     if tools.calls_inline {
                         connection.tell_text(text);
                     } else {
@@ -130,6 +137,12 @@ impl Socket {
                     taken.messages += 1;
                     if !connection.is_open() {
                         continue;
+                    }
+                    if let Some(firewall) = &tools.firewall
+                        && let Err(refusal) = pass(firewall, connection, None, data.len())
+                    {
+                        taken.end = Some(Ending::Refused(refusal));
+                        return taken;
                     }
                     if tools.calls_inline {
                         connection.tell_binary(data);
@@ -147,6 +160,16 @@ impl Socket {
                     taken.messages += u64::from(fin && is_all);
                     if !connection.is_open() {
                         continue;
+                    }
+                    // Each counts as a message, and is looked at alone.
+                    if let Some(firewall) = &tools.firewall
+                        && is_all
+                        && let text = (opcode == Opcode::Text).then_some(payload)
+                        && let text = text.and_then(|text| std::str::from_utf8(text).ok())
+                        && let Err(refusal) = pass(firewall, connection, text, payload.len())
+                    {
+                        taken.end = Some(Ending::Refused(refusal));
+                        return taken;
                     }
                     if tools.calls_inline {
                         connection.tell_fragment(opcode, payload, fin);
@@ -178,6 +201,17 @@ impl Socket {
             }
         }
     }
+}
+
+/// Whether a connection may send this message.
+fn pass(
+    firewall: &Firewall,
+    connection: &Connection,
+    text: Option<&str>,
+    bytes: usize,
+) -> Result<(), MessageRefusal> {
+    let from = (&connection.peer(), connection.0.id);
+    firewall.message(connection.shared().events(), from, text, bytes)
 }
 
 /// What came of bytes received.

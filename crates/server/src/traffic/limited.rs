@@ -1,0 +1,213 @@
+//! A request under a rule of the rate limiter: whatever answers it, now or later, says what is left.
+//!
+//! Source: draft-ietf-httpapi-ratelimit-headers-10; the `X-RateLimit` fields are the component's.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tidegate_admission::rate::{Decision, Rule};
+use tidegate_httpapi::{
+    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, PeerAddress, RequestHead,
+    RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+};
+
+/// Adds what a rule has left.
+pub(super) fn tell(head: &mut ResponseHead, rule: &str, decision: &Decision) {
+    if !head.cache.is_none() {
+        // A copy would tell others what this caller has left.
+        return;
+    }
+    let Decision {
+        limit,
+        window,
+        remaining,
+        reset,
+        ..
+    } = *decision;
+    let (window, reset) = (seconds_up(window), seconds_up(reset));
+    append(
+        head,
+        "RateLimit-Policy",
+        format_args!("\"{rule}\";q={limit};w={window}"),
+    );
+    append(
+        head,
+        "RateLimit",
+        format_args!("\"{rule}\";r={remaining};t={reset}"),
+    );
+    append(head, "X-RateLimit-Limit", format_args!("{limit}"));
+    append(head, "X-RateLimit-Remaining", format_args!("{remaining}"));
+    append(head, "X-RateLimit-Reset", format_args!("{reset}"));
+}
+
+/// Adds a field whose value is short.
+pub(super) fn append(head: &mut ResponseHead, name: &str, value: fmt::Arguments<'_>) {
+    let mut memory = [0_u8; 160];
+    let length = {
+        let mut rest = &mut memory[..];
+        match rest.write_fmt(value) {
+            Ok(()) => 160 - rest.len(),
+            // The name of a rule is longer than anybody would want to read.
+            Err(_) => return,
+        }
+    };
+    let added = head.fields.append(name, &memory[..length]);
+    debug_assert!(added.is_ok(), "a rule's name is a token");
+}
+
+/// Seconds, rounded up, so that whoever waits so long has waited long enough.
+pub(super) fn seconds_up(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+/// An exchange around another.
+pub(super) struct LimitedExchange<'a> {
+    inner: &'a mut dyn ExchangeBackend,
+    rule: &'a Rule,
+    decision: Decision,
+}
+
+impl<'a> LimitedExchange<'a> {
+    pub(super) fn new(
+        inner: &'a mut dyn ExchangeBackend,
+        rule: &'a Rule,
+        decision: Decision,
+    ) -> Self {
+        Self {
+            inner,
+            rule,
+            decision,
+        }
+    }
+}
+
+impl ExchangeBackend for LimitedExchange<'_> {
+    fn head(&self) -> RequestHead<'_> {
+        self.inner.head()
+    }
+
+    fn content(&self) -> Option<&[u8]> {
+        self.inner.content()
+    }
+
+    fn may_block(&self) -> bool {
+        self.inner.may_block()
+    }
+
+    fn take_body(&mut self) -> BodyReader {
+        self.inner.take_body()
+    }
+
+    fn peer(&self) -> PeerAddress {
+        self.inner.peer()
+    }
+
+    fn local(&self) -> PeerAddress {
+        self.inner.local()
+    }
+
+    fn tls(&self) -> Option<Arc<TlsInfo>> {
+        self.inner.tls()
+    }
+
+    fn spare_memory(&mut self) -> Vec<u8> {
+        self.inner.spare_memory()
+    }
+
+    fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        self.inner.inform(status, fields);
+    }
+
+    fn respond(&mut self, mut head: ResponseHead, body: Body) {
+        tell(&mut head, &self.rule.name, &self.decision);
+        self.inner.respond(head, body);
+    }
+
+    fn upgrade(&mut self, mut head: ResponseHead, opening: Opening) {
+        tell(&mut head, &self.rule.name, &self.decision);
+        self.inner.upgrade(head, opening);
+    }
+
+    fn reset(&mut self, reset: StreamReset) {
+        self.inner.reset(reset);
+    }
+
+    fn abandon(&mut self) {
+        self.respond(ResponseHead::new(500), Body::Empty);
+    }
+
+    fn defer(&mut self) -> Deferred {
+        let deferred = self.inner.defer();
+        let later = LimitedResponder {
+            inner: Some(deferred.responder.into_backend()),
+            rule: self.rule.name.clone(),
+            decision: self.decision,
+        };
+        Deferred {
+            responder: Responder::new(Box::new(later)),
+            ..deferred
+        }
+    }
+
+    fn move_to_handler_thread(&mut self) {
+        self.inner.move_to_handler_thread();
+    }
+}
+
+/// A responder around another.
+struct LimitedResponder {
+    /// Until it has answered.
+    inner: Option<Box<dyn RespondLater>>,
+    rule: Box<str>,
+    decision: Decision,
+}
+
+impl LimitedResponder {
+    fn answer(&mut self, mut head: ResponseHead, body: Body) {
+        if let Some(inner) = self.inner.take() {
+            tell(&mut head, &self.rule, &self.decision);
+            inner.respond(head, body);
+        }
+    }
+}
+
+impl RespondLater for LimitedResponder {
+    fn inform(&mut self, status: u16, fields: &FieldBlock) {
+        if let Some(inner) = &mut self.inner {
+            inner.inform(status, fields);
+        }
+    }
+
+    fn respond(mut self: Box<Self>, head: ResponseHead, body: Body) {
+        self.answer(head, body);
+    }
+
+    fn upgrade(mut self: Box<Self>, mut head: ResponseHead, opening: Opening) {
+        if let Some(inner) = self.inner.take() {
+            tell(&mut head, &self.rule, &self.decision);
+            inner.upgrade(head, opening);
+        }
+    }
+
+    fn reset(mut self: Box<Self>, reset: StreamReset) {
+        if let Some(inner) = self.inner.take() {
+            inner.reset(reset);
+        }
+    }
+
+    fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.inner {
+            Some(inner) => inner.poll_closed(context),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for LimitedResponder {
+    fn drop(&mut self) {
+        self.answer(ResponseHead::new(500), Body::Empty);
+    }
+}
