@@ -118,6 +118,12 @@ impl Guard {
         answer(Exchange::new(&mut around));
     }
 
+    /// The id of the valid API key that a request has.
+    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<String> {
+        let (key, _) = self.keys.as_ref()?.judge(exchange).ok()?;
+        Some(key?.id().to_string())
+    }
+
     /// The store of API keys, for who manages them.
     pub(crate) fn api_keys(&self) -> Option<&Arc<ApiKeys>> {
         self.keys.as_ref().map(KeyGate::store)

@@ -168,7 +168,12 @@ impl Component {
     fn admit(&self, exchange: Exchange<'_>) {
         match &self.doors {
             None => self.identify(exchange),
-            Some(doors) => doors.pass(&self.shared, exchange, |exchange| self.identify(exchange)),
+            Some(doors) => {
+                let key_of = |exchange: &Exchange<'_>| self.guard.as_ref()?.key_of(exchange);
+                doors.pass(&self.shared, exchange, key_of, |exchange| {
+                    self.identify(exchange);
+                });
+            }
         }
     }
 

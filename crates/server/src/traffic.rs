@@ -86,11 +86,13 @@ impl Doors {
         self.keeper.end();
     }
 
-    /// Has `answer` answer a request that may be made, and answers others.
+    /// Has `answer` answer a request that may be made, and answers others. `key_of` says which valid API key a
+    /// request has.
     pub(crate) fn pass(
         &self,
         shared: &Shared,
         mut exchange: Exchange<'_>,
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<String>,
         answer: impl FnOnce(Exchange<'_>),
     ) {
         let has_passed = self.is_high_perf && exchange.may_block();
@@ -103,9 +105,12 @@ impl Doors {
         let Some(limiter) = &self.limiter else {
             return answer(exchange);
         };
+        let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
+        let key = key.as_deref();
+        let firewall = self.firewall.as_deref();
         let checked = match has_passed {
-            true => limiter.left(&exchange),
-            false => limiter.check(shared.events(), self.firewall.as_deref(), &exchange),
+            true => limiter.left(&exchange, key),
+            false => limiter.check(shared.events(), firewall, &exchange, key),
         };
         match checked {
             None => answer(exchange),

@@ -128,6 +128,13 @@ impl Rules {
         &self.0
     }
 
+    /// Whether any rule asks which API key there is.
+    pub fn ask_for_api_key(&self) -> bool {
+        let asks =
+            |rule: &Rule| rule.per == Per::ApiKey || matches!(rule.applies, Applies::ApiKey(_));
+        self.0.iter().any(asks)
+    }
+
     /// Whether any rule asks who the user is.
     pub fn ask_for_user(&self) -> bool {
         let asks = |rule: &Rule| rule.per == Per::User || matches!(rule.applies, Applies::User(_));

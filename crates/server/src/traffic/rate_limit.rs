@@ -22,6 +22,7 @@ pub(crate) struct RateLimiter {
     limiter: Limiter,
     status: u16,
     tells: bool,
+    asks_for_keys: bool,
     state_file: Option<PathBuf>,
     pub(super) save_interval: Duration,
 }
@@ -29,6 +30,7 @@ pub(crate) struct RateLimiter {
 impl RateLimiter {
     pub(super) fn open(settings: &RateLimitSettings, clock: Clock) -> Result<Self, TrafficError> {
         let rules = settings.rules()?;
+        let asks_for_keys = rules.ask_for_api_key();
         let bounds = LimiterBounds {
             keys_max: settings.states_max as usize,
             v6_bits: settings.ipv6_prefix_length,
@@ -55,6 +57,7 @@ impl RateLimiter {
             limiter,
             status: settings.status,
             tells: settings.headers,
+            asks_for_keys,
             state_file: settings.state_file.clone(),
             save_interval: settings.save_interval,
         })
@@ -65,14 +68,20 @@ impl RateLimiter {
         self.tells
     }
 
+    /// Whether a rule goes by API keys.
+    pub(super) fn asks_for_keys(&self) -> bool {
+        self.asks_for_keys
+    }
+
     /// Charges a request; `None` when no rule is for it.
     pub(super) fn check(
         &self,
         events: &dyn Events,
         firewall: Option<&Firewall>,
         exchange: &Exchange<'_>,
+        api_key: Option<&str>,
     ) -> Option<(&Rule, Decision)> {
-        let caller = caller(exchange);
+        let caller = caller(exchange, api_key);
         let address = caller.address;
         let (rule, mut decision) = self.limiter.check(&caller, self.clock.now())?;
         if !decision.allowed {
@@ -97,8 +106,12 @@ impl RateLimiter {
     }
 
     /// What is left for a request that was charged before.
-    pub(super) fn left(&self, exchange: &Exchange<'_>) -> Option<(&Rule, Decision)> {
-        let caller = caller(exchange);
+    pub(super) fn left(
+        &self,
+        exchange: &Exchange<'_>,
+        api_key: Option<&str>,
+    ) -> Option<(&Rule, Decision)> {
+        let caller = caller(exchange, api_key);
         let (rule, mut decision) = self.limiter.left(&caller, self.clock.now())?;
         decision.allowed = true;
         Some((rule, decision))
@@ -132,12 +145,13 @@ impl RateLimiter {
 }
 
 /// Who makes a request, as far as it is known here.
-fn caller<'a>(exchange: &'a Exchange<'_>) -> Caller<'a> {
+fn caller<'a>(exchange: &'a Exchange<'_>, api_key: Option<&'a str>) -> Caller<'a> {
     let head = exchange.head();
     Caller {
         method: head.method(),
         path: head.cooked_path,
-        api_key: None,
+        api_key,
+        // Who it is, is found out later.
         user: None,
         address: address_of(&exchange.peer()),
     }

@@ -13,7 +13,7 @@ use crate::settings::format;
 
 /// How often requests may be made. `[rate_limit]` in a settings file.
 ///
-/// A request falls under one rule at most: of those for endpoints, then those for API keys, for users, for
+/// A request falls under one rule at most: of those for endpoints, then those for API keys, then those for
 /// addresses, the first that applies. What the response cache serves is not counted.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
@@ -60,7 +60,7 @@ impl Default for RateLimitSettings {
 
 /// A rule: for which requests, and what is allowed.
 ///
-/// Of `endpoint`, `api_key`, `user` and `addresses` one may be given; without any, it is for all addresses.
+/// Of `endpoint`, `api_key` and `addresses` one may be given; without any, it is for all addresses.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateRuleSettings {
@@ -71,13 +71,10 @@ pub struct RateRuleSettings {
     pub endpoint: Option<EndpointPattern>,
     /// Requests with the API key of this id; `*` is any. Without API keys no request has one.
     pub api_key: Option<String>,
-    /// Requests of this user; `*` is any. Without authentication no request has one.
-    pub user: Option<String>,
     /// Requests from these addresses.
     #[serde(deserialize_with = "parsed::list")]
     pub addresses: Vec<AddressRange>,
-    /// Who shares an allowance. Default: of a rule for API keys the key, of one for users the user, else the
-    /// address.
+    /// Who shares an allowance. Default: of a rule for API keys the key, else the address.
     pub per: Option<RateWhom>,
     /// How requests are counted. Default token-bucket.
     pub strategy: RateStrategy,
@@ -107,8 +104,6 @@ pub struct RateRuleSettings {
 pub enum RateWhom {
     /// Whoever has the same API key; without one, the same address.
     ApiKey,
-    /// The same user; without one, the same address.
-    User,
     /// The same address.
     Address,
     /// All together.
@@ -151,20 +146,14 @@ impl RateLimitSettings {
 impl RateRuleSettings {
     fn rule(&self) -> Result<Rule, TrafficError> {
         let of = |name: &String| (name != "*").then(|| name.as_str().into());
-        let (applies, per) = match (
-            &self.endpoint,
-            &self.api_key,
-            &self.user,
-            &self.addresses[..],
-        ) {
-            (Some(endpoint), None, None, []) => (Applies::Endpoint(endpoint.clone()), Per::Address),
-            (None, Some(key), None, []) => (Applies::ApiKey(of(key)), Per::ApiKey),
-            (None, None, Some(user), []) => (Applies::User(of(user)), Per::User),
-            (None, None, None, addresses) => (Applies::Address(addresses.to_vec()), Per::Address),
+        let (applies, per) = match (&self.endpoint, &self.api_key, &self.addresses[..]) {
+            (Some(endpoint), None, []) => (Applies::Endpoint(endpoint.clone()), Per::Address),
+            (None, Some(key), []) => (Applies::ApiKey(of(key)), Per::ApiKey),
+            (None, None, addresses) => (Applies::Address(addresses.to_vec()), Per::Address),
             _ => {
                 return Err(TrafficError::Setting {
                     key: "rate_limit.rule",
-                    wanted: "may have one of endpoint, api_key, user and addresses: make two rules of it",
+                    wanted: "may have one of endpoint, api_key and addresses: make two rules of it",
                 });
             }
         };
@@ -186,7 +175,6 @@ impl RateRuleSettings {
             per: match self.per {
                 None => per,
                 Some(RateWhom::ApiKey) => Per::ApiKey,
-                Some(RateWhom::User) => Per::User,
                 Some(RateWhom::Address) => Per::Address,
                 Some(RateWhom::All) => Per::All,
             },

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate::{
-    Admission, Attack, FilterReason, FirewallSettings, RequestPart, ServerBuilder, ViolationKind,
+    Admission, Attack, AuthenticationSettings, FilterReason, FirewallSettings, RequestPart,
+    ServerBuilder, ViolationKind,
 };
 
 use crate::client::Client;
@@ -242,6 +243,41 @@ fn a_country_may_be_kept_out() {
         assert!(is_shut_out("127.0.0.1", port));
         *country.lock().unwrap() = Some("YY".parse().unwrap());
         assert!(!is_shut_out("127.0.0.1", port));
+        stop(server);
+    });
+}
+
+#[test]
+fn who_guesses_passwords_is_banned_and_who_has_none_is_not() {
+    in_each_setting(|builder, port| {
+        let firewall = firewall(|settings| {
+            settings.brute_force.enabled = true;
+            settings.brute_force.attempts = 3;
+        });
+        let mut authentication = AuthenticationSettings::default();
+        authentication.enabled = true;
+        authentication.users = vec!["ann=right".parse().unwrap()];
+        let server = start(
+            builder
+                .firewall(firewall)
+                .authentication(authentication)
+                .on_http_request(|_, response| response.text("in")),
+        );
+        let mut client = Client::connect(port);
+        // A browser asks without, first.
+        for _ in 0..5 {
+            assert_eq!(client.get("/").status, 401);
+        }
+        // ann:right and ann:wrong.
+        let right = "Authorization: Basic YW5uOnJpZ2h0";
+        let wrong = "Authorization: Basic YW5uOndyb25n";
+        assert_eq!(client.request("GET", "/", &[right], "").text(), "in");
+        for _ in 0..3 {
+            assert_eq!(client.request("GET", "/", &[wrong], "").status, 401);
+        }
+        assert_eq!(client.request("GET", "/", &[right], "").status, 403);
+        assert_eq!(server.bans().len(), 1);
+        drop(client);
         stop(server);
     });
 }

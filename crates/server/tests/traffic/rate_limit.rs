@@ -5,11 +5,12 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use tidegate::api_keys::NewApiKey;
 use tidegate::{
-    Admission, Cause, HandlerError, ProxyProtocol, RateLimitSettings, RateRuleSettings,
-    ServerBuilder,
+    Admission, ApiKeySettings, Cause, HandlerError, ProxyProtocol, RateLimitSettings,
+    RateRuleSettings, ServerBuilder,
 };
 
 use crate::client::Client;
@@ -265,5 +266,50 @@ fn a_rule_that_cannot_be_is_told_at_the_start() {
         let error = server.wait_started().unwrap_err();
         let told = "rate_limit.rule: rule `a`: limit is 0, which is not in 1 to 1000000000";
         assert_eq!(error.to_string(), told);
+    });
+}
+
+#[test]
+fn each_api_key_has_its_own_allowance_and_what_is_none_goes_by_the_address() {
+    in_each_setting(|builder, port| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut keys = ApiKeySettings::default();
+        keys.enabled = true;
+        keys.file = Some(folder.path().join("keys"));
+        let per_key = RateRuleSettings {
+            api_key: Some("*".to_owned()),
+            ..rule("key", 2)
+        };
+        let limits = rules(vec![per_key, rule("address", 3)]);
+        let (builder, count) = counting(builder);
+        let server = start(builder.api_keys(keys).rate_limit(limits));
+        let store = server.api_keys().unwrap();
+        let issue = || {
+            let new = NewApiKey {
+                owner: "shop".to_owned(),
+                ..NewApiKey::default()
+            };
+            let issued = store.issue(new, SystemTime::now());
+            format!("X-API-Key: {}", issued.unwrap().key)
+        };
+        let mut client = Client::connect(port);
+        for key in [issue(), issue()] {
+            for status in [200, 200, 429] {
+                let answer = client.request("GET", "/", &[&key], "");
+                assert_eq!(answer.status, status);
+            }
+        }
+        // Guesses get no allowance of their own.
+        for (guess, status) in ["tg_a", "tg_b", "tg_c", "tg_d"]
+            .iter()
+            .zip([401, 401, 401, 429])
+        {
+            let guess = format!("X-API-Key: {guess}");
+            let answer = client.request("GET", "/", &[&guess], "");
+            assert_eq!(answer.status, status);
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 4);
+        drop(client);
+        stop(server);
     });
 }

@@ -148,9 +148,12 @@ fn groups_broadcasts_and_sub_protocols_reach_it() {
             "&tidegate-protocol=x&tidegate-protocol=tidegate.channels",
         );
         assert_eq!(speaker.protocol.as_deref(), Some("tidegate.channels"));
+        // One after the other: they are told of on threads of their own.
+        let mut connections = vec![journal.connection(0)];
         let mut plain = Events::connect(port);
+        connections.push(journal.connection(1));
         let mut socket = WebSocket::connect(port);
-        let connections = [0, 1, 2].map(|index| journal.connection(index));
+        connections.push(journal.connection(2));
         assert_eq!(connections[0].protocol(), Some("tidegate.channels"));
         speaker.say(
             r#"[{"text":"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\",\"params\":{\"channel\":\"news\"}}"},

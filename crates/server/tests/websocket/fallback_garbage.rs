@@ -272,6 +272,10 @@ fn pages_of_other_origins_are_refused_or_told() {
             assert_eq!(answer.field("Access-Control-Allow-Origin"), None);
             assert_eq!(asks("POST", fields).status, 403);
         }
+        // An answer may be there before its error is told.
+        journal.wait("two errors", |pages| {
+            (pages.entries.len() >= 2).then_some(())
+        });
         let told = journal.entries();
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
