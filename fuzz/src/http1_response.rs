@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
     let mut words = rest.split(|byte| *byte == 0);
     let text = |word: Option<&[u8]>| word.map(|word| String::from_utf8_lossy(word).into_owned());
     let mut head = ResponseHead::new(u16::from_le_bytes([*low, *high]));
-    head.reason = text(words.next()).filter(|_| bit(5)).map(Into::into);
+    head.reason = text(words.next()).filter(|_| bit(5)).map(|phrase| phrase.as_str().into());
     head.close = bit(6);
     head.transfer = if bit(7) {
         Transfer::UntilClose
