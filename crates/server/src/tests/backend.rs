@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_httpapi::*;
@@ -207,6 +207,15 @@ impl TestBackend {
             thread::spawn(move || application.request(Exchange::new(&mut exchange)));
         }
         (receiver, peer)
+    }
+
+    /// Waits until no server has a queue here.
+    pub(super) fn wait_until_free(&self) {
+        let patience = Instant::now() + Duration::from_secs(30);
+        while self.state().application.is_some() {
+            assert!(Instant::now() < patience, "a server has not stopped");
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

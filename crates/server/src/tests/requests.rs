@@ -14,6 +14,8 @@ use crate::{
 /// A started server. Dropping it stops it.
 pub(super) fn serve(backend: &Arc<TestBackend>, builder: ServerBuilder) -> Server {
     let server = builder.backend(Arc::clone(backend) as _).build().unwrap();
+    // One that was dropped is stopped elsewhere, and would take this one's queue away.
+    backend.wait_until_free();
     server.start().unwrap();
     server.wait_started().unwrap();
     server
