@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
-    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HeadCachePolicy, Opening,
-    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HeadCachePolicy, HomeThread,
+    Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 /// An exchange around another.
@@ -35,6 +35,12 @@ impl ExchangeBackend for AdmittedExchange<'_> {
 
     fn may_block(&self) -> bool {
         self.inner.may_block()
+    }
+
+    /// What asks may have had it moved itself, to hash a password: nothing behind it has seen it then. That it is
+    /// asked again does less harm than that it is not.
+    fn was_moved(&self) -> bool {
+        false
     }
 
     fn take_body(&mut self) -> BodyReader {
@@ -120,5 +126,9 @@ impl RespondLater for AdmittedResponder {
 
     fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.0.poll_closed(context)
+    }
+
+    fn home(&self) -> Option<HomeThread> {
+        self.0.home()
     }
 }

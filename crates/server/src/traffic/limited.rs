@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tidegate_admission::rate::{Decision, Rule};
 use tidegate_httpapi::{
-    Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, PeerAddress, RequestHead,
-    RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening,
+    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 /// Adds what a rule has left.
@@ -97,6 +97,10 @@ impl ExchangeBackend for LimitedExchange<'_> {
         self.inner.may_block()
     }
 
+    fn was_moved(&self) -> bool {
+        self.inner.was_moved()
+    }
+
     fn take_body(&mut self) -> BodyReader {
         self.inner.take_body()
     }
@@ -111,6 +115,10 @@ impl ExchangeBackend for LimitedExchange<'_> {
 
     fn tls(&self) -> Option<Arc<TlsInfo>> {
         self.inner.tls()
+    }
+
+    fn auth(&self) -> Option<AuthInfo> {
+        self.inner.auth()
     }
 
     fn spare_memory(&mut self) -> Vec<u8> {
@@ -203,6 +211,10 @@ impl RespondLater for LimitedResponder {
             Some(inner) => inner.poll_closed(context),
             None => Poll::Ready(()),
         }
+    }
+
+    fn home(&self) -> Option<HomeThread> {
+        self.inner.as_ref()?.home()
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tidegate::{ForwardSettings, Server};
+use tidegate::{ForwardSettings, RateLimitSettings, RateRuleSettings, Server, ServerBuilder};
 
 use crate::client::setting::{in_each_setting, start, stop};
 use crate::client::{Client, free_port};
@@ -251,24 +252,38 @@ fn a_mounted_service_is_not_asked_about() {
 // head.
 #[test]
 fn a_request_that_is_not_forwarded_is_asked_about_once() {
+    in_each_setting(is_asked_about_once);
+    // Through the rate limiter as well.
     in_each_setting(|builder, port| {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&asked);
-        let server = start(
-            builder
-                .on_before_forward_http(move |_, _| {
-                    count.fetch_add(1, Ordering::SeqCst);
-                })
-                .on_http_request(|request, response| {
-                    response.bytes(request.content()?.to_vec());
-                    Ok(())
-                }),
-        );
-        let mut client = Client::connect(port);
-        let answer = client.request_expecting_continue("/", "hello");
-        assert_eq!(answer.text(), "hello");
-        assert_eq!(asked.load(Ordering::SeqCst), 1);
-        drop(client);
-        stop(server);
+        let mut limits = RateLimitSettings::default();
+        limits.enabled = true;
+        limits.rule = vec![RateRuleSettings {
+            name: "all".to_owned(),
+            limit: 100,
+            window: Duration::from_secs(60),
+            ..RateRuleSettings::default()
+        }];
+        is_asked_about_once(builder.rate_limit(limits), port);
     });
+}
+
+fn is_asked_about_once(builder: ServerBuilder, port: u16) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let server = start(
+        builder
+            .on_before_forward_http(move |_, _| {
+                count.fetch_add(1, Ordering::SeqCst);
+            })
+            .on_http_request(|request, response| {
+                response.bytes(request.content()?.to_vec());
+                Ok(())
+            }),
+    );
+    let mut client = Client::connect(port);
+    let answer = client.request_expecting_continue("/", "hello");
+    assert_eq!(answer.text(), "hello");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    drop(client);
+    stop(server);
 }
