@@ -79,6 +79,12 @@ impl Running {
         shared.event_streams().begin(&settings.event_streams);
         let guard = opened.guard.clone();
         let doors = opened.doors.clone();
+        if let Some(doors) = &doors {
+            doors.begin().map_err(|error| ApiError::Start {
+                what: "the thread that keeps bans and allowances",
+                source: error.into(),
+            })?;
+        }
         let component = Component::new(Arc::clone(shared), &settings, opened);
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
         let fallback = component.fallback().cloned();

@@ -17,6 +17,7 @@ mod parsed;
 mod rate_limit;
 mod rate_settings;
 
+use std::io;
 use std::sync::Arc;
 
 use tidegate_httpapi::{Exchange, OperatingMode};
@@ -52,7 +53,7 @@ pub(crate) struct Doors {
 }
 
 impl Doors {
-    /// Reads what the settings name; `None` when nothing is switched on.
+    /// Reads what the settings name, and writes nothing yet; `None` when nothing is switched on.
     pub(crate) fn open(settings: &Settings) -> Result<Option<Arc<Self>>, TrafficError> {
         if !settings.firewall.enabled && !settings.rate_limit.enabled {
             return Ok(None);
@@ -66,19 +67,25 @@ impl Doors {
             true => Some(Arc::new(RateLimiter::open(&settings.rate_limit, clock)?)),
             false => None,
         };
-        let keeper = Keeper::start(firewall.clone(), limiter.clone())?;
         let is_high_perf = settings.fine_tune.operating_mode == OperatingMode::HighPerf;
         Ok(Some(Arc::new(Self {
             firewall,
             limiter,
             is_high_perf,
-            keeper,
+            keeper: Keeper::default(),
         })))
     }
 
     /// The firewall, if there is one.
     pub(crate) fn firewall(&self) -> Option<&Arc<Firewall>> {
         self.firewall.as_ref()
+    }
+
+    /// Begins to write what is to be kept: not before these are the doors of a server that runs, since what another
+    /// has written would be lost.
+    pub(crate) fn begin(&self) -> io::Result<()> {
+        self.keeper
+            .begin(self.firewall.clone(), self.limiter.clone())
     }
 
     /// Writes what is to be kept, and ends.

@@ -1,7 +1,6 @@
 //! Why the firewall or the rate limiter cannot be as the settings say.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 
 use tidegate_admission::address_list::ListError;
@@ -31,8 +30,6 @@ pub enum TrafficError {
         /// What it should be.
         wanted: &'static str,
     },
-    /// A thread could not be started.
-    Thread(Arc<io::Error>),
 }
 
 impl fmt::Display for TrafficError {
@@ -44,7 +41,6 @@ impl fmt::Display for TrafficError {
             Self::Bans(error) => write!(formatter, "firewall.bans.file: {error}"),
             Self::Rule(error) => write!(formatter, "rate_limit.rule: {error}"),
             Self::Setting { key, wanted } => write!(formatter, "{key} {wanted}"),
-            Self::Thread(_) => formatter.write_str("cannot start a thread"),
         }
     }
 }
@@ -55,7 +51,6 @@ impl std::error::Error for TrafficError {
             Self::List(error) => error.source(),
             Self::Countries(error) => error.source(),
             Self::Bans(error) => error.source(),
-            Self::Thread(error) => Some(&**error),
             Self::Pattern(_) | Self::Rule(_) | Self::Setting { .. } => None,
         }
     }

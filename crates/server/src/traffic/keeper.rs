@@ -1,15 +1,16 @@
 //! The thread that keeps bans and allowances on the disk, so that no worker waits for one.
 
+use std::io;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::error::TrafficError;
 use super::firewall::Firewall;
 use super::rate_limit::RateLimiter;
 
-/// The thread; it ends with this.
+/// The thread, once it has begun; it ends with this.
+#[derive(Default)]
 pub(super) struct Keeper(Mutex<Option<Work>>);
 
 struct Work {
@@ -19,13 +20,14 @@ struct Work {
 }
 
 impl Keeper {
-    pub(super) fn start(
+    pub(super) fn begin(
+        &self,
         firewall: Option<Arc<Firewall>>,
         limiter: Option<Arc<RateLimiter>>,
-    ) -> Result<Self, TrafficError> {
+    ) -> io::Result<()> {
         let limiter = limiter.filter(|limiter| limiter.saves());
         if firewall.is_none() && limiter.is_none() {
-            return Ok(Self(Mutex::new(None)));
+            return Ok(());
         }
         let (end, ended) = channel::<()>();
         let keep = move || {
@@ -52,9 +54,9 @@ impl Keeper {
         };
         let thread = thread::Builder::new()
             .name("tidegate-keeper".to_owned())
-            .spawn(keep)
-            .map_err(|error| TrafficError::Thread(Arc::new(error)))?;
-        Ok(Self(Mutex::new(Some(Work { end, thread }))))
+            .spawn(keep)?;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Work { end, thread });
+        Ok(())
     }
 
     /// Has it write what is to be kept, and waits until that is on the disk.

@@ -313,3 +313,23 @@ fn each_api_key_has_its_own_allowance_and_what_is_none_goes_by_the_address() {
         stop(server);
     });
 }
+
+#[test]
+fn what_is_kept_is_written_by_a_server_that_runs_alone() {
+    in_each_setting(|builder, _| {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("rates");
+        let mut limits = rules(vec![rule("all", 5)]);
+        limits.state_file = Some(state.clone());
+        let server = builder.rate_limit(limits).build().unwrap();
+        server.check().unwrap();
+        assert!(!state.exists());
+        server.start().unwrap();
+        server.wait_started().unwrap();
+        let before = std::fs::read(&state).ok();
+        server.reload(server.settings()).unwrap();
+        assert_eq!(std::fs::read(&state).ok(), before);
+        stop(server);
+        assert!(state.exists());
+    });
+}
