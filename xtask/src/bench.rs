@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: what a request costs our server, a bare responder and other servers.
 //!
-//! `http1`, `websocket`, `tls`, `http2` and `content` measure all workloads of a protocol and write their part of
+//! `http1`, `websocket`, `tls`, `http2`, `content` and `admission` measure all workloads of a theme and write their part of
 //! `bench/RESULTS.md`; `callgrind` counts the user instructions of a request or message where the
 //! machine has no counters. Questions, loads and what they leave out are in `bench/README.md`.
 
+mod admission;
 mod build;
 mod callgrind;
 mod configuration;
@@ -66,6 +67,7 @@ fn bench(words: &[String]) -> Result<(), BenchError> {
         Suite::Tls => suite::tls(&places, &options),
         Suite::Http2 => suite::http2(&places, &options),
         Suite::Content => suite::content(&places, &options),
+        Suite::Admission => suite::admission(&places, &options),
         Suite::WebSocket => suite::websocket(&places, &options),
         Suite::Callgrind => suite::callgrind(&places, &options),
     }

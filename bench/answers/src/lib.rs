@@ -12,6 +12,9 @@ pub const HELLO: &str = "Hello, World!";
 /// Content of the answer to `POST /upload`, once the whole body has been read.
 pub const UPLOADED: &str = "ok";
 
+/// The API key of requests that have one; our server knows it when it is told to ask for keys.
+pub const API_KEY: &str = "bench-3Zt9xQ0rVd7LwK2mPf8sYb5NhCj1";
+
 /// Value of the `Server` field that every server of the benchmarks sends.
 ///
 /// Short and alike everywhere: a server must not look cheaper for its shorter name.

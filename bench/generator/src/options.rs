@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) browser: bool,
     /// `--range`: ask for a range, such as `bytes=0-99`, which the answer must be: 206.
     pub(crate) range: Option<String>,
+    /// `--api-key`: send the API key that our server knows. HTTP/1 only.
+    pub(crate) api_key: bool,
     /// `--expect`: the content that the first answer must have.
     pub(crate) expected: Expected,
     /// `--websocket`: send messages in frames rather than requests.
@@ -146,6 +148,7 @@ impl Options {
                 "--body" => options.body_bytes = Some(number(value()?)?),
                 "--browser" => options.browser = true,
                 "--range" => options.range = Some(value()?.clone()),
+                "--api-key" => options.api_key = true,
                 "--expect" => options.expected = Expected::parse(value()?)?,
                 "--websocket" => options.websocket = true,
                 "--tls" => options.tls = true,
@@ -184,6 +187,7 @@ impl Default for Options {
             body_bytes: None,
             browser: false,
             range: None,
+            api_key: false,
             expected: Expected::Any,
             websocket: false,
             tls: false,
@@ -268,7 +272,7 @@ fn number<T: std::str::FromStr>(word: impl AsRef<str>) -> Result<T, GeneratorErr
 }
 
 const COMMANDS: &str = "closed, open, idle, broadcast, storm, handshakes, request or launch";
-const FLAGS: &str = "--port, --path, --body, --browser, --range, --expect, --websocket, --tls, --resume, \
+const FLAGS: &str = "--port, --path, --body, --browser, --range, --api-key, --expect, --websocket, --tls, --resume, \
                      --http2, --size, --text, --deflate, --hold, --connections, --depth, --warm-ms, --window-ms, --pids, \
                      --counters or --rate";
 

@@ -20,6 +20,9 @@ pub(crate) fn encode(options: &Options) -> Vec<u8> {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
     }
+    if options.api_key {
+        request.push_str(&format!("X-API-Key: {}\r\n", bench_answers::API_KEY));
+    }
     if let Some(range) = &options.range {
         request.push_str(&format!("Range: {range}\r\n"));
     }
@@ -90,6 +93,16 @@ mod tests {
         };
         let text = String::from_utf8(encode(&options)).unwrap();
         assert_eq!(text.lines().filter(|line| line.contains(": ")).count(), 10);
+    }
+
+    #[test]
+    fn a_key_is_sent() {
+        let options = Options {
+            api_key: true,
+            ..Options::default()
+        };
+        let text = String::from_utf8(encode(&options)).unwrap();
+        assert!(text.contains(&format!("\r\nX-API-Key: {}\r\n", bench_answers::API_KEY)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! bench-subject --port N --log-directory DIR [--io uring|poll] [--mode high-perf|classic]
 //!               [--overload QUEUE_LENGTH] [--websocket plain|deflate|heartbeat]
 //!               [--tls-cert FILE --tls-key FILE] [--files DIR] [--uploads DIR]
-//!               [--cache on] [--forward URL]
+//!               [--cache on] [--forward URL] [--admission on]
 //! ```
 //!
 //! HTTP/1.1 and HTTP/2 on the one port: https://localhost:N/ with a certificate, by ALPN, and
@@ -12,7 +12,8 @@
 //!
 //! `/files/` is the folder of `--files`, and `PUT` below `/uploads/` puts files into that of `--uploads`. With
 //! `--cache on` the answer to `/cached` is kept in the driver; without, a handler gives it each time. `--forward`
-//! has all requests answered by another server.
+//! has all requests answered by another server. With `--admission on` each request needs an API key and is counted
+//! against what its key allows.
 //!
 //! `/ws` sends each message back; a message on `/broadcast` goes to all others there.
 //!
@@ -22,13 +23,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bench_answers::{HELLO, SERVER, UPLOADED};
+use tidegate::api_keys::{ApiKeyError, NewApiKey};
 use tidegate::{
-    BodyError, BodyReader, CachePolicy, Connection, ErrorLog, FineTune, ForwardSettings,
-    HandlerError, Io, Message, OperatingMode, Recipients, Request, Response, Server, SslOptions,
-    UploadSettings, UpstreamUrl, Verbosity503, WebSocketSettings, WriteError,
+    ApiKeySettings, BodyError, BodyReader, CachePolicy, Connection, ErrorLog, FineTune,
+    ForwardSettings, HandlerError, Io, Message, OperatingMode, RateLimitSettings, RateRuleSettings,
+    Recipients, Request, Response, Server, SslOptions, UploadSettings, UpstreamUrl, Verbosity503,
+    WebSocketSettings, WriteError,
 };
 
 fn main() -> ExitCode {
@@ -58,6 +61,9 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         ..FineTune::default()
     };
     let mut error_log = ErrorLog::default();
+    let keys_file = options
+        .log_directory
+        .join(format!("api-keys-{}", options.port));
     error_log.directory = Some(options.log_directory);
     let mut server = Server::builder()
         .host("127.0.0.1")
@@ -74,6 +80,12 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         let mut settings = UploadSettings::new("/uploads/", folder);
         settings.max_request_body_size = Some(0);
         server = server.upload(settings);
+    }
+    if options.admission {
+        let mut keys = ApiKeySettings::default();
+        keys.enabled = true;
+        keys.file = Some(keys_file);
+        server = server.api_keys(keys).rate_limit(rate_limit());
     }
     if let Some(upstream) = options.forward {
         server = server.forward(ForwardSettings::new("/", [upstream]));
@@ -106,7 +118,36 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         fine_tune.skip_completion_on_success = false;
         server = server.verbosity_503(Verbosity503::Limited);
     }
-    server.fine_tune(fine_tune).build()?.run()
+    let server = server.fine_tune(fine_tune).build()?;
+    server.start()?;
+    server.wait_started()?;
+    if let Some(keys) = server.api_keys() {
+        let new = NewApiKey {
+            owner: "bench".to_owned(),
+            ..NewApiKey::default()
+        };
+        // A second start finds it in the file.
+        match keys.adopt(bench_answers::API_KEY, new, SystemTime::now()) {
+            Ok(_) | Err(ApiKeyError::Adopted) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    server.wait_stopped();
+    Ok(())
+}
+
+/// A limit for each key that nobody reaches.
+fn rate_limit() -> RateLimitSettings {
+    let mut settings = RateLimitSettings::default();
+    settings.enabled = true;
+    settings.rule = vec![RateRuleSettings {
+        name: "each-key".to_owned(),
+        api_key: Some("*".to_owned()),
+        limit: 1_000_000_000,
+        window: Duration::from_secs(1),
+        ..RateRuleSettings::default()
+    }];
+    settings
 }
 
 /// The longer contents.
@@ -188,6 +229,7 @@ struct Options {
     uploads: Option<PathBuf>,
     cache: CachePolicy,
     forward: Option<UpstreamUrl>,
+    admission: bool,
 }
 
 impl Options {
@@ -206,6 +248,7 @@ impl Options {
             uploads: None,
             cache: CachePolicy::None,
             forward: None,
+            admission: false,
         };
         for pair in words.chunks(2) {
             let [flag, value] = pair else { return None };
@@ -225,6 +268,7 @@ impl Options {
                 ("--uploads", folder) => options.uploads = Some(folder.into()),
                 ("--cache", "on") => options.cache = CachePolicy::UserInvalidates,
                 ("--forward", url) => options.forward = Some(url.parse().ok()?),
+                ("--admission", "on") => options.admission = true,
                 ("--websocket", kind) => options.websocket = Some(websocket_settings(kind)?),
                 _ => return None,
             }

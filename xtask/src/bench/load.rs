@@ -37,6 +37,8 @@ pub(crate) struct Requests {
     pub(crate) browser: bool,
     /// The range that is asked for.
     pub(crate) range: Option<&'static str>,
+    /// Send an API key, which ours has to ask for.
+    pub(crate) api_key: bool,
     /// Where the answers come from.
     pub(crate) origin: Origin,
     pub(crate) connections: usize,
@@ -213,6 +215,7 @@ impl Load {
                 origin: Origin::Upstream,
                 ..
             }) => Duty::Forward(upstream.unwrap_or_default()),
+            Self::Requests(requests) if requests.api_key => Duty::Admission,
             Self::Requests(requests) if requests.tls => Duty::Tls,
             Self::Requests(requests) if requests.http2 => Duty::Http2,
             Self::Requests(requests) => Duty::Requests(requests.exchange(places, port)?),
@@ -332,6 +335,9 @@ impl Requests {
         if let Some(range) = self.range {
             words.extend(["--range", range].map(str::to_owned));
         }
+        if self.api_key {
+            words.push("--api-key".to_owned());
+        }
         words.extend(["--connections".to_owned(), self.connections.to_string()]);
         words.extend(["--depth".to_owned(), self.depth.to_string()]);
         words
@@ -436,6 +442,7 @@ mod tests {
             body_bytes: Some(4096),
             browser: true,
             range: Some("bytes=0-1"),
+            api_key: true,
             origin: Origin::Itself,
             connections: 8,
             depth: 2,
@@ -446,7 +453,7 @@ mod tests {
         assert_eq!(
             line,
             "--port 81 --path /upload --tls --http2 --body 4096 --browser --range bytes=0-1 \
-             --connections 8 --depth 2"
+             --api-key --connections 8 --depth 2"
         );
     }
     #[test]

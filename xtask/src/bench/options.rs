@@ -36,6 +36,7 @@ pub(crate) enum Suite {
     Tls,
     Http2,
     Content,
+    Admission,
     Callgrind,
 }
 
@@ -48,6 +49,7 @@ impl Options {
             Some("tls") => Suite::Tls,
             Some("http2") => Suite::Http2,
             Some("content") => Suite::Content,
+            Some("admission") => Suite::Admission,
             Some("callgrind") => Suite::Callgrind,
             other => return Err(refused(other.unwrap_or_default(), USAGE)),
         };
@@ -139,7 +141,7 @@ fn refused(word: &str, expected: &str) -> BenchError {
     }
 }
 
-const USAGE: &str = "http1, websocket, tls, http2, content or callgrind, then [--rounds N] [--secs S] [--only server,…] \
+const USAGE: &str = "http1, websocket, tls, http2, content, admission or callgrind, then [--rounds N] [--secs S] [--only server,…] \
                      [--workload w1,…] [--quick] [--install] [--no-build]";
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(crate) enum Server {
     TidegatePoll,
     /// Our server in classic mode on io_uring: handlers on threads of their own.
     TidegateClassic,
-    /// Our server as it is without its response cache: a handler gives each answer.
+    /// Our server without what a workload is about: a handler gives each answer, whoever asks.
     TidegateHandler,
     /// The program that users run, with its demonstration routes.
     Program,
@@ -60,6 +60,8 @@ pub(crate) enum Duty {
     Cache(u16),
     /// Forwarding each request to the server on this port.
     Forward(u16),
+    /// Answering requests that have an API key, and counting them against what it allows. Ours only.
+    Admission,
     /// Answering requests over TLS, of HTTP/2 and HTTP/1.1 as ALPN agrees.
     Tls,
     /// Answering requests of HTTP/2 over cleartext, by prior knowledge.
@@ -291,6 +293,7 @@ impl Server {
             Duty::Uploads => arguments.extend(["--uploads", &uploads]),
             Duty::Cache(_) => arguments.extend(["--cache", "on"]),
             Duty::Forward(_) => arguments.extend(["--forward", &upstream]),
+            Duty::Admission => arguments.extend(["--admission", "on"]),
             Duty::Tls => arguments.extend(["--tls-cert", &certificate, "--tls-key", &key]),
             Duty::Frames(Frames::Plain) => arguments.extend(["--websocket", "plain"]),
             Duty::Frames(Frames::Deflate) => arguments.extend(["--websocket", "deflate"]),

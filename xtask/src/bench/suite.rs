@@ -14,7 +14,7 @@ use super::results;
 use super::rounds;
 use super::table::{markdown, number};
 use super::workload::{HTTP1, HTTP1_IDLE, Id, IdleWorkload, Workload};
-use super::{content, http2, tls, transfer, websocket};
+use super::{admission, content, http2, tls, transfer, websocket};
 
 /// Measures HTTP/1.1 and reports it.
 pub(crate) fn http1(places: &Places, options: &Options) -> Result<(), BenchError> {
@@ -118,6 +118,26 @@ pub(crate) fn content(places: &Places, options: &Options) -> Result<(), BenchErr
     publish(places, options, &preface, &report.finish())
 }
 
+/// Measures what API keys and rate limits cost, and reports it.
+pub(crate) fn admission(places: &Places, options: &Options) -> Result<(), BenchError> {
+    let preface = Preface {
+        title: ADMISSION_TITLE,
+        command: "cargo xtask bench admission",
+        per: "the requests completed in it",
+        peers: Vec::new(),
+        left_out: "network cards, more than one core, many keys and callers, refusals, passwords, tokens, the \
+                   firewall. Rates are what this machine's other work left over.",
+    };
+    let mut report = Report::begin(places, options, &preface);
+    for workload in admission::WORKLOADS
+        .iter()
+        .filter(|workload| options.runs(workload.id))
+    {
+        report.add_rounds(workload, &rounds::run(places, options, workload)?);
+    }
+    publish(places, options, &preface, &report.finish())
+}
+
 /// Rounds of some workloads, and then idle connections.
 fn with_tls(
     places: &Places,
@@ -204,6 +224,7 @@ fn publish(
             TLS_TITLE,
             HTTP2_TITLE,
             CONTENT_TITLE,
+            ADMISSION_TITLE,
         ],
         preface.title,
         text,
@@ -218,3 +239,4 @@ const WEBSOCKET_TITLE: &str = "WebSocket benchmark results";
 const TLS_TITLE: &str = "TLS benchmark results";
 const HTTP2_TITLE: &str = "HTTP/2 benchmark results";
 const CONTENT_TITLE: &str = "Content benchmark results";
+const ADMISSION_TITLE: &str = "Admission benchmark results";

@@ -16,6 +16,8 @@ pub(crate) struct Target {
 pub(crate) enum Claim {
     /// Our processor time is at most so many times that of another server.
     AtMostTimes(f64, Server),
+    /// Our processor time for each request is at most so many microseconds more than that of another server.
+    AtMostMore(f64, Server),
     /// Another server's processor time is at least so many times ours.
     OtherAtLeastTimes(f64, Server),
     /// User instructions per request.
@@ -61,6 +63,16 @@ impl Target {
                     ours.cpu_us,
                     figures(other).cpu_us,
                 )
+            }
+            Claim::AtMostMore(limit, other) => {
+                let what = format!("CPU time in µs, {name} − {}", other.name());
+                let both = ours.cpu_us.zip(figures(other).cpu_us);
+                Verdict {
+                    what,
+                    limit: Limit::AtMost(limit),
+                    result: both.map(|(ours, other)| ours.median - other.median),
+                    quiet: both.map(|(ours, other)| ours.lowest - other.lowest),
+                }
             }
             Claim::OtherAtLeastTimes(limit, other) => {
                 let what = format!("CPU time, {} / {name}", other.name());

@@ -1,7 +1,8 @@
 //! The workloads: what each asks, its load, its servers and its targets.
 //!
 //! Here are those of HTTP/1.1; those of WebSocket are in `websocket`, those over TLS in `tls`, those of
-//! HTTP/2 in `http2`, and those of files, the response cache and forwarding in `content`.
+//! HTTP/2 in `http2`, those of files, the response cache and forwarding in `content`, and those of keys and limits
+//! in `admission`.
 
 use super::load::{Load, Origin, Requests};
 use super::server::Server;
@@ -24,10 +25,11 @@ pub(crate) enum Id {
     Storm,
     Cached,
     Forward,
+    Admission,
 }
 
 impl Id {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::W1,
         Self::W2,
         Self::W3,
@@ -42,6 +44,7 @@ impl Id {
         Self::Storm,
         Self::Cached,
         Self::Forward,
+        Self::Admission,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -60,6 +63,7 @@ impl Id {
             Self::Storm => "storm",
             Self::Cached => "cached",
             Self::Forward => "forward",
+            Self::Admission => "admission",
         }
     }
 
@@ -269,6 +273,7 @@ pub(crate) const HELLO: Requests = Requests {
     body_bytes: None,
     browser: false,
     range: None,
+    api_key: false,
     origin: Origin::Itself,
     connections: 64,
     depth: 1,
@@ -313,13 +318,15 @@ mod tests {
             .iter()
             .chain(&super::super::websocket::WORKLOADS)
             .chain(&super::super::content::WORKLOADS)
+            .chain(&super::super::admission::WORKLOADS)
             .chain(&super::super::tls::WORKLOADS)
             .chain(&super::super::http2::WORKLOADS);
         for workload in workloads {
             for target in workload.targets {
                 assert!(workload.servers.contains(&target.ours));
-                if let Claim::AtMostTimes(_, other) | Claim::OtherAtLeastTimes(_, other) =
-                    target.claim
+                if let Claim::AtMostTimes(_, other)
+                | Claim::AtMostMore(_, other)
+                | Claim::OtherAtLeastTimes(_, other) = target.claim
                 {
                     assert!(
                         workload.servers.contains(&other),
