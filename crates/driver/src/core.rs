@@ -272,7 +272,7 @@ impl Core {
             Some(ends) => ends.peer.clone(),
             None => match conn.told_ends() {
                 Some(told) => PeerAddress::Tcp(told.source),
-                None => address(operations.peer_address(conn.key)),
+                None => peer_of_socket(operations, conn),
             },
         }
     }
@@ -355,6 +355,17 @@ fn local_ip<O: Operations>(operations: &O, key: ConnectionKey) -> Option<IpAddr>
         EndpointAddress::Tcp(address) => Some(address.ip()),
         EndpointAddress::Unix => None,
     }
+}
+
+fn peer_of_socket<O: Operations>(operations: &O, conn: &Connection) -> PeerAddress {
+    if let Some(&known) = conn.peer.get() {
+        return PeerAddress::Tcp(known);
+    }
+    let peer = address(operations.peer_address(conn.key));
+    if let PeerAddress::Tcp(address) = peer {
+        conn.peer.get_or_init(|| address);
+    }
+    peer
 }
 
 pub(crate) fn address(endpoint: Option<EndpointAddress>) -> PeerAddress {
