@@ -9,24 +9,31 @@ use std::time::Duration;
 
 use crate::address_range::AddressRange;
 use crate::application::{Application, ConnectionFilter};
+use crate::counters::BackendCounters;
 use crate::error::ApiError;
 use crate::logging::LogCounters;
 use crate::opaque::HandlerThreads;
+use crate::open_connection::{ConnectionPage, OpenConnection};
 use crate::property::{GroupProperties, QueueProperties, SessionProperties};
+use crate::request::ConnectionId;
 use crate::response_cache::{CacheCounters, CacheFlush, CachedResponse};
+use crate::service_state::ServiceState;
 use crate::tls::{HttpProtocols, TlsBinding, TlsBindingInfo, TlsBindingKey};
 use crate::url_prefix::UrlPrefix;
 
 /// Names a server session: properties that its URL groups inherit.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ServerSessionId(pub u64);
 
 /// Names a URL group: prefixes with shared properties, bound to at most one request queue.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UrlGroupId(pub u64);
 
 /// Names a request queue: where requests wait for an application.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RequestQueueId(pub u64);
 
 /// For whom a prefix is reserved. Accounts and delegation come with the machine-wide backend.
@@ -176,7 +183,8 @@ pub trait Backend: Send + Sync {
         application: Arc<dyn Application>,
     ) -> Result<RequestQueueId, ApiError>;
 
-    /// Sets a queue's properties; state, length, verbosity and the longest content act at once, the rest is
+    /// Sets a queue's properties; state, length, verbosity, the longest content and whether latency is measured
+    /// act at once, the rest is
     /// for new queues.
     ///
     /// # Errors
@@ -347,6 +355,29 @@ pub trait Backend: Send + Sync {
 
     /// How many connections are open now.
     fn connection_count(&self) -> u64;
+
+    /// What there is: sessions, URL groups, request queues, and what they have counted.
+    fn service_state(&self) -> ServiceState {
+        ServiceState::default()
+    }
+
+    /// What the whole backend has counted.
+    fn counters(&self) -> BackendCounters {
+        BackendCounters::default()
+    }
+
+    /// Open connections, in the order of their numbers. Those that begin or end meanwhile may be there or
+    /// not.
+    fn connections(&self, page: ConnectionPage) -> Vec<OpenConnection> {
+        let _ = page;
+        Vec::new()
+    }
+
+    /// Resets a connection, whatever it is doing. False when there is none of this number.
+    fn disconnect(&self, connection: ConnectionId) -> bool {
+        let _ = connection;
+        false
+    }
 
     /// What the backend runs on.
     fn info(&self) -> BackendInfo {

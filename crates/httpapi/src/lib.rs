@@ -11,6 +11,7 @@ mod application;
 mod backend;
 mod body;
 mod cache_policy;
+mod counters;
 mod error;
 mod field;
 mod field_block;
@@ -18,11 +19,15 @@ mod home;
 mod limits;
 mod logging;
 mod opaque;
+mod open_connection;
 mod piece;
 mod property;
 mod request;
 mod response;
 mod response_cache;
+#[cfg(feature = "serde")]
+mod serial;
+mod service_state;
 mod tls;
 mod url_prefix;
 
@@ -36,6 +41,7 @@ pub use backend::{
 };
 pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};
 pub use cache_policy::{CachePolicy, HeadCachePolicy};
+pub use counters::{BackendCounters, Latency, LatencyBucket};
 pub use error::{ApiError, ErrorCode};
 pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
 pub use field_block::{FieldBlock, FieldError};
@@ -49,6 +55,7 @@ pub use opaque::{
     HandlerThreads, LaneHost, LaneWaker, OpaqueConnection, OpaqueConnections, OpaqueEnd, OpaqueKey,
     OpaqueLane, Opening, RunOnHandlerThread, WakeLane,
 };
+pub use open_connection::{ConnectionActivity, ConnectionPage, OpenConnection};
 pub use piece::{FilePart, Piece};
 pub use property::{
     EnabledState, GroupProperties, InheritedTimeouts, OperatingMode, QueueProperties,
@@ -60,6 +67,10 @@ pub use request::{
 };
 pub use response::{Body, ReasonPhrase, ResponseHead, StreamReset, Transfer, reason_phrase};
 pub use response_cache::{CacheCounters, CacheFlush, CacheSite, CacheUrl, CachedResponse};
+pub use service_state::{
+    RegisteredUrl, RequestQueueCounters, RequestQueueState, ServerSessionState, ServiceState,
+    ServingProcess, UrlGroupCounters, UrlGroupState,
+};
 pub use tls::{
     CertificateAuthorities, CertificateInfo, CertificateSource, ClientCertificates, HttpProtocols,
     TlsBinding, TlsBindingInfo, TlsBindingKey, TlsInfo, TlsKeyError,

@@ -11,6 +11,8 @@ use crate::logging::LoggingProperties;
 
 /// Whether an object takes requests.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum EnabledState {
     /// It does.
     #[default]
@@ -21,6 +23,8 @@ pub enum EnabledState {
 
 /// How a queue's 503 answers look. Source: `HTTP_503_RESPONSE_VERBOSITY`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Verbosity503 {
     /// No answer: the connection is reset.
     #[default]
@@ -136,6 +140,8 @@ pub struct GroupProperties {
 
 /// How a queue's requests reach the application. Source: the component's FineTune.OperatingMode.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum OperatingMode {
     /// Workers read, parse, route and queue; handler threads take from the queue and may block.
     #[default]
@@ -176,6 +182,9 @@ pub struct QueueProperties {
     /// Longest content accepted, in bytes; a longer one is refused with 413. Default 64 MiB; `None`
     /// is unlimited.
     pub content_bytes_max: Option<u64>,
+    /// Whether it is measured how long requests take, to be told by
+    /// [`service_state`](crate::Backend::service_state). Default false.
+    pub measures_latency: bool,
 }
 
 impl Default for QueueProperties {
@@ -190,6 +199,7 @@ impl Default for QueueProperties {
             skip_completion_on_success: false,
             content_gathered_max: 16 * 1024,
             content_bytes_max: Some(64 * 1024 * 1024),
+            measures_latency: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::url_prefix::UrlPrefix;
 
 /// Names a connection within the backend's life.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ConnectionId(pub u64);
 
 /// Names a request within the backend's life. Never 0, and no connection has the same number: a stream
@@ -20,13 +21,17 @@ pub struct RequestId(pub u64);
 
 /// The version of HTTP that the peer speaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Version {
     /// HTTP/1.0
+    #[cfg_attr(feature = "serde", serde(rename = "HTTP/1.0"))]
     Http10,
     /// HTTP/1.1 or a later 1.x
+    #[cfg_attr(feature = "serde", serde(rename = "HTTP/1.1"))]
     Http11,
     /// HTTP/2
+    #[cfg_attr(feature = "serde", serde(rename = "HTTP/2"))]
     Http2,
 }
 
