@@ -9,7 +9,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Waker;
 use std::time::Instant;
 
-use tidegate_engine::{ConnectionCount, Counters, HostRoute, PortKey, Snapshot, TimerWheel};
+use tidegate_engine::{
+    ConnectionCount, HostRoute, PerWorker, PortKey, Snapshot, TimerWheel, WorkerCounters,
+};
 use tidegate_httpapi::{
     AddressRange, ConnectionFilter, HttpProtocols, PeerAddress, TlsInfo, Version,
 };
@@ -23,6 +25,7 @@ use crate::connection::deadline::JudgedSend;
 use crate::connection::request::ReceivedRequest;
 use crate::connection::respond::Seen;
 use crate::content::PieceMemory;
+use crate::counting::OwnCounters;
 use crate::error_log::{ErrorLog, ErrorRecord};
 use crate::file_reader::FileReader;
 use crate::http2::Tunnels;
@@ -45,6 +48,8 @@ pub(crate) struct Shared {
     /// Reads the files that are not in memory.
     pub(crate) file_reader: FileReader,
     pub(crate) connections: Arc<ConnectionCount>,
+    /// What workers have counted.
+    pub(crate) counters: Arc<PerWorker<WorkerCounters>>,
     /// The version of the last snapshot that is in all mailboxes.
     pub(crate) published: AtomicU64,
     /// Which certificate a new connection gets. Written when one changes, read once for each handshake.
@@ -99,7 +104,7 @@ pub(crate) struct Core {
     )]
     pub(crate) spare_judged: Vec<Box<JudgedSend>>,
     pub(crate) cache: WorkerCache,
-    pub(crate) counters: Counters,
+    pub(crate) counters: OwnCounters,
     pub(crate) request_log: WorkerLog,
     pub(crate) filter: Option<Arc<dyn ConnectionFilter>>,
     /// By when all must have ended, once the driver stops.
@@ -122,7 +127,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>, worker: usize) -> Self {
         let clock = Clock::new();
         let settings = &shared.settings;
         let usual_end = UsualEnd::new(&settings.server_token, settings.server_header, clock.date());
@@ -130,6 +135,7 @@ impl Core {
             usual_end,
             wheel: TimerWheel::new(clock.tick()),
             clock,
+            counters: OwnCounters::new(&shared.counters, worker),
             request_log: shared.request_log.worker(),
             shared,
             mailbox,
@@ -137,7 +143,6 @@ impl Core {
             pieces: Arc::default(),
             spare_judged: Vec::new(),
             cache: WorkerCache::default(),
-            counters: Counters::default(),
             filter: None,
             draining: None,
             lanes: Lanes::default(),

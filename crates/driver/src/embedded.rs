@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tidegate_engine::{ConnectionCount, Control, Counters, ListenChange, Snapshot};
+use tidegate_engine::{ConnectionCount, Control, ListenChange, PerWorker, Snapshot};
 use tidegate_httpapi::{
-    AddressRange, ApiError, Application, Backend, BackendInfo, CacheCounters, CacheFlush,
-    CachedResponse, ConnectionFilter, Endpoint, GroupProperties, HandlerThreads, HttpProtocols,
-    LogCounters, OperatingMode, QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId,
+    AddressRange, ApiError, Application, Backend, BackendCounters, BackendInfo, CacheCounters,
+    CacheFlush, CachedResponse, ConnectionFilter, ConnectionId, ConnectionPage, Endpoint,
+    GroupProperties, HandlerThreads, HttpProtocols, LogCounters, OpenConnection, OperatingMode,
+    QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId, ServiceState,
     SessionProperties, TlsBinding, TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
@@ -31,6 +32,8 @@ use crate::request_log::RequestLog;
 use crate::settings::{EmbeddedSettings, Io};
 use crate::tls::Store;
 use crate::worker::{LANE_CLOSE_MAX, Worker};
+
+mod state;
 
 /// The driver in the application's own process.
 pub struct Embedded {
@@ -67,7 +70,7 @@ impl Embedded {
         let count = settings
             .io_threads
             .map_or_else(processors, |count| count as usize);
-        let mut control = Control::new(settings.timeouts);
+        let mut control = Control::new(settings.timeouts, count);
         let snapshot = control.snapshot();
         let shared = Arc::new(Shared {
             error_log: ErrorLog::start(&settings.error_log),
@@ -75,6 +78,7 @@ impl Embedded {
             cache: ResponseCache::new(&settings.cache, Arc::clone(&snapshot)),
             file_reader: FileReader::default(),
             connections: Arc::new(ConnectionCount::default()),
+            counters: Arc::new(PerWorker::new(count)),
             published: AtomicU64::new(snapshot.version()),
             tls_bindings: RwLock::default(),
             cleartext: RwLock::default(),
@@ -129,22 +133,6 @@ impl Embedded {
     /// The number of worker threads.
     pub fn io_threads(&self) -> usize {
         self.workers.len()
-    }
-
-    /// What all workers have counted since the start.
-    pub fn counters(&self) -> Counters {
-        let (sender, counted) = mpsc::channel();
-        self.post_all(|| Message::Count(sender.clone()));
-        drop(sender);
-        let mut sum = Counters::default();
-        for _ in &self.workers {
-            // A worker that has ended answers no more.
-            match counted.recv_timeout(COUNT_WAIT_MAX) {
-                Ok(counters) => sum.add(&counters),
-                Err(_) => break,
-            }
-        }
-        sum
     }
 
     /// How many records of the HTTPERR log could not be written.
@@ -461,6 +449,24 @@ impl Backend for Embedded {
         self.shared.connections.count()
     }
 
+    fn service_state(&self) -> ServiceState {
+        let hits = self.shared.cache.counters().queue_hits;
+        let plane = self.plane();
+        state::service(&plane.control, &hits)
+    }
+
+    fn counters(&self) -> BackendCounters {
+        state::counters(&self.shared)
+    }
+
+    fn connections(&self, page: ConnectionPage) -> Vec<OpenConnection> {
+        self.list_connections(page)
+    }
+
+    fn disconnect(&self, connection: ConnectionId) -> bool {
+        self.disconnect_connection(connection)
+    }
+
     fn info(&self) -> BackendInfo {
         let mut info = BackendInfo::default();
         info.event_loop = Some(match self.io {
@@ -534,9 +540,6 @@ impl std::fmt::Debug for Embedded {
             .finish_non_exhaustive()
     }
 }
-
-/// How long a worker may take to say what it has counted.
-const COUNT_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// What a worker may take to see that the time of a lane is over.
 const LANE_CLOSE_SLACK: Duration = Duration::from_secs(1);
@@ -622,7 +625,7 @@ fn spawn_worker<L: EventLoop>(
             };
             let mailbox = Arc::new(Mailbox::new(event_loop.operations().waker()));
             let _ = ready.send(Ok(Arc::clone(&mailbox)));
-            let worker = Worker::new(shared, mailbox, snapshot);
+            let worker = Worker::new(shared, mailbox, snapshot, index);
             if let Err(error) = worker.run(&mut event_loop) {
                 tracing::error!(%error, "a worker's event loop failed; its connections are closed");
             }

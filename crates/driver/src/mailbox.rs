@@ -18,14 +18,15 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tidegate_engine::{Counters, PortKey, Snapshot, Unavailable};
+use tidegate_engine::{PortKey, Snapshot, Unavailable};
 use tidegate_httpapi::{
-    Body, ConnectionFilter, FieldBlock, Opening, OutgoingConnection, ResponseHead, StreamReset,
-    WorkAtHome,
+    Body, ConnectionFilter, ConnectionId, FieldBlock, Opening, OutgoingConnection, ResponseHead,
+    StreamReset, WorkAtHome,
 };
 use tidegate_os::{ConnectionKey, Listener, ReceiveOrder, Waker};
 
 use crate::cache::OwnedOrigin;
+use crate::listing::Listing;
 use crate::outgoing::{Handle, Outgoing};
 use crate::pending::OwnedExchange;
 use crate::queue::Queue;
@@ -91,8 +92,10 @@ pub(crate) enum Message {
     Snapshot(Arc<Snapshot<Queue>>, ReceiveOrder),
     /// Ask this filter about new connections.
     Filter(Option<Arc<dyn ConnectionFilter>>),
-    /// Say what has been counted.
-    Count(Sender<Counters>),
+    /// Say which connections there are.
+    List(Box<Listing>),
+    /// End this connection. Looked for from this place on; says that it was there.
+    Disconnect(ConnectionId, usize, Sender<bool>),
     /// Drop what is not in the response cache any more.
     TidyCache,
     /// The queue is closed: its lane ends. The sender is dropped when it has.

@@ -12,10 +12,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_engine::{RequestQueue, Unavailable};
-use tidegate_httpapi::{ApiError, Application, Exchange, OperatingMode, QueueProperties};
+use tidegate_httpapi::{
+    ApiError, Application, Exchange, OperatingMode, QueueProperties, RequestQueueCounters,
+};
 
 use crate::mailbox::RequestKey;
 use crate::pending::OwnedExchange;
@@ -117,6 +119,15 @@ impl Queue {
 
     pub(crate) fn mode(&self) -> OperatingMode {
         self.mode
+    }
+
+    /// What is in it now.
+    pub(crate) fn look(&self, told: &mut RequestQueueCounters) {
+        let state = self.lock();
+        told.active = state.rules.with_application().into();
+        told.queued = state.rules.len() as u64;
+        let oldest = state.rules.oldest();
+        told.age_max = oldest.map_or(Duration::ZERO, |since| since.elapsed());
     }
 
     /// Whether it takes no requests any more.

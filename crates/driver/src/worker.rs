@@ -25,6 +25,7 @@ use crate::connection::respond::Seen;
 use crate::connection::{Connection, Respond};
 use crate::core::{Core, Shared};
 use crate::error_log::ErrorRecord;
+use crate::listing::LOOKED_AT;
 use crate::mailbox::{ListenerId, Mailbox, Message};
 use crate::queue::Queue;
 use crate::view::View;
@@ -56,9 +57,10 @@ impl Worker {
         shared: Arc<Shared>,
         mailbox: Arc<Mailbox>,
         snapshot: Arc<Snapshot<Queue>>,
+        worker: usize,
     ) -> Self {
         Self {
-            core: Core::new(shared, mailbox),
+            core: Core::new(shared, mailbox, worker),
             view: View::new(snapshot),
             connections: Connections::default(),
             outgoing: OutgoingConnections::default(),
@@ -171,7 +173,7 @@ impl Worker {
         }
         if conn.gone {
             self.core.unwatch(conn);
-            self.core.counters.connections_closed += 1;
+            self.core.counters.connections_closed.add(1);
             self.core.tell_closed(conn);
             self.connections.remove(key);
         } else {
@@ -197,7 +199,7 @@ impl Worker {
         let core = &mut self.core;
         let max = core.shared.settings.limits.connections_max;
         let Some(slot) = core.shared.connections.enter(max) else {
-            core.counters.connections_refused += 1;
+            core.counters.connections_refused.add(1);
             log_refused(core, operations, key);
             operations.reset(key);
             return;
@@ -209,13 +211,14 @@ impl Worker {
         let id = ConnectionId(core.next_request());
         let mut conn = Connection::new(key, id, info.port, slot);
         conn.local = info.local;
+        conn.since = core.clock.unix_second();
         core.settle_protocol(&self.view.snapshot, &mut conn);
         if core.enter_port(operations, &mut conn) == Entrance::Refused {
-            core.counters.connections_refused += 1;
+            core.counters.connections_refused.add(1);
             operations.reset(key);
             return;
         }
-        core.counters.connections_accepted += 1;
+        core.counters.connections_accepted.add(1);
         self.connections.insert(conn);
         self.with(operations, key, |_, _, _, _| {});
     }
@@ -261,7 +264,8 @@ impl Worker {
         buffer: SendBuffer,
         result: Result<(), SystemError>,
     ) {
-        self.core.counters.bytes_sent += buffer.len() as u64;
+        let bytes = buffer.len() as u64;
+        self.core.counters.bytes_sent.add(bytes);
         self.core.pool.put_sent(buffer);
         if let Err(error) = result {
             self.send_failed(operations, key, error);
@@ -269,6 +273,7 @@ impl Worker {
         }
         self.with(operations, key, |core, view, operations, conn| {
             conn.sending = false;
+            core.counters.count_sent(conn, bytes);
             core.log_given(conn);
             core.go_on(view, operations, conn);
         });
@@ -359,9 +364,10 @@ impl<O: Operations> Handler<O> for Worker {
                     }
                     return;
                 }
-                self.core.counters.bytes_received += bytes.len() as u64;
+                self.core.counters.bytes_received.add(bytes.len() as u64);
                 self.take_changes(operations);
                 self.with(operations, connection, |core, view, operations, conn| {
+                    core.counters.count_received(conn, bytes.len());
                     core.received(view, operations, conn, bytes, position);
                 });
             }
@@ -447,6 +453,16 @@ impl Connections {
 
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
         self.0.iter_mut().flatten()
+    }
+
+    /// How far places go.
+    fn slots(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Those at some places from this one on.
+    fn part(&self, from: usize) -> impl Iterator<Item = &Connection> {
+        self.0.iter().skip(from).take(LOOKED_AT).flatten()
     }
 
     fn keys(&self) -> Vec<ConnectionKey> {

@@ -5,6 +5,7 @@
 //! Source: HTTP Server API 2.0 functions; http-server-api §1, §3, §5.
 
 mod publish;
+mod state;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -18,6 +19,7 @@ use tidegate_httpapi::{
     UrlGroupId, UrlPrefix,
 };
 
+use crate::counters::{GroupCounters, PerWorker};
 use crate::listen::{ListenChange, ListenNeed, PortKey};
 use crate::logging::{LogOwner, LogView, Logs};
 use crate::namespace::{Claim, EntryKey, Namespace, Reservation};
@@ -28,6 +30,8 @@ use crate::snapshot::{GroupView, QueueView, Snapshot};
 #[derive(Debug)]
 pub struct Control<Q> {
     machine_timeouts: Timeouts,
+    /// Who counts.
+    workers: usize,
     sessions: FxHashMap<ServerSessionId, Session>,
     groups: FxHashMap<UrlGroupId, Group<Q>>,
     queues: FxHashMap<RequestQueueId, Arc<QueueView<Q>>>,
@@ -53,16 +57,19 @@ struct Group<Q> {
     log: Option<Arc<LogView>>,
     queue: Option<RequestQueueId>,
     connections: Arc<ConnectionCount>,
+    counters: Arc<PerWorker<GroupCounters>>,
     urls: FxHashSet<EntryKey>,
     /// Its view in the next snapshot; `None` when that is to be made anew.
     view: Option<Arc<GroupView<Q>>>,
 }
 
 impl<Q> Control<Q> {
-    /// No sessions, an empty namespace. `machine_timeouts` are for sessions that set none.
-    pub fn new(machine_timeouts: Timeouts) -> Self {
+    /// No sessions, an empty namespace. `machine_timeouts` are for sessions that set none; so many workers will
+    /// route by it and count.
+    pub fn new(machine_timeouts: Timeouts, workers: usize) -> Self {
         Self {
             machine_timeouts,
+            workers,
             sessions: FxHashMap::default(),
             groups: FxHashMap::default(),
             queues: FxHashMap::default(),
@@ -154,6 +161,7 @@ impl<Q> Control<Q> {
             log: None,
             queue: None,
             connections: Arc::default(),
+            counters: Arc::new(PerWorker::new(self.workers)),
             urls: FxHashSet::default(),
             view: None,
         };
@@ -234,6 +242,10 @@ impl<Q> Control<Q> {
         let id = RequestQueueId(self.next_id());
         let view = QueueView {
             id,
+            counters: Arc::new(PerWorker::new(self.workers)),
+            latency: properties
+                .measures_latency
+                .then(|| Arc::new(PerWorker::new(self.workers))),
             properties,
             queue,
         };
@@ -255,7 +267,8 @@ impl<Q> Control<Q> {
         self.queues.values()
     }
 
-    /// Sets a queue's state, length, verbosity and longest content; the rest stays as the queue was created.
+    /// Sets a queue's state, length, verbosity and longest content, and whether it is measured how long its
+    /// requests take; the rest stays as the queue was created.
     /// Returns the queue with the properties it has now.
     ///
     /// # Errors
@@ -273,9 +286,17 @@ impl<Q> Control<Q> {
         now.queue_length = properties.queue_length;
         now.verbosity_503 = properties.verbosity_503;
         now.content_bytes_max = properties.content_bytes_max;
+        now.measures_latency = properties.measures_latency;
+        let latency = match (now.measures_latency, &old.latency) {
+            (true, Some(kept)) => Some(Arc::clone(kept)),
+            (true, None) => Some(Arc::new(PerWorker::new(self.workers))),
+            (false, _) => None,
+        };
         let view = Arc::new(QueueView {
             id,
             properties: now,
+            counters: Arc::clone(&old.counters),
+            latency,
             queue: Arc::clone(&old.queue),
         });
         self.queues.insert(id, Arc::clone(&view));

@@ -10,6 +10,7 @@
 mod cache;
 mod control;
 mod counters;
+mod latency;
 mod listen;
 mod logging;
 mod namespace;
@@ -25,7 +26,11 @@ pub use cache::{
     NotStored, Wanted, admits_coding, may_be_served, may_be_stored,
 };
 pub use control::Control;
-pub use counters::Counters;
+pub use counters::{
+    Count, Counters, GroupCounters, Method, PerWorker, QueueCounters, REJECT_STATUSES,
+    WorkerCounters,
+};
+pub use latency::LatencyHistogram;
 pub use listen::{ListenAt, ListenChange, ListenNeed, PortKey};
 pub use logging::{LogFileNames, LogId, LogPeriod, LogView, is_logged};
 pub use namespace::HostRoute;

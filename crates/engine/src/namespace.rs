@@ -39,7 +39,7 @@ pub(crate) struct Port {
     /// By host, then by folded path.
     pub(crate) hosts: FxHashMap<Host, BTreeMap<Box<str>, Entry>>,
     needs: Needs,
-    socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
 }
 
 /// What stands at one path of one host: at least one of the two.

@@ -12,7 +12,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Touched once in a connection's life: at its start for the backend's limit, at its first routed
 /// request for a group's.
 #[derive(Debug, Default)]
-pub struct ConnectionCount(AtomicU64);
+pub struct ConnectionCount {
+    inside: AtomicU64,
+    /// The most there have been.
+    most: AtomicU64,
+}
 
 /// One connection in a [`ConnectionCount`]; dropping it takes the connection out.
 #[derive(Debug)]
@@ -24,17 +28,24 @@ impl ConnectionCount {
     pub fn enter(self: &Arc<Self>, max: Option<u32>) -> Option<ConnectionSlot> {
         let max = max.map_or(u64::MAX, u64::from);
         // Relaxed: the number itself is all there is to agree on.
-        self.0
+        let before = self
+            .inside
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
                 (count < max).then_some(count + 1)
             })
             .ok()?;
+        self.most.fetch_max(before + 1, Ordering::Relaxed);
         Some(ConnectionSlot(Arc::clone(self)))
     }
 
     /// How many are inside.
     pub fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.inside.load(Ordering::Relaxed)
+    }
+
+    /// The most that have been inside at once.
+    pub fn most(&self) -> u64 {
+        self.most.load(Ordering::Relaxed)
     }
 }
 
@@ -48,7 +59,7 @@ impl ConnectionSlot {
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.inside.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -64,7 +75,7 @@ mod tests {
         assert!(count.enter(Some(3)).is_none());
         assert_eq!(count.count(), 3);
         inside.pop();
-        assert_eq!(count.count(), 2);
+        assert_eq!((count.count(), count.most()), (2, 3));
         assert!(count.enter(Some(3)).is_some());
     }
 

@@ -31,6 +31,7 @@ pub struct RequestQueue<T> {
 #[derive(Debug)]
 struct Waiting<T> {
     request: T,
+    since: Instant,
     expires: Option<Instant>,
 }
 
@@ -111,7 +112,11 @@ impl<T> RequestQueue<T> {
         // A time too far to be told never comes.
         let expires = timeout.and_then(|timeout| now.checked_add(timeout));
         self.expiry = earlier(self.expiry, expires);
-        self.waiting.push_back(Waiting { request, expires });
+        self.waiting.push_back(Waiting {
+            request,
+            since: now,
+            expires,
+        });
         Ok(())
     }
 
@@ -195,6 +200,12 @@ impl<T> RequestQueue<T> {
     /// How many requests wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
+    }
+
+    /// Since when the request has waited that waits longest.
+    pub fn oldest(&self) -> Option<Instant> {
+        // Requests that come by several threads are in the order in which they came.
+        self.waiting.front().map(|waiting| waiting.since)
     }
 
     /// Whether none waits.

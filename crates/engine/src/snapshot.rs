@@ -10,6 +10,8 @@ use tidegate_httpapi::{
     EnabledState, QueueProperties, Registration, RequestQueueId, Scheme, Timeouts, UrlGroupId,
 };
 
+use crate::counters::{GroupCounters, PerWorker, QueueCounters};
+use crate::latency::LatencyHistogram;
 use crate::listen::PortKey;
 use crate::logging::LogView;
 use crate::namespace::{Buckets, HostRoute, Leaf};
@@ -71,6 +73,8 @@ pub struct GroupView<Q> {
     pub log: Option<Arc<LogView>>,
     /// Connections counted to this group; the same in all snapshots.
     pub connections: Arc<ConnectionCount>,
+    /// What workers have counted for it; the same in all snapshots.
+    pub counters: Arc<PerWorker<GroupCounters>>,
     /// The queue it is bound to.
     pub queue: Option<Arc<QueueView<Q>>>,
 }
@@ -82,6 +86,10 @@ pub struct QueueView<Q> {
     pub id: RequestQueueId,
     /// Its properties.
     pub properties: QueueProperties,
+    /// What workers have counted for it; the same in all snapshots.
+    pub counters: Arc<PerWorker<QueueCounters>>,
+    /// How long its requests take, if that is measured.
+    pub latency: Option<Arc<PerWorker<LatencyHistogram>>>,
     /// The driver's queue.
     pub queue: Arc<Q>,
 }

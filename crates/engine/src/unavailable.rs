@@ -62,6 +62,17 @@ impl Unavailable {
         self as usize
     }
 
+    /// Its name where it is counted: each has one of its own.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotBound => "NotBound",
+            Self::ReservedOnly => "ReservedOnly",
+            Self::OutOfMemory => "OutOfMemory",
+            Self::ServiceConnectionLimit => "Connections_Refused",
+            logged => logged.log_reason(),
+        }
+    }
+
     /// The reason in the HTTPERR log.
     pub fn log_reason(self) -> &'static str {
         match self {

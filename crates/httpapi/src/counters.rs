@@ -46,11 +46,14 @@ pub struct BackendCounters {
     pub bytes_sent: u64,
     /// Sends given to the system.
     pub sends: u64,
-    /// Requests refused with 503, or for that reason with a reset, by cause. All causes are there.
+    /// Requests refused with 503, or for that reason with a reset, by the reason in the HTTPERR log.
+    /// All are there.
     pub unavailable: BTreeMap<Cow<'static, str>, u64>,
-    /// Requests refused for what they are, by status.
+    /// Requests refused for what they are, by status; the usual ones are all there.
     pub rejected: BTreeMap<u16, u64>,
-    /// Connections and streams ended by a timer, by the reason in the HTTPERR log. All timers are there.
+    /// Requests refused with another status than those.
+    pub rejected_otherwise: u64,
+    /// Connections and streams ended by a timer, by its name in the HTTPERR log. All timers are there.
     pub timed_out: BTreeMap<Cow<'static, str>, u64>,
 }
 

@@ -286,6 +286,7 @@ pub struct LogData {
 
 /// What has become of the records of all request logs, and of those of the HTTPERR log.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct LogCounters {
     /// Records of request logs that were given to the system.

@@ -122,6 +122,7 @@ impl fmt::Display for Utc {
 
 /// What the response cache has counted since the backend started, and what it holds now.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct CacheCounters {
     /// Responses in it now.

@@ -167,7 +167,7 @@ mod tests {
     fn a_worker_that_holds_copies_looks_after_them() {
         let limits = CacheLimits::default();
         let period = limits.scavenger_period;
-        let snapshot = Control::<Queue>::new(Timeouts::default()).snapshot();
+        let snapshot = Control::<Queue>::new(Timeouts::default(), 1).snapshot();
         let cache = ResponseCache::new(&limits, snapshot);
         let (mut first, mut second) = (WorkerCache::default(), WorkerCache::default());
         let now = Instant::now();

@@ -18,6 +18,7 @@ pub(crate) mod stream;
 use std::cell::OnceCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tidegate_engine::{ConnectionSlot, GroupView, PortKey};
 use tidegate_httpapi::{BodyError, ConnectionId, HttpProtocols, Trailers, Version};
@@ -76,6 +77,16 @@ pub(crate) struct Connection {
     pub(crate) received_at: u32,
     /// The present or last request; another number for each.
     pub(crate) request: u64,
+    /// When the present request's head was whole, if it is measured how long it takes.
+    pub(crate) measured_since: Option<Instant>,
+    /// When it was accepted, in seconds since 1970.
+    pub(crate) since: u64,
+    /// Bytes received, as they came over the wire.
+    pub(crate) bytes_received: u64,
+    /// Bytes that the system has taken.
+    pub(crate) bytes_sent: u64,
+    /// Requests taken from it.
+    pub(crate) requests: u64,
     pub(crate) deadline: Deadline,
     /// What the response must know of the request.
     pub(crate) asked: Asked,
@@ -168,6 +179,11 @@ impl Connection {
             began: 0,
             received_at: 0,
             request: 0,
+            measured_since: None,
+            since: 0,
+            bytes_received: 0,
+            bytes_sent: 0,
+            requests: 0,
             deadline: Deadline::default(),
             asked: Asked {
                 version: Version::Http11,

@@ -58,8 +58,9 @@ impl Core {
         };
         self.log_answer(conn, &head);
         self.switch_protocols(conn, head);
+        self.end_measure(conn);
         self.log_answered(conn);
-        self.counters.upgraded += 1;
+        self.counters.upgraded.add(1);
         conn.respond = Respond::Ready;
         conn.receive = Receive::Opaque(Opaque {
             lane,
@@ -108,8 +109,8 @@ impl Core {
         };
         conn.output
             .encode(pool, |out| encode_head(out, &head, Some(0), &context));
+        self.counters.count_response(head.status);
         self.pool.put(head.fields.into_memory());
-        self.counters.responses += 1;
     }
 
     /// Hands bytes to the lane.

@@ -137,7 +137,7 @@ impl Core {
                 let proxied = parsed.ends.map_or(Proxied::Silent, Proxied::Told);
                 conn.proxied = Some(Box::new(proxied));
                 if !self.lets_in(operations, conn) {
-                    self.counters.connections_refused += 1;
+                    self.counters.connections_refused.add(1);
                     return self.reset(operations, conn);
                 }
                 let mut rest = header.split_off(parsed.bytes);

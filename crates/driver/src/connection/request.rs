@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidegate_engine::{ConnectionSlot, GroupView, Outcome, Snapshot, Unavailable};
+use tidegate_engine::{ConnectionSlot, GroupView, Method, Outcome, Snapshot, Unavailable};
 use tidegate_httpapi::{Exchange, Fields, OperatingMode, RequestHead, RequestId};
 use tidegate_os::Operations;
 use tidegate_proto::http1::{Parsed, ParsedHead, Reject, cook_path, parse_head};
@@ -131,6 +131,9 @@ impl Core {
                 state: began.state,
             };
             if let Some(found) = self.find_stored(&asking) {
+                conn.requests += 1;
+                self.counters.count_served(&entry.group, request.method());
+                self.begin_measure(conn, queue);
                 self.begin_log(operations, conn, &entry.group, request, head.head_bytes);
                 self.answer_found(conn, found);
                 return Ok(head.head_bytes);
@@ -146,7 +149,10 @@ impl Core {
             Expected::Arriving => (None, head.head_bytes),
         };
         conn.request = self.next_request();
-        self.counters.requests += 1;
+        conn.requests += 1;
+        let method = request.method();
+        self.counters.count_request(&entry.group, queue, method);
+        self.begin_measure(conn, queue);
         self.begin_log(operations, conn, &entry.group, request, taken);
         let head = RequestHead {
             bytes: &bytes[..head.head_bytes],
@@ -262,14 +268,20 @@ impl Core {
         conn: &mut Connection,
         group: &Arc<GroupView<Queue>>,
     ) -> Result<(), Refused> {
+        // Without a slot it was refused before, and on HTTP/2 is still there.
         if let Some(last) = &conn.group
             && Arc::ptr_eq(last, group)
+            && conn.group_slot.is_some()
         {
             return Ok(());
+        }
+        if conn.group.is_none() {
+            self.counters.count_earlier(conn, group);
         }
         conn.group = Some(Arc::clone(group));
         let is_in = |slot: &ConnectionSlot| slot.is_of(&group.connections);
         if !conn.group_slot.as_ref().is_some_and(is_in) {
+            self.counters.count_attempt(group);
             conn.group_slot = group.connections.enter(group.connections_max);
             if conn.group_slot.is_none() {
                 return Err(Refused::Unavailable(Unavailable::ConnectionLimit));
@@ -292,6 +304,14 @@ pub(crate) struct ReceivedRequest<'a> {
     /// What the cache had for it then.
     pub(crate) stored: Option<&'a Cell<Option<KnownStored>>>,
     pub(crate) position: u32,
+}
+
+impl ReceivedRequest<'_> {
+    /// Its method, as far as it is counted.
+    #[inline]
+    pub(crate) fn method(&self) -> Method {
+        Method::of(self.head.line.method.of(self.bytes))
+    }
 }
 
 /// Why a request does not reach its application.

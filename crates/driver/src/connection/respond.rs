@@ -48,13 +48,14 @@ impl Core {
                 encoded
             });
             if encoded {
-                self.counters.responses += 1;
+                self.counters.count_response(head.status);
                 self.log_answer(conn, &head);
                 self.pool.put(head.fields.into_memory());
                 if let Body::Owned(memory) = body {
                     self.pool.put(memory);
                 }
                 conn.respond = Respond::Ready;
+                self.end_measure(conn);
                 self.log_answered(conn);
                 return;
             }
@@ -65,7 +66,6 @@ impl Core {
     /// Answers a request from the cache, before its application or queue have heard of it.
     pub(crate) fn answer_found(&mut self, conn: &mut Connection, found: Found) {
         conn.request = self.next_request();
-        self.counters.requests += 1;
         match found {
             Found::AsItIs(place) => self.answer_stored(conn, place),
             Found::Made(made) => {
@@ -96,7 +96,7 @@ impl Core {
         } else {
             conn.output.append(pool, content.clone());
         }
-        self.counters.responses += 1;
+        self.counters.count_response(stored.head.status);
         self.finish_response(conn);
     }
 
@@ -114,9 +114,9 @@ impl Core {
             .output
             .encode(pool, |out| encode_head(out, &head, length, &context));
         self.log_answer(conn, &head);
+        self.counters.count_response(head.status);
         self.pool.put(head.fields.into_memory());
         conn.asked.close |= encoded.close;
-        self.counters.responses += 1;
         if encoded.send_content {
             if let Some(content) = short(&body) {
                 conn.output
@@ -162,6 +162,7 @@ impl Core {
     /// The present request's response is all in the output.
     fn finish_response(&mut self, conn: &mut Connection) {
         conn.respond = Respond::Ready;
+        self.end_measure(conn);
         self.log_answered(conn);
         // A stop that began during the response could not be announced in its head.
         if conn.asked.close || self.is_draining() {
@@ -187,7 +188,7 @@ impl Core {
 
     /// Answers 500 for a request that the application dropped.
     pub(crate) fn abandon(&mut self, conn: &mut Connection) {
-        self.counters.abandoned += 1;
+        self.counters.abandoned.add(1);
         self.answer(conn, ResponseHead::new(500), Body::Empty);
     }
 
@@ -218,7 +219,7 @@ impl Core {
         cause: Unavailable,
         seen: Seen<'_>,
     ) {
-        self.counters.count_unavailable(cause);
+        self.counters.count_refused(conn.group.as_deref(), cause);
         let verbosity = conn
             .group
             .as_ref()
@@ -247,6 +248,8 @@ impl Core {
     ) {
         // What the driver answers itself is in the HTTPERR log.
         self.drop_log(conn);
+        conn.measured_since = None;
+        self.counters.count_response(status);
         let Self {
             shared,
             clock,
@@ -307,11 +310,13 @@ impl Core {
                 break;
             }
             conn.sends_large = conn.output.len() > LARGE_SEND;
-            self.counters.sends += 1;
+            self.counters.sends.add(1);
             let buffer = self.next_send(conn);
             match operations.send(conn.key, buffer) {
                 Some(buffer) => {
-                    self.counters.bytes_sent += buffer.len() as u64;
+                    let bytes = buffer.len() as u64;
+                    self.counters.bytes_sent.add(bytes);
+                    self.counters.count_sent(conn, bytes);
                     self.pool.put_sent(buffer);
                     self.log_given(conn);
                     sends += 1;
@@ -338,8 +343,9 @@ impl Core {
         conn: &mut Connection,
         range: FileRange,
     ) {
-        self.counters.sends += 1;
-        self.counters.bytes_sent += range.length;
+        self.counters.sends.add(1);
+        self.counters.bytes_sent.add(range.length);
+        self.counters.count_sent(conn, range.length);
         let buffer = conn.output.take(&mut self.pool);
         conn.log_taken(buffer.len() as u64 + range.length);
         match operations.send_file(conn.key, buffer, range) {

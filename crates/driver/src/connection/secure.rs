@@ -102,6 +102,9 @@ impl Core {
                 StepEvent::PeerClosed => conn.peer_closed = true,
                 StepEvent::Failed(failure) => {
                     tracing::debug!(%failure, "a TLS connection fails");
+                    if conn.shakes_hands() {
+                        self.counters.tls_handshakes_failed.add(1);
+                    }
                     self.fail_secured(conn);
                     break;
                 }
@@ -131,6 +134,7 @@ impl Core {
 
     /// The handshake is complete: what is spoken from now on is known.
     fn established(&mut self, conn: &mut Connection) {
+        self.counters.tls_handshakes.add(1);
         if conn.tls.as_ref().is_some_and(|tls| tls.session.is_http2()) {
             self.begin_http2(conn);
         }

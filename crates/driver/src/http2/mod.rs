@@ -30,6 +30,7 @@ use crate::cache::KnownStored;
 use crate::connection::log::Arrival;
 use crate::connection::{Asked, Connection, Receive};
 use crate::core::Core;
+use crate::counting::Measured;
 use crate::http2::content::StreamContent;
 use crate::http2::deadline::{Progress, StreamDeadline};
 use crate::http2::send::Outgoing;
@@ -54,6 +55,8 @@ pub(crate) struct Http2 {
     route: Option<KnownRoute>,
     /// What the cache had for it.
     stored: Option<KnownStored>,
+    /// Streams of which it is measured how long their requests take, by slot.
+    measured: Vec<Option<Measured>>,
     /// That head's number.
     serial: u64,
     /// Bytes of the present head's frames.
@@ -142,6 +145,7 @@ impl Http2 {
             progress: None,
             route: None,
             stored: None,
+            measured: Vec::new(),
             serial: 0,
             head_bytes: 0,
             is_listed: false,
@@ -150,6 +154,11 @@ impl Http2 {
             tells_sent: false,
             asks: false,
         }
+    }
+
+    /// How many requests are in progress.
+    pub(crate) fn requests(&self) -> u32 {
+        u32::try_from(self.waiting).unwrap_or(u32::MAX)
     }
 
     /// Whether no request is in progress.
@@ -178,6 +187,7 @@ impl Http2 {
     pub(crate) fn rest(&mut self) -> bool {
         if self.waiting == 0 {
             self.streams = Vec::new();
+            self.measured = Vec::new();
             self.progress = None;
             self.codec.idle();
         }

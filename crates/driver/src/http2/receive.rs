@@ -7,6 +7,7 @@ use tidegate_proto::http2::{Connection as Codec, ErrorCode, Event, Failure, PREF
 use crate::connection::respond::Seen;
 use crate::connection::{Connection, Receive};
 use crate::core::Core;
+use crate::counting::forget_measure;
 use crate::http2::{Http2, StreamRespond};
 use crate::view::View;
 
@@ -28,6 +29,7 @@ impl Core {
 
     /// From now on the connection speaks HTTP/2.
     pub(crate) fn begin_http2(&mut self, conn: &mut Connection) {
+        self.counters.connections_http2.add(1);
         let settings = &self.shared.settings;
         let codec = Codec::new(
             &settings.http2_limits,
@@ -153,6 +155,7 @@ impl Core {
     /// Nothing more is to be done for a stream.
     pub(super) fn end_stream(&mut self, conn: &mut Connection, http2: &mut Http2, key: StreamKey) {
         self.log_stream_ended(conn, key);
+        forget_measure(&mut http2.measured, key);
         if let Some(mut stream) = http2.remove(key) {
             self.close_tunnel(&mut stream);
         }

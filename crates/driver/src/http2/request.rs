@@ -203,6 +203,10 @@ impl Core {
             };
             if let Some(found) = self.find_stored(&asking) {
                 http2.stored = stored.get();
+                conn.requests += 1;
+                self.counters.count_served(&entry.group, request.method());
+                self.counters.requests_http2.add(1);
+                self.begin_stream_measure(&mut http2.measured, arrived.stream, queue);
                 let arrival = (arrived.stream, arrived.arrival);
                 self.begin_stream_log(operations, conn, &entry.group, &request, arrival);
                 self.answer_stream_found(conn, http2, arrived.stream, found);
@@ -216,7 +220,11 @@ impl Core {
             Expected::Arriving => None,
         };
         conn.request = self.next_request();
-        self.counters.requests += 1;
+        conn.requests += 1;
+        let method = request.method();
+        self.counters.count_request(&entry.group, queue, method);
+        self.counters.requests_http2.add(1);
+        self.begin_stream_measure(&mut http2.measured, arrived.stream, queue);
         let arrival = (arrived.stream, arrived.arrival);
         self.begin_stream_log(operations, conn, &entry.group, &request, arrival);
         let head = RequestHead {

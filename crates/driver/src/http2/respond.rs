@@ -12,6 +12,7 @@ use crate::connection::log::log_stream_answer;
 use crate::connection::respond::{Seen, response_context, short};
 use crate::connection::{Asked, Connection};
 use crate::core::Core;
+use crate::counting::forget_measure;
 use crate::http2::send::{Outgoing, SourceKind};
 use crate::http2::{Http2, StreamReceive, StreamRespond};
 use crate::output::COPIED_MAX;
@@ -29,7 +30,6 @@ impl Core {
         head: ResponseHead,
         body: Body,
     ) {
-        self.counters.responses += 1;
         self.give_answer(conn, http2, key, asked, head, body);
     }
 
@@ -42,7 +42,6 @@ impl Core {
         found: Found,
     ) {
         conn.request = self.next_request();
-        self.counters.requests += 1;
         let place = match found {
             Found::AsItIs(place) => place,
             Found::Made(made) => {
@@ -50,9 +49,9 @@ impl Core {
                 return self.answer_stream(conn, http2, key, Asked::STREAM, head, body);
             }
         };
-        self.counters.responses += 1;
         let Self {
             cache,
+            counters,
             shared,
             clock,
             pool,
@@ -60,6 +59,7 @@ impl Core {
             ..
         } = self;
         let stored = cache.stored(place);
+        counters.count_response(stored.head.status);
         let context = response_context(shared, clock, &Asked::STREAM);
         let out = conn.output.open_end(pool);
         if stored.wire.closes() {
@@ -101,6 +101,7 @@ impl Core {
         mut head: ResponseHead,
         body: Body,
     ) {
+        self.counters.count_response(head.status);
         let trailers = head.trailers.take();
         let length = match &trailers {
             // A head that ends its stream could have none.
@@ -243,6 +244,7 @@ impl Core {
         let bytes = out.len() - before;
         self.log_stream_answer(conn, key, head, bytes);
         // What follows is its lane's.
+        self.end_stream_measure(&mut http2.measured, key);
         self.log_stream_answered(conn, key);
     }
 
@@ -254,6 +256,7 @@ impl Core {
         http2: &mut Http2,
         key: StreamKey,
     ) {
+        self.end_stream_measure(&mut http2.measured, key);
         self.log_stream_answered(conn, key);
         if http2.waiting > 0
             && let Some(stream) = http2.stream(key)
@@ -308,7 +311,7 @@ impl Core {
         key: StreamKey,
         asked: Asked,
     ) {
-        self.counters.abandoned += 1;
+        self.counters.abandoned.add(1);
         self.answer_stream(conn, http2, key, asked, ResponseHead::new(500), Body::Empty);
     }
 
@@ -331,11 +334,12 @@ impl Core {
         cause: Unavailable,
         seen: Seen<'_>,
     ) {
-        self.counters.count_unavailable(cause);
         let group = match http2.stream(key) {
             Some(stream) => stream.group.as_ref(),
             None => conn.group.as_ref(),
         };
+        self.counters
+            .count_refused(group.map(|group| &**group), cause);
         let verbosity = group
             .and_then(|group| group.queue.as_ref())
             .map_or(Verbosity503::Basic, |queue| queue.properties.verbosity_503);
@@ -369,6 +373,7 @@ impl Core {
     ) {
         // What the driver answers itself is in the HTTPERR log.
         self.drop_stream_log(conn, key);
+        forget_measure(&mut http2.measured, key);
         let phrase = match phrase {
             "" => reason_phrase(status),
             given => given,

@@ -165,9 +165,9 @@ impl Core {
             return;
         };
         self.send_tunnel_head(conn, http2, key, asked, &head);
+        self.counters.count_response(head.status);
         self.pool.put(head.fields.into_memory());
-        self.counters.responses += 1;
-        self.counters.upgraded += 1;
+        self.counters.upgraded.add(1);
         let opaque_key = self.tunnels.insert(conn.key, key);
         let Some(stream) = http2.stream(key) else {
             return;

@@ -2,15 +2,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 
 use tidegate_engine::PortKey;
-use tidegate_httpapi::{FieldBlock, Version};
+use tidegate_httpapi::{ConnectionId, FieldBlock, Version};
 use tidegate_os::Operations;
 
 use super::{ListenerInfo, Worker};
 use crate::connection::respond::Seen;
 use crate::connection::{Connection, Receive, Respond};
 use crate::core::Core;
+use crate::listing::{LOOKED_AT, Listing};
 use crate::mailbox::{ListenerId, Message, RequestKey};
 use crate::pending::OwnedExchange;
 use crate::view::View;
@@ -141,10 +143,8 @@ impl Worker {
                 self.receive_order = order;
             }
             Message::Filter(filter) => self.core.filter = filter,
-            Message::Count(asker) => {
-                // Whoever asked may have given up waiting.
-                let _ = asker.send(self.core.counters.clone());
-            }
+            Message::List(listing) => self.list_connections(operations, listing),
+            Message::Disconnect(id, from, asker) => self.disconnect(operations, id, from, asker),
             Message::TidyCache => self.core.tidy_cache(),
             Message::CloseLane(queue, done) => self.close_lane(operations, &queue, done),
             Message::Stop(deadline) => self.stop(operations, deadline),
@@ -186,6 +186,47 @@ impl Worker {
                 queue.call(&mut exchange);
             }
             false => exchange.discard(),
+        }
+    }
+
+    /// Looks through a part of the connections, and leaves the rest for later.
+    fn list_connections<O: Operations>(&mut self, operations: &mut O, mut listing: Box<Listing>) {
+        for conn in self.connections.part(listing.next) {
+            listing.look(conn);
+        }
+        listing.next += LOOKED_AT;
+        if listing.next < self.connections.slots() {
+            self.core.mailbox.post(Message::List(listing));
+            return;
+        }
+        let (keys, asker) = listing.into_keys();
+        let found = keys.into_iter().filter_map(|key| {
+            let conn = self.connections.find(key)?;
+            Some(self.core.describe(operations, conn))
+        });
+        // Whoever asked may have given up waiting.
+        let _ = asker.send(found.collect());
+    }
+
+    /// As [`list_connections`](Self::list_connections), for one to be ended.
+    fn disconnect<O: Operations>(
+        &mut self,
+        operations: &mut O,
+        id: ConnectionId,
+        from: usize,
+        asker: Sender<bool>,
+    ) {
+        let found = self.connections.part(from).find(|conn| conn.id == id);
+        if let Some(key) = found.map(|conn| conn.key) {
+            self.with(operations, key, |core, _, operations, conn| {
+                core.disconnect(operations, conn);
+            });
+            let _ = asker.send(true);
+            return;
+        }
+        let next = from + LOOKED_AT;
+        if next < self.connections.slots() {
+            self.core.mailbox.post(Message::Disconnect(id, next, asker));
         }
     }
 

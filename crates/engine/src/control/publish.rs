@@ -90,6 +90,7 @@ impl<Q> Control<Q> {
             connections_max: properties.connections_max,
             log: group.log.as_ref().or(session_log).cloned(),
             connections: Arc::clone(&group.connections),
+            counters: Arc::clone(&group.counters),
             queue: group
                 .queue
                 .and_then(|queue| self.queues.get(&queue))

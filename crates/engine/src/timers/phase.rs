@@ -95,6 +95,14 @@ impl Timer {
         }
     }
 
+    /// Its name where it is counted: each has one of its own.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DrainEntityBody => "Timer_DrainEntityBody",
+            logged => logged.log_reason(),
+        }
+    }
+
     /// The reason in the HTTPERR log.
     pub fn log_reason(self) -> &'static str {
         match self {

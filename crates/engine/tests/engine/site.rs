@@ -31,7 +31,7 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let mut control = Control::new(Timeouts::default());
+        let mut control = Control::new(Timeouts::default(), 1);
         let session = control.create_session();
         Self {
             control,
