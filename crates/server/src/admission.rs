@@ -19,6 +19,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tidegate_admission::api_keys::ApiKeys;
 use tidegate_admission::ban::offence::Offence;
 use tidegate_httpapi::{AuthInfo, Exchange};
@@ -90,10 +91,16 @@ impl Guard {
         if let Some(keys) = &self.keys {
             match keys.judge(&exchange) {
                 Ok((key, is_required)) => {
+                    if key.is_some() {
+                        self.counters.keys_admitted.fetch_add(1, Ordering::Relaxed);
+                    }
                     identity.key = key;
                     is_private |= is_required;
                 }
-                Err(refusal) => return self.refuse(shared, firewall, exchange, refusal),
+                Err(refusal) => {
+                    self.counters.keys_refused.fetch_add(1, Ordering::Relaxed);
+                    return self.refuse(shared, firewall, exchange, refusal);
+                }
             }
         }
         if let Some(schemes) = &self.schemes {
@@ -133,6 +140,9 @@ impl Guard {
         AdmissionCounters {
             admitted: self.counters.admitted.load(Ordering::Relaxed),
             refused: self.counters.refused.load(Ordering::Relaxed),
+            failed_proofs: self.counters.failed_proofs.load(Ordering::Relaxed),
+            keys_admitted: self.counters.keys_admitted.load(Ordering::Relaxed),
+            keys_refused: self.counters.keys_refused.load(Ordering::Relaxed),
         }
     }
 
@@ -151,6 +161,9 @@ impl Guard {
             firewall.offence_of(shared.events(), &exchange.peer(), offence);
         }
         self.counters.refused.fetch_add(1, Ordering::Relaxed);
+        if refusal.is_failed_proof() {
+            self.counters.failed_proofs.fetch_add(1, Ordering::Relaxed);
+        }
         exchange.respond(refusal.into_head(), Default::default());
     }
 
@@ -194,19 +207,28 @@ impl Drop for Guard {
 }
 
 /// How many requests came in with proof of who they are, and how many did not come in.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AdmissionCounters {
     /// Let in, with a key, a password or a token.
     pub admitted: u64,
     /// Answered with 400, 401, 403 or 503, since what they had was missing, wrong or not enough.
     pub refused: u64,
+    /// Of these, the ones that had a password, a token or a key that was wrong.
+    pub failed_proofs: u64,
+    /// API keys found right.
+    pub keys_admitted: u64,
+    /// Requests refused since their API key was missing, wrong or not enough.
+    pub keys_refused: u64,
 }
 
 #[derive(Default)]
 struct Counters {
     admitted: AtomicU64,
     refused: AtomicU64,
+    failed_proofs: AtomicU64,
+    keys_admitted: AtomicU64,
+    keys_refused: AtomicU64,
 }
 
 /// Sees, for as long as there is a guard, what has changed in its files.

@@ -26,6 +26,7 @@ use crate::files::FilesSettings;
 use crate::forward::{Forward, ForwardError, ForwardSettings};
 use crate::handler::{Handlers, OnHttpRequest};
 use crate::http::{Body, EventStreamSettings, OwnedRequest, Request, Response};
+use crate::metrics::MetricsSettings;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::runtime::AsyncRuntime;
 use crate::server::Server;
@@ -292,6 +293,19 @@ impl ServerBuilder {
     /// Sets up the HTTPERR log.
     pub fn error_log(mut self, log: ErrorLog) -> Self {
         self.settings.error_log = log;
+        self
+    }
+
+    /// Sets whether what the server counts can be read over HTTP, and where.
+    ///
+    /// ```
+    /// let mut metrics = tidegate::MetricsSettings::default();
+    /// metrics.enabled = true;
+    /// // http://localhost:9464/metrics
+    /// let builder = tidegate::Server::builder().metrics(metrics);
+    /// ```
+    pub fn metrics(mut self, metrics: MetricsSettings) -> Self {
+        self.settings.metrics = metrics;
         self
     }
 

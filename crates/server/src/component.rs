@@ -13,11 +13,12 @@ use tidegate_httpapi::{
 
 use crate::admission::Guard;
 use crate::cors::{self, Cors};
-use crate::event::{Events, RequestIds};
+use crate::event::{Events, HandlerError, RequestIds};
 use crate::files::Site;
-use crate::forward::Forwards;
+use crate::forward::{Forwards, UpstreamState};
 use crate::http::{ContentLimits, EventStreams, Request, Response};
 use crate::lane::ComponentLane;
+use crate::operations::Operation;
 use crate::place::{Place, Places};
 use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
@@ -102,6 +103,8 @@ pub(crate) struct Opened {
     pub(crate) intake: Intake,
     pub(crate) guard: Option<Arc<Guard>>,
     pub(crate) doors: Option<Arc<Doors>>,
+    /// What is served beside the component, for those who look after the server.
+    pub(crate) operations: Vec<Operation>,
 }
 
 impl Component {
@@ -112,6 +115,7 @@ impl Component {
             intake,
             guard,
             doors,
+            operations: _,
         } = opened;
         let websocket = &settings.websocket;
         let accepts_websockets = shared.events().accepts_websockets();
@@ -151,6 +155,11 @@ impl Component {
     fn fallback_for(&self, exchange: &Exchange<'_>) -> Option<&Arc<Fallback>> {
         let fallback = self.fallback.as_ref()?;
         fallback.concerns(&exchange.head()).then_some(fallback)
+    }
+
+    /// The upstreams that its settings name.
+    pub(crate) fn upstreams(&self) -> Vec<UpstreamState> {
+        self.forwards.upstreams()
     }
 
     pub(crate) fn uploads_in_progress(&self) -> &Arc<InProgress> {
@@ -291,7 +300,20 @@ pub(crate) struct Delivery<'a> {
 impl Delivery<'_> {
     /// Has the application's handler answer. Where it may not block it must not have to wait for content.
     #[inline]
-    pub(crate) fn deliver(self, mut exchange: Exchange<'_>) {
+    pub(crate) fn deliver(self, exchange: Exchange<'_>) {
+        let shared = self.shared;
+        self.deliver_to(exchange, |request, response| {
+            shared.events.on_http_request(request, response)
+        });
+    }
+
+    /// As [`deliver`](Self::deliver), with a handler that is not the application's.
+    #[inline]
+    pub(crate) fn deliver_to(
+        self,
+        mut exchange: Exchange<'_>,
+        handler: impl FnOnce(&Request<'_>, &mut Response) -> Result<(), HandlerError>,
+    ) {
         let Self {
             shared,
             limits,
@@ -316,9 +338,7 @@ impl Delivery<'_> {
             connection: request.connection_id(),
             request: request.request_id(),
         };
-        let handled = catch_unwind(AssertUnwindSafe(|| {
-            shared.events.on_http_request(&request, &mut response)
-        }));
+        let handled = catch_unwind(AssertUnwindSafe(|| handler(&request, &mut response)));
         let left = request.into_left();
         match handled {
             Ok(Ok(())) => {}

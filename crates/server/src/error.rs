@@ -14,6 +14,7 @@ use crate::binding::BindingError;
 use crate::cors::CorsError;
 use crate::files::FilesError;
 use crate::forward::ForwardSettingsError;
+use crate::metrics::MetricsError;
 use crate::tls::SslError;
 use crate::traffic::TrafficError;
 use crate::upload::UploadSetupError;
@@ -43,6 +44,8 @@ pub enum Error {
     Upload(UploadSetupError),
     /// The firewall or the rate limiter cannot be as the settings say.
     Traffic(TrafficError),
+    /// Metrics cannot be told as the settings say.
+    Metrics(MetricsError),
     /// The server has been started already, or is being started.
     AlreadyStarted,
     /// The server is being started, restarted or stopped; this can be asked for once it is done.
@@ -84,6 +87,7 @@ impl Error {
             Self::Ssl(error) => error.way_out(),
             Self::Files(error) => error.way_out(),
             Self::Upload(error) => error.way_out(),
+            Self::Metrics(error) => return error.way_out(),
             Self::Driver(error) => match &**error {
                 ApiError::AlreadyRegistered { .. } => "each binding may be given once",
                 ApiError::SchemeConflict { .. } => "choose another port",
@@ -175,6 +179,7 @@ impl fmt::Display for Error {
             Self::Admission(error) => error.fmt(formatter),
             Self::Upload(error) => error.fmt(formatter),
             Self::Traffic(error) => error.fmt(formatter),
+            Self::Metrics(error) => error.fmt(formatter),
             Self::AlreadyStarted => formatter.write_str("the server has been started already"),
             Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
             Self::NotStarted => formatter.write_str("the server is not started"),
@@ -222,6 +227,7 @@ impl std::error::Error for Error {
             Self::Admission(error) => std::error::Error::source(&**error),
             Self::Upload(error) => error.source(),
             Self::Traffic(error) => error.source(),
+            Self::Metrics(error) => error.source(),
             Self::AddressInUse(error)
             | Self::Listen(error)
             | Self::Certificate(error)

@@ -38,6 +38,7 @@ pub use settings::{
     UpstreamTls,
 };
 pub(crate) use tunnel::Tunnels;
+pub use upstream::UpstreamState;
 pub use url::{UpstreamUrl, UpstreamUrlError, UpstreamUrlFault};
 
 use self::head::{Changes, Outgoing, asks_for_websocket, forwards_left, times_seen};
@@ -91,6 +92,12 @@ impl Forwards {
 
     pub(crate) fn routes(&self) -> &[Arc<Route>] {
         &self.routes
+    }
+
+    /// The upstreams that settings name.
+    pub(crate) fn upstreams(&self) -> Vec<UpstreamState> {
+        let upstreams = self.routes.iter().flat_map(|route| &route.upstreams);
+        upstreams.map(|upstream| upstream.state()).collect()
     }
 
     /// Forwards a request, or gives it back to be served here. `route`: what the settings say.

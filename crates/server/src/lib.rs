@@ -45,6 +45,8 @@ mod http;
 mod lane;
 mod lifecycle;
 mod logging;
+mod metrics;
+mod operations;
 mod path;
 mod place;
 mod proxy_protocol;
@@ -74,14 +76,17 @@ pub use event::{
 pub use files::{ContentCoding, FilesError, FilesSettings};
 pub use forward::{
     Balance, Forward, ForwardError, ForwardFailure, ForwardFault, ForwardHost, ForwardSettings,
-    ForwardSettingsError, ForwardedFields, HealthSettings, UpstreamHttp2, UpstreamTls, UpstreamUrl,
-    UpstreamUrlError, UpstreamUrlFault,
+    ForwardSettingsError, ForwardedFields, HealthSettings, UpstreamHttp2, UpstreamState,
+    UpstreamTls, UpstreamUrl, UpstreamUrlError, UpstreamUrlFault,
 };
 pub use http::{
     Body, BodySender, CacheControl, Challenge, Content, ContentError, Cookies, Credentials, Event,
     EventFault, EventHub, EventHubOptions, EventSender, EventStreamOptions, EventStreamSettings,
     FileError, FileFault, FormLimit, FormParams, Link, OwnedRequest, Replay, Request, Response,
     ResponseError, SameSite, SendError, SetCookie, Subscription,
+};
+pub use metrics::{
+    Metrics, MetricsError, MetricsFault, MetricsSettings, ProcessUsage, UploadCounters,
 };
 pub use proxy_protocol::ProxyProtocol;
 pub use server::Server;
@@ -92,7 +97,8 @@ pub use traffic::{
     BanList, BanSettings, BruteForceSettings, CountrySettings, FilterReason, FirewallFiltered,
     FirewallSettings, FirewallViolation, FloodSettings, MessageSettings, PatternSettings,
     RateLimitSettings, RateLimited, RateRuleSettings, RateStrategy, RateWhom, RequestPart,
-    ScoreChanged, ThreatScoreSettings, TrafficError, ViolationKind, WeightSettings,
+    ScoreChanged, ThreatScoreSettings, TrafficCounters, TrafficError, ViolationKind,
+    WeightSettings,
 };
 pub use upload::{
     BeforeUpload, ExistingFiles, HttpUploadFiles, SaveFile, StreamType, UploadError, UploadLimits,
@@ -106,7 +112,7 @@ pub use websocket::{
     Opcode, OriginError, OriginList, Overflow, PerMessageDeflate, Publication, PublishError,
     QueueOptions, Recipients, RequestHeaders, Retention, RpcError, SecurityOptions,
     ServerSentEventsFallback, Streaming, SubProtocol, Taken, Transport, Violation,
-    WebSocketSettings, WriteError, close_code,
+    WebSocketCounters, WebSocketSettings, WriteError, close_code,
 };
 
 pub use tidegate_httpapi::{
@@ -115,6 +121,13 @@ pub use tidegate_httpapi::{
     ConnectionInfo, Endpoint, Field, FieldBlock, FieldError, Fields, LimitError, OperatingMode,
     PeerAddress, PrefixError, RequestId, RequestLimits, ServerHeaderMode, StreamReset, TlsInfo,
     Trailers, UrlPrefix, Verbosity503, Version,
+};
+
+pub use tidegate_httpapi::{
+    BackendCounters, ConnectionActivity, ConnectionPage, EnabledState, InheritedTimeouts, Latency,
+    LatencyBucket, OpenConnection, RegisteredUrl, RequestQueueCounters, RequestQueueId,
+    RequestQueueState, ServerSessionId, ServerSessionState, ServiceState, ServingProcess,
+    UrlGroupCounters, UrlGroupId, UrlGroupState,
 };
 
 pub use tidegate_httpapi::{

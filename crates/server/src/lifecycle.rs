@@ -14,6 +14,7 @@ use tidegate_httpapi::{
 use crate::admission::Guard;
 use crate::binding::{Binding, Place};
 use crate::component::{Component, Doorman, Opened, Shared};
+use crate::operations::Operations;
 use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::tls::{Configuration, Plan};
@@ -50,6 +51,7 @@ pub(crate) struct Running {
     guard: Option<Arc<Guard>>,
     /// What asks how often.
     pub(crate) doors: Option<Arc<Doors>>,
+    operations: Operations,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
@@ -62,7 +64,7 @@ impl Running {
         settings: Settings,
         bindings: Bindings,
         kept: Option<Configuration>,
-        (shared, opened): (&Arc<Shared>, Opened),
+        (shared, mut opened): (&Arc<Shared>, Opened),
     ) -> Result<Self, ApiError> {
         let backend = &driver.backend;
         let mut configuration = kept
@@ -85,6 +87,7 @@ impl Running {
                 source: error.into(),
             })?;
         }
+        let operations = std::mem::take(&mut opened.operations);
         let component = Component::new(Arc::clone(shared), &settings, opened);
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
         let fallback = component.fallback().cloned();
@@ -119,11 +122,13 @@ impl Running {
         }
         // Whoever connects as soon as it is listened for finds the certificate there.
         configuration.prepare(&bindings.plan)?;
+        undo.operations = Operations::open(&**backend, shared, operations)?;
         for binding in &bindings.list {
             add(&**backend, group, binding)?;
         }
         configuration.settle(&bindings.plan);
         undo.done = true;
+        let operations = std::mem::take(&mut undo.operations);
         drop(undo);
         Ok(Self {
             driver,
@@ -138,12 +143,17 @@ impl Running {
             fallback,
             guard,
             doors,
+            operations,
             settings,
         })
     }
 
     pub(crate) fn backend(&self) -> &Arc<dyn Backend> {
         &self.driver.backend
+    }
+
+    pub(crate) fn application(&self) -> &Arc<Replaceable> {
+        &self.application
     }
 
     pub(crate) fn guard(&self) -> Option<&Arc<Guard>> {
@@ -251,6 +261,7 @@ impl Running {
         undo.session = Some(self.session);
         undo.queue = Some(self.queue);
         undo.filter = self.filters_connections;
+        undo.operations = self.operations;
         drop(undo);
         if let Some(fallback) = &self.fallback {
             fallback.end();
@@ -293,7 +304,11 @@ fn change(
     Ok(())
 }
 
-fn add(backend: &dyn Backend, group: UrlGroupId, binding: &Binding) -> Result<(), ApiError> {
+pub(crate) fn add(
+    backend: &dyn Backend,
+    group: UrlGroupId,
+    binding: &Binding,
+) -> Result<(), ApiError> {
     let context = binding.context();
     match binding.place() {
         Place::Prefix(prefix) => backend.add_url(group, prefix, context),
@@ -315,6 +330,7 @@ struct Undo<'a> {
     session: Option<ServerSessionId>,
     queue: Option<RequestQueueId>,
     filter: bool,
+    operations: Operations,
     done: bool,
 }
 
@@ -326,6 +342,7 @@ impl<'a> Undo<'a> {
             session: None,
             queue: None,
             filter: false,
+            operations: Operations::default(),
             done: false,
         }
     }
@@ -350,5 +367,6 @@ impl Drop for Undo<'_> {
         if let Some(queue) = self.queue {
             let _ = backend.close_request_queue(queue);
         }
+        std::mem::take(&mut self.operations).close(backend);
     }
 }

@@ -15,6 +15,11 @@ impl Replaceable {
         Self(ArcSwap::from_pointee(component))
     }
 
+    /// The component of the moment.
+    pub(crate) fn component(&self) -> Arc<Component> {
+        self.0.load_full()
+    }
+
     /// Has `component` answer the requests that come from now on.
     pub(crate) fn replace(&self, component: Component) {
         self.0.store(Arc::new(component));

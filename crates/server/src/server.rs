@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, TlsBindin
 
 use crate::admission::Guard;
 use crate::builder::ServerBuilder;
-use crate::component::{Opened, Shared};
+use crate::component::{Component, Opened, Shared};
 use crate::embedded;
 use crate::error::Error;
 use crate::event::{Events, ExceptionCause, panic_message};
@@ -21,6 +21,9 @@ use crate::files::Site;
 use crate::forward::Forwards;
 use crate::http::ContentLimits;
 use crate::lifecycle::{Bindings, Driver, Running};
+use crate::metrics;
+use crate::operations::Operation;
+use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::tls::{Configuration, Plan};
 use crate::traffic::Doors;
@@ -43,6 +46,19 @@ use crate::websocket::{Connections, Guid, Message, Recipients, SubProtocol, Writ
 #[derive(Clone)]
 pub struct Server {
     inner: Arc<Inner>,
+}
+
+/// A handle that does not keep the server from being stopped when the others are dropped.
+#[derive(Clone)]
+pub(crate) struct WeakServer(Weak<Inner>);
+
+impl WeakServer {
+    /// The server, as long as it has other handles.
+    pub(crate) fn upgrade(&self) -> Option<Server> {
+        Some(Server {
+            inner: self.0.upgrade()?,
+        })
+    }
 }
 
 struct Inner {
@@ -69,6 +85,8 @@ struct State {
     guard: Option<Arc<Guard>>,
     /// What asks who may come in, as long as they are.
     doors: Option<Arc<Doors>>,
+    /// What answers them.
+    application: Option<Arc<Replaceable>>,
     stop_requested: bool,
     /// Why the last start or restart failed.
     failure: Option<Error>,
@@ -102,12 +120,17 @@ impl Server {
                     queue: None,
                     guard: None,
                     doors: None,
+                    application: None,
                     stop_requested: false,
                     failure: None,
                 }),
                 changed: Condvar::new(),
             }),
         }
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakServer {
+        WeakServer(Arc::downgrade(&self.inner))
     }
 
     /// Begins to start the server, and returns at once.
@@ -340,6 +363,16 @@ impl Server {
         self.state().guard.clone()
     }
 
+    /// What answers requests, as long as they are taken.
+    pub(crate) fn component(&self) -> Option<Arc<Component>> {
+        let application = self.state().application.clone()?;
+        Some(application.component())
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
     /// What asks who may come in; `None` within when nothing does.
     pub(crate) fn doors(&self) -> Result<Option<Arc<Doors>>, Error> {
         let state = self.state();
@@ -455,6 +488,9 @@ impl Server {
         state.queue = running.as_ref().map(Running::queue);
         state.guard = running.as_ref().and_then(Running::guard).map(Arc::clone);
         state.doors = running.as_ref().and_then(|running| running.doors.clone());
+        state.application = running
+            .as_ref()
+            .map(|running| Arc::clone(running.application()));
         drop(state);
         if running.is_some() && !is_rebinding {
             self.tell(|events| events.on_startup(self));
@@ -528,8 +564,16 @@ impl Server {
                 &settings.api_keys,
                 settings.thread_pool_size,
             )?,
+            operations: self.operations(settings)?,
         };
         Ok((opened, accepts_websockets))
+    }
+
+    /// What the settings have served beside the application.
+    fn operations(&self, settings: &Settings) -> Result<Vec<Operation>, Error> {
+        let mut operations = Vec::new();
+        operations.extend(metrics::operation(self.downgrade(), settings)?);
+        Ok(operations)
     }
 
     fn rebind(
@@ -559,7 +603,9 @@ impl Server {
         if bindings.is_empty() {
             return Err(Error::NoBinding);
         }
-        let plan = Plan::new(&bindings, settings)?;
+        let mut all = bindings.clone();
+        all.extend(settings.operation_bindings());
+        let plan = Plan::new(&all, settings)?;
         Ok(Bindings {
             list: bindings,
             plan,
@@ -586,6 +632,7 @@ impl Server {
         state.queue = None;
         state.guard = None;
         state.doors = None;
+        state.application = None;
         drop(state);
         self.tell(|events| events.on_shutdown(self));
         kept
@@ -645,6 +692,7 @@ impl Drop for Inner {
                     queue: state.queue.take(),
                     guard: state.guard.take(),
                     doors: state.doors.take(),
+                    application: state.application.take(),
                     stop_requested: false,
                     failure: None,
                 }),

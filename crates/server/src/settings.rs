@@ -28,6 +28,8 @@ use crate::error::Error;
 use crate::files::{self, FilesSettings};
 use crate::forward::{ForwardSettings, ForwardSettingsError};
 use crate::http::EventStreamSettings;
+use crate::metrics::MetricsSettings;
+use crate::operations;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::tls::{BindingOptions, SslSettings, file};
 use crate::traffic::{FirewallSettings, RateLimitSettings};
@@ -130,6 +132,8 @@ pub struct Settings {
     pub log: Logging,
     /// The HTTPERR log.
     pub error_log: ErrorLog,
+    /// Metrics for Prometheus. Default off.
+    pub metrics: MetricsSettings,
     /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
     pub listen_backlog: u32,
     /// How long a stop waits for requests in progress. Default 30 s.
@@ -174,6 +178,7 @@ impl Default for Settings {
             files: Vec::new(),
             log: Logging::default(),
             error_log: ErrorLog::default(),
+            metrics: MetricsSettings::default(),
             listen_backlog: 4096,
             shutdown_deadline: Duration::from_secs(30),
         }
@@ -255,6 +260,13 @@ impl Settings {
         Ok(bindings)
     }
 
+    /// Where those are answered who look after the server.
+    pub(crate) fn operation_bindings(&self) -> Vec<Binding> {
+        let metrics = self.metrics.enabled.then_some(&self.metrics.url);
+        let bindings = metrics.into_iter();
+        bindings.map(|url| operations::settled(url, self)).collect()
+    }
+
     /// The longest content of a request.
     pub(crate) fn content_bytes_max(&self) -> Option<u64> {
         (self.max_request_body_size != 0).then_some(self.max_request_body_size)
@@ -286,6 +298,7 @@ impl Settings {
         properties.accepts_per_worker = self.fine_tune.accepts_per_worker;
         properties.skip_completion_on_success = self.fine_tune.skip_completion_on_success;
         properties.content_bytes_max = self.longest_content();
+        properties.measures_latency = self.metrics.measures_latency();
         properties
     }
 }

@@ -7,6 +7,7 @@
 mod ban_list;
 mod bans;
 mod clock;
+mod counters;
 mod error;
 mod firewall;
 mod firewall_settings;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use tidegate_httpapi::{Exchange, OperatingMode};
 
 pub use ban_list::BanList;
+pub use counters::TrafficCounters;
 pub use error::TrafficError;
 pub(crate) use firewall::{Firewall, MessageRefusal};
 pub use firewall_settings::{
@@ -79,6 +81,18 @@ impl Doors {
     /// The firewall, if there is one.
     pub(crate) fn firewall(&self) -> Option<&Arc<Firewall>> {
         self.firewall.as_ref()
+    }
+
+    /// What has been counted.
+    pub(crate) fn counters(&self) -> TrafficCounters {
+        let mut counters = TrafficCounters::default();
+        if let Some(firewall) = &self.firewall {
+            firewall.add_counters(&mut counters);
+        }
+        if let Some(limiter) = &self.limiter {
+            limiter.counts.add_to(&mut counters);
+        }
+        counters
     }
 
     /// Begins to write what is to be kept: not before these are the doors of a server that runs, since what another

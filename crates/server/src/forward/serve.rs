@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -149,6 +150,9 @@ impl Job {
                         tries_left = 0;
                     }
                     let is_fault = cause.is_upstreams_fault() && again.is_none();
+                    if is_fault {
+                        upstream.failures.fetch_add(1, Ordering::Relaxed);
+                    }
                     if is_fault && upstream.health.failed(Instant::now()) {
                         tracing::warn!(upstream = %upstream.url, %cause, "an upstream is unwell");
                     }

@@ -9,12 +9,13 @@ mod stream;
 mod tls;
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tidegate_httpapi::{FieldBlock, HomeThread, RequestLimits};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
@@ -60,6 +61,10 @@ pub(super) struct Upstream {
     connect_timeout: Duration,
     idle_max: usize,
     idle_timeout: Duration,
+    /// Requests that it was given.
+    pub(super) requests: AtomicU64,
+    /// Those of them that failed by its fault.
+    pub(super) failures: AtomicU64,
     /// Connections that nobody uses, the one used last at the end. Held to put in or take out.
     idle: Mutex<Vec<Idle>>,
     /// The connection that carries requests in HTTP/2.
@@ -71,6 +76,25 @@ pub(super) struct Upstream {
 struct Idle {
     connection: Http1Connection,
     since: Instant,
+}
+
+/// An upstream as settings name it: how it is doing, and what it has been given.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct UpstreamState {
+    /// Its scheme, host and port.
+    pub url: String,
+    /// Whether it is given requests.
+    pub is_up: bool,
+    /// Requests that are with it now.
+    pub active: u64,
+    /// Connections to it that are kept for the next request.
+    pub pooled: u64,
+    /// Requests that it was given since these settings came into effect; one that was tried again counts as
+    /// often.
+    pub requests: u64,
+    /// Those of them that failed by its fault.
+    pub failures: u64,
 }
 
 /// What a request needs of a connection.
@@ -111,6 +135,8 @@ impl Upstream {
             limits,
             health: Health::new(&settings.health, settings.to.len() > 1),
             active: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
             http2: settings.http2,
             tls,
             connect_timeout: settings.connect_timeout,
@@ -128,6 +154,18 @@ impl Upstream {
 
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
+    }
+
+    /// How it is doing and what it has been given.
+    pub(super) fn state(&self) -> UpstreamState {
+        UpstreamState {
+            url: self.url.origin(),
+            is_up: !self.health.is_down(),
+            active: self.active() as u64,
+            pooled: self.idle().len() as u64,
+            requests: self.requests.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+        }
     }
 
     /// A way to send a request: over a connection that is there, if one may be used, else over a new one.
@@ -301,6 +339,7 @@ pub(super) struct InFlight(Arc<Upstream>);
 impl InFlight {
     pub(super) fn new(upstream: Arc<Upstream>) -> Self {
         upstream.active.fetch_add(1, Ordering::Relaxed);
+        upstream.requests.fetch_add(1, Ordering::Relaxed);
         Self(upstream)
     }
 

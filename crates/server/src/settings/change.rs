@@ -60,6 +60,7 @@ impl Settings {
             event_streams,
             error_log,
             log,
+            metrics,
             listen_backlog,
         } = self;
         let tune = &other.fine_tune;
@@ -104,6 +105,7 @@ impl Settings {
             ("event_streams", *event_streams != other.event_streams),
             ("error_log", *error_log != other.error_log),
             ("log", *log != other.log),
+            ("metrics", *metrics != other.metrics),
             ("listen_backlog", *listen_backlog != other.listen_backlog),
         ];
         differences

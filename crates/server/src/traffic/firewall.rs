@@ -26,6 +26,7 @@ use tidegate_httpapi::{
 };
 
 use super::clock::Clock;
+use super::counters::{Counts, TrafficCounters};
 use super::error::TrafficError;
 use super::firewall_settings::FirewallSettings;
 use super::notice::{
@@ -57,6 +58,7 @@ pub(crate) struct Firewall {
     message_bytes_max: u64,
     countries: CountryRules,
     database: Option<CountryDatabase>,
+    counts: Counts,
 }
 
 /// Why a request is refused.
@@ -154,6 +156,7 @@ impl Firewall {
                 blocks_unknown: settings.country.block_unknown,
             },
             database,
+            counts: Counts::default(),
         })
     }
 
@@ -205,7 +208,12 @@ impl Firewall {
         reason: FilterReason,
     ) -> Admission {
         let filtered = FirewallFiltered { address, reason };
-        guarded(events, || events.on_firewall_filtered(&filtered)).unwrap_or(Admission::Refuse)
+        let answer = guarded(events, || events.on_firewall_filtered(&filtered));
+        let answer = answer.unwrap_or(Admission::Refuse);
+        if answer == Admission::Refuse {
+            self.counts.count_filtered(&reason);
+        }
+        answer
     }
 
     /// Whether a request may be made.
@@ -326,6 +334,9 @@ impl Firewall {
         let ban = counted
             .ban
             .and_then(|reason| self.bans.escalate(address, reason, now));
+        if ban.is_some() {
+            self.counts.count_ban();
+        }
         if counted.score_before != counted.score || ban.is_some() {
             let changed = ScoreChanged {
                 address,
@@ -353,6 +364,12 @@ impl Firewall {
     /// Lets an address in again; whether it was banned.
     pub(crate) fn unban(&self, address: IpAddr) -> bool {
         self.bans.unban(address)
+    }
+
+    /// Adds what has been counted.
+    pub(super) fn add_counters(&self, counters: &mut TrafficCounters) {
+        self.counts.add_to(counters);
+        counters.bans = self.list().len() as u64;
     }
 
     /// All bans that are on.
@@ -438,6 +455,7 @@ impl Firewall {
             kind,
             is_refused,
         };
+        self.counts.count_violation(&kind);
         guarded(events, || events.on_firewall_violation(&violation));
         if let Some(address) = address {
             let offence = match kind {

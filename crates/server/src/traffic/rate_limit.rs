@@ -9,6 +9,7 @@ use tidegate_admission::snapshot::{self, SnapshotFault};
 use tidegate_httpapi::{Admission, Exchange, ResponseHead};
 
 use super::clock::Clock;
+use super::counters::RateCounts;
 use super::error::TrafficError;
 use super::firewall::{Firewall, address_of, guarded, random_seed};
 use super::limited;
@@ -25,6 +26,7 @@ pub(crate) struct RateLimiter {
     asks_for_keys: bool,
     state_file: Option<PathBuf>,
     pub(super) save_interval: Duration,
+    pub(super) counts: RateCounts,
 }
 
 impl RateLimiter {
@@ -60,6 +62,7 @@ impl RateLimiter {
             asks_for_keys,
             state_file: settings.state_file.clone(),
             save_interval: settings.save_interval,
+            counts: RateCounts::default(),
         })
     }
 
@@ -120,6 +123,8 @@ impl RateLimiter {
     /// Answers a request that may not be made.
     #[cold]
     pub(super) fn refuse(&self, exchange: Exchange<'_>, rule: &Rule, decision: Decision) {
+        let is_quota = matches!(decision.cause, Some(Cause::Quota(_)));
+        self.counts.count(is_quota);
         let mut head = ResponseHead::new(self.status);
         let seconds = limited::seconds_up(decision.retry_after).max(1);
         limited::append(&mut head, "Retry-After", format_args!("{seconds}"));

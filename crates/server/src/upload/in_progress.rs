@@ -1,5 +1,6 @@
 //! Which uploads are in progress, so that a stop leaves nothing of them behind.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ pub(crate) struct InProgress {
     directories: Vec<Arc<SaveDirectory>>,
     /// Guards the count alone.
     count: Mutex<usize>,
+    begun: AtomicU64,
     /// Told when there are none any more.
     none: Condvar,
 }
@@ -24,13 +26,25 @@ impl InProgress {
         Self {
             directories,
             count: Mutex::new(0),
+            begun: AtomicU64::new(0),
             none: Condvar::new(),
         }
     }
 
     pub(super) fn begin(self: &Arc<Self>) -> Upload {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.begun.fetch_add(1, Ordering::Relaxed);
         Upload(Arc::clone(self))
+    }
+
+    /// How many there are now.
+    pub(crate) fn count(&self) -> usize {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there have been.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     /// Whether nobody has it any more who could begin an upload, and none goes on.

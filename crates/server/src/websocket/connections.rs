@@ -19,6 +19,7 @@ use super::message::{Message, Recipients, WriteError};
 use super::post::{Post, Target};
 use super::protocol::SubProtocol;
 use super::registry::{Guid, Registry};
+use super::totals::Totals;
 use crate::component::Shared;
 
 /// What a server's WebSocket connections share.
@@ -28,6 +29,7 @@ pub(crate) struct Hub {
     lanes: Mutex<Vec<Weak<Post>>>,
     protocols: RwLock<Arc<[Arc<dyn SubProtocol>]>>,
     budget: Arc<MemoryBudget>,
+    totals: Totals,
 }
 
 impl Hub {
@@ -38,6 +40,7 @@ impl Hub {
             lanes: Mutex::default(),
             protocols: RwLock::new(protocols.into()),
             budget: Arc::default(),
+            totals: Totals::default(),
         }
     }
 
@@ -48,6 +51,10 @@ impl Hub {
             bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
         };
         self.budget.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
     }
 
     pub(super) fn budget(&self) -> Arc<dyn Budget> {
@@ -136,6 +143,9 @@ impl Hub {
         target: impl Fn() -> Target,
         leave: Leave,
     ) -> Result<(), WriteError> {
+        if broadcast.kind().is_some() {
+            self.totals.count_broadcast();
+        }
         let broadcast = Arc::new(broadcast);
         let mut result = Ok(());
         for lane in self.lanes() {
@@ -162,6 +172,9 @@ impl Hub {
                 .entry(Arc::as_ptr(post))
                 .or_insert_with(|| (Arc::clone(post), Vec::new()));
             keys.push(connection.0.key);
+        }
+        if broadcast.kind().is_some() {
+            self.totals.count_broadcast();
         }
         let broadcast = Arc::new(broadcast);
         let mut result = Ok(());

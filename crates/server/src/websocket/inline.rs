@@ -16,11 +16,13 @@ pub(super) struct Inline {
     output: Vec<u8>,
     /// Up to where it may be filled directly; 0: not at all.
     room: usize,
+    /// Messages that handlers have put there.
+    messages: u64,
 }
 
 thread_local! {
     static INLINE: RefCell<Inline> = const {
-        RefCell::new(Inline { connection: 0, output: Vec::new(), room: 0 })
+        RefCell::new(Inline { connection: 0, output: Vec::new(), room: 0, messages: 0 })
     };
 }
 
@@ -56,17 +58,19 @@ pub(super) fn begin(connection: u64, output: &mut Vec<u8>, room: usize) {
     INLINE.with_borrow_mut(|inline| {
         inline.connection = connection;
         inline.room = room;
+        inline.messages = 0;
         mem::swap(&mut inline.output, output);
     });
 }
 
-/// Takes the output back.
+/// Takes the output back. Says how many messages handlers have put there.
 #[inline]
-pub(super) fn end(output: &mut Vec<u8>) {
+pub(super) fn end(output: &mut Vec<u8>) -> u64 {
     INLINE.with_borrow_mut(|inline| {
         inline.connection = 0;
         mem::swap(&mut inline.output, output);
-    });
+        inline.messages
+    })
 }
 
 /// Sends a frame on the connection whose handlers are being called, if it is this one and there is
@@ -78,6 +82,7 @@ pub(super) fn send(connection: u64, opcode: Opcode, payload: &[u8]) -> bool {
             return false;
         }
         encode_frame(&mut inline.output, opcode, payload);
+        inline.messages += 1;
         true
     })
 }

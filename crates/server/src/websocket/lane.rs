@@ -129,6 +129,7 @@ impl Lane {
         let id = socket.connection.0.id.0;
         // Who adds it to a group after this sees that it has ended; who has before, has it taken out.
         let outbox = socket.connection.end(&end);
+        self.post.totals.count_end(end.by);
         hub.registry.remove(id);
         hub.groups.leave_all(id);
         socket.tell_end(end, outbox);
@@ -257,6 +258,7 @@ impl OpaqueLane for Lane {
         let now = self.post.milliseconds(io.now());
         let socket = Socket::new(connection, &self.tools, now);
         let socket = self.sockets.insert(key, socket);
+        self.post.totals.opened.add(1);
         if self.stopping {
             socket.connection.close_with(close_code::GOING_AWAY, "");
         }
@@ -338,6 +340,8 @@ impl Drop for Lane {
             }
         }
         inline::close_lane();
+        let totals = self.post.shared.websockets().totals();
+        totals.end(&self.post.totals);
     }
 }
 

@@ -28,6 +28,7 @@ mod scripts;
 mod send_queue;
 mod settings;
 mod socket;
+mod totals;
 mod transport;
 
 pub use connection::{Connection, ConnectionState, Disconnect, EndedBy};
@@ -47,6 +48,7 @@ pub use settings::{
     FallbackOptions, PerMessageDeflate, QueueOptions, SecurityOptions, ServerSentEventsFallback,
     WebSocketSettings,
 };
+pub use totals::WebSocketCounters;
 pub use transport::Transport;
 
 pub use tidegate_proto::websocket::{

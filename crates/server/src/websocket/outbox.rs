@@ -11,6 +11,7 @@ use super::message::{Message, MessageKind, Streaming, WriteError};
 use super::post::Command;
 use super::send_queue::{Meta, Overflow, Part, Pushed, QueueLimits, SendQueue};
 use super::settings::QueueOptions;
+use super::totals::Totals;
 use crate::event::Sent;
 
 /// Something to be sent.
@@ -58,6 +59,16 @@ impl Outgoing {
         }
     }
 
+    /// Whether a message begins with it.
+    pub(super) fn begins_message(&self) -> bool {
+        match self {
+            Self::Message(_) => true,
+            Self::Part(_, _, part) => *part == Streaming::First,
+            Self::Broadcast(broadcast) => broadcast.kind().is_some(),
+            Self::Ping(_) => false,
+        }
+    }
+
     fn part(&self) -> Part {
         match self {
             Self::Part(_, _, Streaming::First) => Part::First,
@@ -93,6 +104,16 @@ impl Outgoing {
 }
 
 impl Connection {
+    /// How many messages wait to be sent, and their bytes; `None` when nothing does.
+    pub(super) fn backlog(&self) -> Option<(usize, usize)> {
+        if !self.0.backlog.load(std::sync::atomic::Ordering::Relaxed) {
+            return None;
+        }
+        let slot = self.outbox();
+        let queue = &slot.as_ref()?.queue;
+        (!queue.is_empty()).then(|| (queue.len(), queue.bytes()))
+    }
+
     /// Puts something into the queue, as the connection's options say; waits for room if they say so.
     pub(super) fn enqueue(&self, mut outgoing: Outgoing) -> Result<(), WriteError> {
         let options = self.options();
@@ -122,7 +143,8 @@ impl Connection {
                 drop(slot);
                 return self.0.post.send(self.0.key, outgoing, !must_not_wait);
             }
-            outgoing = match outbox.put(outgoing, &limits, &options.queue)? {
+            let totals = self.shared().websockets().totals();
+            outgoing = match outbox.put(outgoing, &limits, &options.queue, totals)? {
                 Put::Taken => break,
                 Put::Dropped => return Err(WriteError::Full),
                 Put::Overflowed => {
@@ -201,9 +223,10 @@ impl Outbox {
         outgoing: Outgoing,
         limits: &QueueLimits,
         options: &QueueOptions,
+        totals: &Totals,
     ) -> Result<Put, WriteError> {
         let streaming = self.is_streaming_after(outgoing.part())?;
-        let put = self.put_in_sequence(outgoing, limits, options);
+        let put = self.put_in_sequence(outgoing, limits, options, totals);
         if let Put::Taken | Put::Dropped = put {
             self.streaming = streaming;
         }
@@ -216,20 +239,26 @@ impl Outbox {
         outgoing: Outgoing,
         limits: &QueueLimits,
         options: &QueueOptions,
+        totals: &Totals,
     ) -> Put {
         let meta = outgoing.meta(options);
         match self.queue.push(outgoing, meta, limits, options.overflow) {
             Pushed::Queued => Put::Taken,
             Pushed::Replaced(dropped) => {
+                totals.count_coalesced();
                 self.lose([dropped]);
                 Put::Taken
             }
             Pushed::DroppedOldest(dropped) => {
+                totals.count_dropped(dropped.len());
                 self.lose(dropped);
                 Put::Taken
             }
             // Its sender is told by the error.
-            Pushed::DroppedNewest(_) => Put::Dropped,
+            Pushed::DroppedNewest(dropped) => {
+                totals.count_dropped(dropped.len());
+                Put::Dropped
+            }
             Pushed::Full(outgoing) => Put::Full(outgoing),
             Pushed::Overflowed(_) => Put::Overflowed,
         }

@@ -16,6 +16,7 @@ use super::inline;
 use super::message::WriteError;
 use super::outbox::{CloseRequest, Outgoing};
 use super::settings::WebSocketSettings;
+use super::totals::LaneTotals;
 use crate::component::Shared;
 
 /// Something asked of a lane.
@@ -62,6 +63,8 @@ pub(super) struct Post {
     pub(super) calls_inline: bool,
     /// What the lane's ticks are counted from.
     pub(super) epoch: Instant,
+    /// What the lane counts.
+    pub(super) totals: Arc<LaneTotals>,
     waker: LaneWaker,
     /// Broadcasts that the lane has not dealt with, and what came behind them.
     pending: AtomicUsize,
@@ -94,7 +97,9 @@ impl Post {
         settings: Arc<WebSocketSettings>,
         host: LaneHost,
     ) -> Arc<Self> {
+        let totals = shared.websockets().totals().begin();
         Arc::new(Self {
+            totals,
             shared,
             settings,
             threads: host.threads,

@@ -195,7 +195,8 @@ impl Socket {
         let before = io.output().len();
         inline::begin(self.connection.0.id.0, io.output(), room);
         call(&self.connection);
-        inline::end(io.output());
+        let messages = inline::end(io.output());
+        self.count_messages_sent(messages);
         let sent = io.output().len().saturating_sub(before);
         if sent > 0 {
             self.count_sent(sent);

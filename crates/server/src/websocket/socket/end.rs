@@ -28,6 +28,7 @@ impl Socket {
         tools: &mut Tools,
     ) -> Flow {
         if let Ending::Violation(violation) = &ending {
+            self.connection.0.post.totals.violations.add(1);
             if let Some(firewall) = &tools.firewall {
                 let events = self.connection.shared().events();
                 firewall.offence_of(events, &self.connection.peer(), Offence::Protocol);
@@ -170,6 +171,7 @@ impl Socket {
     /// The peer takes too little of what it is sent.
     #[cold]
     pub(in crate::websocket) fn too_slow(&mut self, io: &mut dyn OpaqueConnection) -> End {
+        self.connection.0.post.totals.slow_readers.add(1);
         self.tell_error(io, PeerFault::SlowReader);
         io.reset();
         End {

@@ -26,6 +26,8 @@ impl Socket {
     ) -> Flow {
         let traffic = &self.connection.0.traffic;
         add(&traffic.received_bytes, bytes.len() as u64);
+        let totals = &self.connection.0.post.totals;
+        totals.bytes_received.add(bytes.len() as u64);
         let calls_inline = tools.calls_inline;
         let sent_before = io.output().len();
         if calls_inline {
@@ -35,7 +37,8 @@ impl Socket {
         let taken = self.take(io, bytes, tools);
         self.put_decoder_by(tools);
         if calls_inline {
-            inline::end(io.output());
+            let messages = inline::end(io.output());
+            self.count_messages_sent(messages);
         }
         let now = self.connection.0.post.milliseconds(io.now());
         self.heartbeat.received();
@@ -44,13 +47,15 @@ impl Socket {
                 &traffic_of(&self.connection).received_messages,
                 taken.messages,
             );
+            let totals = &self.connection.0.post.totals;
+            totals.messages_received.add(taken.messages);
             traffic_of(&self.connection)
                 .last_message
                 .store(now as u32, Ordering::Relaxed);
         }
         let sent = io.output().len().saturating_sub(sent_before);
         if sent > 0 {
-            add(&traffic_of(&self.connection).sent_bytes, sent as u64);
+            self.count_sent(sent);
             self.watch_writing(io, now);
         }
         if taken.is_full {

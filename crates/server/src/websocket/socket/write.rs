@@ -33,6 +33,15 @@ impl Socket {
 
     pub(super) fn count_sent(&self, bytes: usize) {
         add(&traffic_of(&self.connection).sent_bytes, bytes as u64);
+        self.connection.0.post.totals.bytes_sent.add(bytes as u64);
+    }
+
+    #[inline]
+    pub(super) fn count_messages_sent(&self, messages: u64) {
+        if messages > 0 {
+            let totals = &self.connection.0.post.totals;
+            totals.messages_sent.add(messages);
+        }
     }
 
     /// Moves what waits into the output, as far as there is room.
@@ -108,6 +117,7 @@ impl Socket {
         outgoing: Outgoing,
         tools: &mut Tools,
     ) {
+        self.count_messages_sent(outgoing.begins_message().into());
         match outgoing {
             Outgoing::Message(message) => {
                 let sent = Sent {
@@ -240,9 +250,14 @@ impl Socket {
         if !self.connection.is_open() && self.has_to_close() {
             return Ok(());
         }
+        if broadcast.kind().is_some() {
+            let totals = &self.connection.0.post.totals;
+            totals.broadcast_deliveries.add(1);
+        }
         if !self.has_backlog() && io.unsent() < WINDOW {
             let written = self.write_broadcast(io, broadcast, tools);
-            add(&traffic_of(&self.connection).sent_bytes, written as u64);
+            self.count_sent(written);
+            self.count_messages_sent(broadcast.kind().is_some().into());
             if self.write_check == 0 {
                 let now = self.connection.0.post.milliseconds(io.now());
                 self.watch_writing(io, now);
@@ -307,7 +322,8 @@ impl Socket {
             let mut slot = self.connection.outbox();
             let outbox = slot.get_or_insert_default();
             self.connection.0.set_backlog(true);
-            outbox.put_in_sequence(outgoing, limits, &self.options.queue)
+            let totals = self.connection.shared().websockets().totals();
+            outbox.put_in_sequence(outgoing, limits, &self.options.queue, totals)
         };
         match put {
             Put::Full(_) | Put::Overflowed => return Err(self.too_slow(io)),
