@@ -18,6 +18,7 @@ use tidegate_httpapi::{
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
 use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 
+use crate::bandwidth::WorkerShaper;
 use crate::cache::{ResponseCache, WorkerCache};
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -42,6 +43,8 @@ use crate::view::KnownRoute;
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) settings: EmbeddedSettings,
+    /// When the driver began.
+    pub(crate) began: Instant,
     pub(crate) error_log: ErrorLog,
     pub(crate) request_log: RequestLog,
     pub(crate) cache: ResponseCache,
@@ -97,6 +100,8 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     /// Memory for content on its way to readers.
     pub(crate) pieces: Arc<PieceMemory>,
+    /// Who waits for a limit on bandwidth; `None` while there is no limit.
+    pub(crate) shaper: Option<Box<WorkerShaper>>,
     /// What judged long sends that are over.
     #[expect(
         clippy::vec_box,
@@ -141,6 +146,7 @@ impl Core {
             mailbox,
             pool: Pool::default(),
             pieces: Arc::default(),
+            shaper: None,
             spare_judged: Vec::new(),
             cache: WorkerCache::default(),
             filter: None,

@@ -85,6 +85,7 @@ impl Embedded {
             has_cleartext: AtomicBool::new(false),
             proxies: RwLock::default(),
             has_proxies: AtomicBool::new(false),
+            began: Instant::now(),
             settings,
         });
         let tls = {

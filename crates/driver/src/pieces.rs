@@ -117,11 +117,11 @@ impl Pieces {
         }
     }
 
-    /// Takes a window of the file that comes next, to be sent, if it is in memory.
-    pub(crate) fn split_window(&mut self, reader: &FileReader) -> Option<FileRange> {
+    /// Takes a window of the file that comes next, to be sent, at most `max` bytes, if it is in memory.
+    pub(crate) fn split_window(&mut self, reader: &FileReader, max: u64) -> Option<FileRange> {
         let file = self.file.as_mut()?;
         let mut window = range(file);
-        window.length = window.length.min(SENT_BYTES);
+        window.length = window.length.min(SENT_BYTES).min(max);
         let is_known = file.is_in_memory();
         if !is_known && !is_in_memory(&window) {
             return None;
@@ -261,7 +261,7 @@ mod tests {
         let (pieces, wanted) = mixed();
         let content = take(pieces, |pieces, content| {
             let before = pieces.file_bytes();
-            match pieces.split_window(&reader) {
+            match pieces.split_window(&reader, u64::MAX) {
                 Some(range) => {
                     assert!(range.length <= SENT_BYTES);
                     assert_eq!(pieces.file_bytes(), before - range.length);
@@ -280,7 +280,7 @@ mod tests {
         let part = FilePart::new(file(b"12345"), 2, 4);
         let pieces = Pieces::new(vec![part.into()]);
         let outcome = take(pieces, |pieces, content| {
-            assert!(pieces.split_window(&reader).is_none());
+            assert!(pieces.split_window(&reader, u64::MAX).is_none());
             match pieces.read(content, 100) {
                 Ok(count) => assert!((1..=3).contains(&count)),
                 Err(error) => {

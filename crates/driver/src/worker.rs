@@ -84,6 +84,9 @@ impl Worker {
             if !self.core.listed.is_empty() {
                 self.come_to_listed(operations);
             }
+            if self.core.shaper.is_some() {
+                self.come_to_shaped(operations);
+            }
             if !self.core.wakers.is_empty() {
                 self.core.wake_readers();
             }
@@ -108,7 +111,8 @@ impl Worker {
         }
     }
 
-    fn wait_max(&self) -> Option<Duration> {
+    fn wait_max(&mut self) -> Option<Duration> {
+        let shaped_now = self.core.shaped_now();
         let Core {
             clock,
             wheel,
@@ -116,8 +120,9 @@ impl Worker {
             lanes,
             listed,
             cache,
+            shaper,
             ..
-        } = &self.core;
+        } = &mut self.core;
         if !listed.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -129,7 +134,9 @@ impl Worker {
         let deadline = earlier(*draining, lanes_deadline);
         let deadline = earlier(deadline, cache.deadline());
         let ends = deadline.map(|deadline| deadline.saturating_duration_since(clock.now()));
-        earlier(timer, ends)
+        let shaped = shaper.as_mut().and_then(|shaper| shaper.due(shaped_now));
+        let shaped = shaped.map(|due| due.saturating_sub(shaped_now));
+        earlier(earlier(timer, ends), shaped)
     }
 
     #[inline]
@@ -148,6 +155,30 @@ impl Worker {
             self.with(operations, key, |core, view, operations, conn| {
                 core.due(&view.snapshot, operations, conn);
             });
+        }
+    }
+
+    /// Comes to the connections that a limit on bandwidth has held up and lets go on.
+    fn come_to_shaped<O: Operations>(&mut self, operations: &mut O) {
+        let now = self.core.shaped_now();
+        for _ in 0..SHAPED_PER_TURN {
+            let Some(shaper) = &mut self.core.shaper else {
+                return;
+            };
+            if let Some((key, sleep)) = shaper.next_woken(now) {
+                self.with(operations, key, |core, view, operations, conn| {
+                    core.wake_shaped(view, operations, conn, sleep);
+                });
+            } else if let Some(key) = shaper.next_ready(now) {
+                self.with(operations, key, |core, view, operations, conn| {
+                    core.let_send(view, operations, conn);
+                });
+            } else {
+                if shaper.is_idle() && !self.view.snapshot.limits_bandwidth() {
+                    self.core.shaper = None;
+                }
+                return;
+            }
         }
     }
 
@@ -313,7 +344,7 @@ impl Worker {
                 if !is_idle || conn.closing {
                     return;
                 }
-                if conn.sending || conn.tls.is_some() {
+                if conn.sending || conn.held.sends_later() || conn.tls.is_some() {
                     core.close_after_output(conn);
                     core.drive(operations, conn);
                 } else {
@@ -469,6 +500,9 @@ impl Connections {
         self.0.iter().flatten().map(|conn| conn.key).collect()
     }
 }
+
+/// Connections that were held up looked after in one turn; the rest is left for the next.
+const SHAPED_PER_TURN: usize = 1024;
 
 /// Deadlines looked after in one turn; the rest is left for the next, so that many which end at once
 /// do not keep the others waiting.

@@ -20,6 +20,7 @@ use tidegate_httpapi::{
 };
 
 use crate::counters::{GroupCounters, PerWorker};
+use crate::bandwidth::{GroupBandwidth, SessionBandwidth};
 use crate::listen::{ListenChange, ListenNeed, PortKey};
 use crate::logging::{LogOwner, LogView, Logs};
 use crate::namespace::{Claim, EntryKey, Namespace, Reservation};
@@ -46,6 +47,7 @@ pub struct Control<Q> {
 #[derive(Debug, Default)]
 struct Session {
     properties: SessionProperties,
+    bandwidth: Arc<SessionBandwidth>,
     log: Option<Arc<LogView>>,
     groups: FxHashSet<UrlGroupId>,
 }
@@ -54,6 +56,7 @@ struct Session {
 struct Group<Q> {
     session: ServerSessionId,
     properties: GroupProperties,
+    bandwidth: Arc<GroupBandwidth>,
     log: Option<Arc<LogView>>,
     queue: Option<RequestQueueId>,
     connections: Arc<ConnectionCount>,
@@ -79,6 +82,7 @@ impl<Q> Control<Q> {
             published: Arc::new(Snapshot {
                 version: 0,
                 machine_timeouts,
+                limits_bandwidth: false,
                 ports: Box::default(),
             }),
             stale_ports: FxHashSet::default(),
@@ -115,13 +119,14 @@ impl<Q> Control<Q> {
     ///
     /// # Errors
     ///
-    /// There is no such session, a timer is out of its range, or its log cannot be as it is asked for.
+    /// There is no such session, a timer or a bandwidth is out of its range, or its log cannot be as it is asked for.
     pub fn set_session_properties(
         &mut self,
         id: ServerSessionId,
         properties: SessionProperties,
     ) -> Result<(), ApiError> {
         check_timeouts(&properties.timeouts)?;
+        properties.check_bandwidth()?;
         if !self.sessions.contains_key(&id) {
             return Err(unknown_session(id));
         }
@@ -133,6 +138,9 @@ impl<Q> Control<Q> {
             .sessions
             .get_mut(&id)
             .ok_or_else(|| unknown_session(id))?;
+        let (send, receive) = properties.bandwidths();
+        session.bandwidth.send.set(send);
+        session.bandwidth.receive.set(receive);
         session.properties = properties;
         session.log = log;
         for group in &session.groups {
@@ -150,13 +158,17 @@ impl<Q> Control<Q> {
     /// There is no such session.
     pub fn create_group(&mut self, session: ServerSessionId) -> Result<UrlGroupId, ApiError> {
         let id = UrlGroupId(self.next_id());
-        self.sessions
+        let owner = self
+            .sessions
             .get_mut(&session)
-            .ok_or_else(|| unknown_session(session))?
-            .groups
-            .insert(id);
+            .ok_or_else(|| unknown_session(session))?;
+        owner.groups.insert(id);
         let group = Group {
             session,
+            bandwidth: Arc::new(GroupBandwidth {
+                session: Arc::clone(&owner.bandwidth),
+                ..GroupBandwidth::default()
+            }),
             properties: GroupProperties::default(),
             log: None,
             queue: None,
@@ -186,13 +198,14 @@ impl<Q> Control<Q> {
     ///
     /// # Errors
     ///
-    /// There is no such group, a timer is out of its range, or its log cannot be as it is asked for.
+    /// There is no such group, a timer or a bandwidth is out of its range, or its log cannot be as it is asked for.
     pub fn set_group_properties(
         &mut self,
         id: UrlGroupId,
         properties: GroupProperties,
     ) -> Result<(), ApiError> {
         check_timeouts(&properties.timeouts)?;
+        properties.check_bandwidth()?;
         if !self.groups.contains_key(&id) {
             return Err(unknown_group(id));
         }
@@ -201,6 +214,7 @@ impl<Q> Control<Q> {
             .logs
             .find(properties.logging.as_ref(), LogOwner::Group, &of_others)?;
         let group = self.groups.get_mut(&id).ok_or_else(|| unknown_group(id))?;
+        group.bandwidth.send.set(properties.bandwidth());
         group.properties = properties;
         group.log = log;
         group.touch(&mut self.stale_ports);

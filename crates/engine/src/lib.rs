@@ -7,6 +7,7 @@
 //! (time is an argument), no locks, no threads, no bytes of a request but its host and path.
 #![forbid(unsafe_code)]
 
+mod bandwidth;
 mod cache;
 mod control;
 mod counters;
@@ -20,6 +21,7 @@ mod snapshot;
 mod timers;
 mod unavailable;
 
+pub use bandwidth::{Bandwidth, GroupBandwidth, ResponseFlow, SessionBandwidth, Shaper, Sleep};
 pub use cache::{
     CacheAnswer, CacheBypass, CacheConditions, CacheEntry, CacheKey, CacheReplica, CacheRequest,
     CacheState, CacheStore, CacheTotals, Candidate, FlushPattern, FlushSite, KeyedPath, NoRoom,

@@ -7,11 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_httpapi::{
-    EnabledState, QueueProperties, Registration, RequestQueueId, Scheme, Timeouts, UrlGroupId,
+    EnabledState, FlowRate, QueueProperties, Registration, RequestQueueId, Scheme, Timeouts,
+    UrlGroupId,
 };
 
 use crate::counters::{GroupCounters, PerWorker, QueueCounters};
 use crate::latency::LatencyHistogram;
+use crate::bandwidth::GroupBandwidth;
 use crate::listen::PortKey;
 use crate::logging::LogView;
 use crate::namespace::{Buckets, HostRoute, Leaf};
@@ -23,6 +25,7 @@ use crate::unavailable::Unavailable;
 pub struct Snapshot<Q> {
     pub(crate) version: u64,
     pub(crate) machine_timeouts: Timeouts,
+    pub(crate) limits_bandwidth: bool,
     /// Sorted by key.
     pub(crate) ports: Box<[Arc<PortTable<Q>>]>,
 }
@@ -71,6 +74,10 @@ pub struct GroupView<Q> {
     pub connections_max: Option<u32>,
     /// Where its answered requests are logged; `None` is nowhere.
     pub log: Option<Arc<LogView>>,
+    /// How much may be sent and received in a second; the same in all snapshots.
+    pub bandwidth: Arc<GroupBandwidth>,
+    /// How fast each response goes; `None` is no limit.
+    pub flow_rate: Option<FlowRate>,
     /// Connections counted to this group; the same in all snapshots.
     pub connections: Arc<ConnectionCount>,
     /// What workers have counted for it; the same in all snapshots.
@@ -98,6 +105,11 @@ impl<Q> Snapshot<Q> {
     /// A number that is different for each snapshot of one [`Control`](crate::Control).
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether any group or session has a limit on bandwidth.
+    pub fn limits_bandwidth(&self) -> bool {
+        self.limits_bandwidth
     }
 
     /// The timers before a connection's first request has been routed.

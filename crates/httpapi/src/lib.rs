@@ -58,8 +58,8 @@ pub use opaque::{
 pub use open_connection::{ConnectionActivity, ConnectionPage, OpenConnection};
 pub use piece::{FilePart, Piece};
 pub use property::{
-    EnabledState, GroupProperties, InheritedTimeouts, OperatingMode, QueueProperties,
-    ServerHeaderMode, SessionProperties, Timeouts, Verbosity503,
+    BANDWIDTH_INFINITE, BANDWIDTH_MIN, EnabledState, FlowRate, GroupProperties, InheritedTimeouts,
+    OperatingMode, QueueProperties, ServerHeaderMode, SessionProperties, Timeouts, Verbosity503,
 };
 pub use request::{
     ConnectionId, ContentFraming, OwnedRequestHead, Registration, RequestHead, RequestId,

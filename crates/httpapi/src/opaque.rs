@@ -108,6 +108,18 @@ pub trait OpaqueConnection {
     /// Bytes taken by the system since the connection was accepted: whether the peer is taking any.
     fn bytes_sent(&self) -> u64;
 
+    /// Whether it is the backend that holds back what is to be sent, for a limit on bandwidth: the peer is not
+    /// slow then.
+    fn is_held_back(&self) -> bool {
+        false
+    }
+
+    /// Whether it is the backend that does not receive for now, for a limit on bandwidth: what the peer may have
+    /// sent is not known then.
+    fn is_receive_held_back(&self) -> bool {
+        false
+    }
+
     /// Calls [`OpaqueLane::sent`] once, when nothing is unsent. Not at once: if nothing is unsent when
     /// the present call returns, it is made then.
     fn notify_sent(&mut self);

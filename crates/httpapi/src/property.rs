@@ -109,6 +109,55 @@ impl InheritedTimeouts {
     }
 }
 
+/// The transfer rate of a response: its first `burst_size` bytes go at `max_peak_bandwidth` at most, the rest at
+/// `max_bandwidth`. What fell behind may catch up, never above the peak.
+///
+/// Rates are bytes per second. Source: `HTTP_FLOWRATE_INFO`; http-server-api §12.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FlowRate {
+    /// Bytes per second after the burst, 1,024 to 4,294,967,295.
+    pub max_bandwidth: u32,
+    /// Bytes per second in the burst and when catching up; not below `max_bandwidth`.
+    pub max_peak_bandwidth: u32,
+    /// Length of the burst, in bytes.
+    pub burst_size: u32,
+}
+
+impl FlowRate {
+    /// Whether all numbers are in their ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first number that is not, with its range.
+    pub fn check(&self) -> Result<(), LimitError> {
+        check_bandwidth("flow_rate.max_bandwidth", Some(self.max_bandwidth))?;
+        LimitError::check(
+            "flow_rate.max_peak_bandwidth",
+            self.max_peak_bandwidth,
+            self.max_bandwidth..=u32::MAX,
+        )
+    }
+}
+
+/// Whether a bandwidth can be: at least [`BANDWIDTH_MIN`].
+fn check_bandwidth(name: &'static str, bandwidth: Option<u32>) -> Result<(), LimitError> {
+    match bandwidth {
+        Some(rate) => LimitError::check(name, rate, BANDWIDTH_MIN..=u32::MAX),
+        None => Ok(()),
+    }
+}
+
+/// The lowest bandwidth that can be set, in bytes per second. Source: `HTTP_MIN_ALLOWED_BANDWIDTH_THROTTLING_RATE`.
+pub const BANDWIDTH_MIN: u32 = 1024;
+
+/// A bandwidth without a limit, as the HTTP Server API writes it; the same as `None`.
+pub const BANDWIDTH_INFINITE: u32 = u32::MAX;
+
+/// A bandwidth as a rate: `None` is no limit.
+fn finite(bandwidth: Option<u32>) -> Option<u32> {
+    bandwidth.filter(|&rate| rate != BANDWIDTH_INFINITE)
+}
+
 /// Properties of a server session.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -119,6 +168,34 @@ pub struct SessionProperties {
     pub timeouts: InheritedTimeouts,
     /// Logs the requests of all groups that do not set their own, together. Default `None`, not at all.
     pub logging: Option<LoggingProperties>,
+    /// What all connections of the session's groups may be sent together, in bytes per second. Default `None`,
+    /// unlimited, as is [`BANDWIDTH_INFINITE`]; else at least [`BANDWIDTH_MIN`].
+    ///
+    /// Counted are responses with their heads, answers from the response cache, and what upgraded connections
+    /// are sent; what TLS adds is not. It holds beside the groups' own limits, and a change acts at once.
+    /// Source: `HTTP_BANDWIDTH_LIMIT_INFO`.
+    pub max_bandwidth: Option<u32>,
+    /// What may be received from all connections whose requests were routed to the session's groups, in bytes
+    /// per second: where it is more, they are not read from for a while. Default and range as of
+    /// `max_bandwidth`.
+    pub max_bandwidth_in: Option<u32>,
+}
+
+impl SessionProperties {
+    /// Whether its bandwidths can be.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot, with its range.
+    pub fn check_bandwidth(&self) -> Result<(), LimitError> {
+        check_bandwidth("max_bandwidth", self.max_bandwidth)?;
+        check_bandwidth("max_bandwidth_in", self.max_bandwidth_in)
+    }
+
+    /// What may be sent and received in a second; `None` is no limit.
+    pub fn bandwidths(&self) -> (Option<u32>, Option<u32>) {
+        (finite(self.max_bandwidth), finite(self.max_bandwidth_in))
+    }
 }
 
 /// Properties of a URL group.
@@ -136,6 +213,29 @@ pub struct GroupProperties {
     pub connections_max: Option<u32>,
     /// Logs the requests routed here. Default `None`, as the session says.
     pub logging: Option<LoggingProperties>,
+    /// What all connections whose last request was routed here may be sent together, in bytes per second. As
+    /// the session's [`max_bandwidth`](SessionProperties::max_bandwidth), beside which it holds.
+    pub max_bandwidth: Option<u32>,
+    /// How fast each response goes, for those that begin after it was set. Default `None`, as fast as its client
+    /// takes it.
+    pub flow_rate: Option<FlowRate>,
+}
+
+impl GroupProperties {
+    /// Whether its bandwidths can be.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot, with its range.
+    pub fn check_bandwidth(&self) -> Result<(), LimitError> {
+        check_bandwidth("max_bandwidth", self.max_bandwidth)?;
+        self.flow_rate.as_ref().map_or(Ok(()), FlowRate::check)
+    }
+
+    /// What may be sent in a second; `None` is no limit.
+    pub fn bandwidth(&self) -> Option<u32> {
+        finite(self.max_bandwidth)
+    }
 }
 
 /// How a queue's requests reach the application. Source: the component's FineTune.OperatingMode.

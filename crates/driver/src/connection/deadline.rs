@@ -80,6 +80,7 @@ impl Connection {
         if is_plain
             && !self.ended
             && !self.sending
+            && self.held.is_none()
             && self.proxied.is_none()
             && self.input.is_empty()
             && matches!(self.respond, Respond::Ready)
@@ -98,6 +99,11 @@ impl Connection {
         let phase = match (&self.respond, &self.receive) {
             (_, Receive::Opaque(_)) if !self.closing => return Waits::Lane,
             _ if self.shakes_hands() || self.awaits_proxy_header() => Phase::Head,
+            // It is we who hold it up, not the peer.
+            (_, Receive::Http2(Some(http2))) if self.held.sends_later() && !http2.is_idle() => {
+                return Waits::Streams;
+            }
+            _ if self.held.sends_later() => Phase::Application,
             (_, Receive::Http2(_)) if sends_long => Phase::Send,
             // A frame has come in part.
             (_, Receive::Http2(_)) if !self.input.is_empty() && !self.receive_paused => Phase::Head,
@@ -121,7 +127,12 @@ impl Connection {
             (Respond::Ready, _) if self.input_wanted > 0 => Phase::Body,
             (Respond::Ready, _) => Phase::Head,
         };
-        Waits::For(phase)
+        match phase {
+            Phase::Body | Phase::Drain | Phase::Idle if self.held.receives_later() => {
+                Waits::For(Phase::Application)
+            }
+            _ => Waits::For(phase),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ use tidegate_engine::{ConnectionSlot, GroupView, PortKey};
 use tidegate_httpapi::{BodyError, ConnectionId, HttpProtocols, Trailers, Version};
 use tidegate_os::ConnectionKey;
 
+use crate::bandwidth::{ConnectionFlow, Held};
 use crate::connection::content::Content;
 use crate::connection::deadline::Deadline;
 use crate::connection::log::ConnectionLog;
@@ -90,6 +91,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Deadline,
     /// What the response must know of the request.
     pub(crate) asked: Asked,
+    /// Keeps its response to a rate.
+    pub(crate) flow: Option<Box<ConnectionFlow>>,
     /// Its place in its group's connection limit.
     pub(crate) group_slot: Option<ConnectionSlot>,
     /// Its place in the driver's connection limit.
@@ -99,6 +102,8 @@ pub(crate) struct Connection {
     pub(crate) queued: bool,
     /// A send has been given to the loop and not come back.
     pub(crate) sending: bool,
+    /// A limit on bandwidth holds it up.
+    pub(crate) held: Held,
     /// The peer will send no more.
     pub(crate) peer_closed: bool,
     /// Receiving has been stopped for want of room.
@@ -191,10 +196,12 @@ impl Connection {
                 close: false,
                 awaits_continue: false,
             },
+            flow: None,
             group_slot: None,
             slot,
             queued: false,
             sending: false,
+            held: Held::default(),
             peer_closed: false,
             receive_paused: false,
             closing: false,

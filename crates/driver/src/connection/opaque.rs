@@ -164,7 +164,7 @@ impl Core {
             if !tells_again || conn.gone || conn.closing {
                 return;
             }
-            if conn.sending {
+            if conn.sending || conn.held.sends_later() {
                 conn.tells_sent = true;
                 return;
             }
@@ -203,7 +203,7 @@ impl Core {
         let resets = matches!(&conn.receive, Receive::Opaque(opaque) if opaque.resets);
         let has_news = conn.has_output() || conn.closing || conn.tells_sent;
         // What a send in progress keeps waiting goes out when that has ended.
-        if resets || (has_news && !conn.sending) {
+        if resets || (has_news && !conn.sending && !conn.held.sends_later()) {
             self.list(conn);
         }
     }
@@ -345,6 +345,14 @@ impl<O: Operations> OpaqueConnection for Io<'_, O> {
 
     fn bytes_sent(&self) -> u64 {
         self.operations.bytes_sent(self.conn.key)
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.conn.held.sends_later()
+    }
+
+    fn is_receive_held_back(&self) -> bool {
+        self.conn.held.receives_later()
     }
 
     fn notify_sent(&mut self) {

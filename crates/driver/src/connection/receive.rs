@@ -25,6 +25,7 @@ impl Core {
         if conn.awaits_proxy_header() {
             return self.received_proxy_header(view, operations, conn, bytes, position);
         }
+        let received = bytes.len();
         conn.received_at = self.clock.millisecond();
         if conn.input.is_empty() {
             conn.began = conn.received_at;
@@ -41,6 +42,9 @@ impl Core {
         }
         if conn.gone {
             return;
+        }
+        if self.shaper.is_some() {
+            self.charge_received(operations, conn, received);
         }
         if was_opaque && conn.input.is_empty() {
             // Sent at the end of the turn, with what further bytes of this turn lead to.
@@ -208,14 +212,18 @@ impl Core {
     pub(crate) fn pause<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
         if !conn.receive_paused {
             conn.receive_paused = true;
-            operations.pause_receive(conn.key);
+            if !conn.held.receives_later() {
+                operations.pause_receive(conn.key);
+            }
         }
     }
 
     pub(crate) fn resume<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
         if conn.receive_paused {
             conn.receive_paused = false;
-            operations.resume_receive(conn.key);
+            if !conn.held.receives_later() {
+                operations.resume_receive(conn.key);
+            }
         }
     }
 

@@ -271,8 +271,12 @@ impl Core {
 
     /// Gives the loop what there is to send, asks a stream for more, ends what is done.
     pub(crate) fn drive<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        if conn.held.sends_later() {
+            return;
+        }
         let mut sends = 0;
         loop {
+            let file_max = self.file_max(conn);
             if let Respond::Stream(stream) = &mut conn.respond {
                 if sends == SENDS_MAX {
                     stream.go_on_later();
@@ -281,7 +285,8 @@ impl Core {
                 let window = self.shared.settings.limits.send_window_bytes as usize;
                 let files = match (&conn.tls, conn.sending) {
                     (Some(_), _) => Files::Read,
-                    (None, false) => Files::Send,
+                    (None, _) if file_max == 0 => Files::Read,
+                    (None, false) => Files::Send { max: file_max },
                     (None, true) => Files::SendLater,
                 };
                 let reader = &self.shared.file_reader;
@@ -309,9 +314,13 @@ impl Core {
             if conn.sending || !conn.has_output() {
                 break;
             }
+            let max = self.claim(conn);
+            if max == 0 {
+                return;
+            }
             conn.sends_large = conn.output.len() > LARGE_SEND;
             self.counters.sends.add(1);
-            let buffer = self.next_send(conn);
+            let buffer = self.next_send(conn, max);
             match operations.send(conn.key, buffer) {
                 Some(buffer) => {
                     let bytes = buffer.len() as u64;
@@ -347,6 +356,9 @@ impl Core {
         self.counters.bytes_sent.add(range.length);
         self.counters.count_sent(conn, range.length);
         let buffer = conn.output.take(&mut self.pool);
+        if self.shaper.is_some() {
+            self.count_shaped(conn, buffer.len() as u64 + range.length);
+        }
         conn.log_taken(buffer.len() as u64 + range.length);
         match operations.send_file(conn.key, buffer, range) {
             Some(buffer) => {
@@ -373,7 +385,7 @@ impl Core {
     /// the peer is still sending (RFC 9112 §9.6). So we end our side and wait a while for the peer's.
     fn end<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
         if self.say_closed(conn) {
-            let buffer = self.next_send(conn);
+            let buffer = self.next_send(conn, usize::MAX);
             match operations.send(conn.key, buffer) {
                 Some(buffer) => self.pool.put_sent(buffer),
                 None => {

@@ -140,13 +140,14 @@ impl Core {
         }
     }
 
-    /// Takes what is to be sent next, as it goes over the wire.
+    /// Takes what is to be sent next, at most `max` bytes of the output, as it goes over the wire.
     #[inline(always)]
-    pub(super) fn next_send(&mut self, conn: &mut Connection) -> SendBuffer {
+    pub(super) fn next_send(&mut self, conn: &mut Connection, max: usize) -> SendBuffer {
         let before = conn.output.len();
         let buffer = match &mut conn.tls {
-            None => conn.output.take(&mut self.pool),
-            Some(tls) => tls.next_send(&mut conn.output, &mut self.pool),
+            None if before <= max => conn.output.take(&mut self.pool),
+            None => conn.output.take_exactly(&mut self.pool, max),
+            Some(tls) => tls.next_send(&mut conn.output, &mut self.pool, max),
         };
         conn.log_taken((before - conn.output.len()) as u64);
         buffer
@@ -174,8 +175,11 @@ impl Core {
 
 impl Secured {
     #[inline(never)]
-    fn next_send(&mut self, output: &mut Output, pool: &mut Pool) -> SendBuffer {
-        let plain = output.take_part(pool, ENCRYPTED_AT_ONCE);
+    fn next_send(&mut self, output: &mut Output, pool: &mut Pool, max: usize) -> SendBuffer {
+        let plain = match max < output.len() {
+            true => output.take_exactly(pool, max.min(ENCRYPTED_AT_ONCE)),
+            false => output.take_part(pool, ENCRYPTED_AT_ONCE),
+        };
         if plain.is_empty() {
             return std::mem::take(&mut self.out).into();
         }

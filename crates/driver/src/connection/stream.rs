@@ -38,8 +38,8 @@ pub(crate) enum StreamContent {
 pub(crate) enum Files {
     /// Its bytes are needed: it is read.
     Read,
-    /// The loop sends it.
-    Send,
+    /// The loop sends it, so many bytes at a time.
+    Send { max: u64 },
     /// The loop sends it, when what it is sending now has been sent.
     SendLater,
 }
@@ -182,7 +182,7 @@ fn pump_pieces(
                 pieces.read(output.open_end(pool), room)
             }
             Next::File if files == Files::SendLater => return Some(Pumped::Full),
-            Next::File => match pieces.split_window(reader) {
+            Next::File => match pieces.split_window(reader, sent_max(files)) {
                 Some(range) => return Some(Pumped::File(range)),
                 None => Err(ErrorKind::WouldBlock.into()),
             },
@@ -203,6 +203,13 @@ fn pump_pieces(
         }
     }
     None
+}
+
+fn sent_max(files: Files) -> u64 {
+    match files {
+        Files::Send { max } => max,
+        Files::Read | Files::SendLater => u64::MAX,
+    }
 }
 
 /// Pieces asked for at a time. A source of ever so many tiny or empty ones must not hold up the others.

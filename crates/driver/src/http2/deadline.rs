@@ -183,6 +183,9 @@ impl Core {
         let Some(phase) = phase else {
             return;
         };
+        if phase == Phase::Body && conn.held.receives_later() {
+            return self.settle_stream(http2, key);
+        }
         if phase == Phase::Send {
             match self.is_stream_too_slow(operations, conn, http2, key) {
                 true => self.expire_stream(operations, conn, http2, key, Timer::MinSendRate),
@@ -222,6 +225,10 @@ impl Core {
             return false;
         };
         if !outgoing.rate.is_too_slow(now) {
+            return false;
+        }
+        if conn.held.sends_later() {
+            outgoing.excuse(now);
             return false;
         }
         if !codec.waits_for_turn(key) {

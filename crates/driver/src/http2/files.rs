@@ -11,9 +11,15 @@ use crate::output::COPIED_MAX;
 use crate::pieces::{Next, Pieces};
 
 impl Core {
-    /// Puts one frame of a stream's file into the output, read to where it is sent from.
+    /// Puts one frame of a stream's file into the output, at most `max` bytes, read to where it is sent from.
     #[inline(never)]
-    pub(super) fn pump_file(&mut self, conn: &mut Connection, http2: &mut Http2, key: StreamKey) {
+    pub(super) fn pump_file(
+        &mut self,
+        conn: &mut Connection,
+        http2: &mut Http2,
+        key: StreamKey,
+        max: usize,
+    ) {
         let Http2 { codec, streams, .. } = http2;
         let place = streams.get_mut(key.slot as usize);
         let Some(Some(stream)) = place else {
@@ -26,8 +32,9 @@ impl Core {
         let Some((pieces, waker)) = outgoing.pieces() else {
             return;
         };
-        let last = !has_trailers && pieces.is_last_file();
-        let available = usize::try_from(pieces.file_bytes()).unwrap_or(usize::MAX);
+        let whole = usize::try_from(pieces.file_bytes()).unwrap_or(usize::MAX);
+        let available = whole.min(max);
+        let last = !has_trailers && available == whole && pieces.is_last_file();
         let out = conn.output.open_end(&mut self.pool);
         let before = out.len();
         let read = |out: &mut Vec<u8>, max: usize| pieces.read(out, max);
@@ -41,6 +48,7 @@ impl Core {
                     return self.finish_stream(conn, http2, key);
                 }
                 outgoing.taken(count, self.clock.now(), &stream.group);
+                outgoing.flow_taken(count, self.shaped_now());
                 codec.want_send(key);
                 self.settle_stream(http2, key);
             }

@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidegate_engine::SendRate;
-use tidegate_httpapi::{BodySource, FieldBlock, StreamReset};
+use tidegate_engine::{ResponseFlow, SendRate, Sleep};
+use tidegate_httpapi::{BodySource, FieldBlock, FlowRate, StreamReset};
 use tidegate_os::Operations;
 use tidegate_proto::http2::{ErrorCode, StreamKey};
 
@@ -29,6 +29,10 @@ pub(super) struct Outgoing {
     pub(super) trailers: Option<Box<FieldBlock>>,
     /// Whether the peer takes it fast enough.
     pub(super) rate: SendRate,
+    /// Keeps it to its group's flow rate.
+    flow: Option<Box<ResponseFlow>>,
+    /// Waits until its flow rate lets it go on.
+    is_paced: bool,
     /// Waits for the source, which may think as long as an application.
     pub(super) thinks: bool,
     /// Since something was last sent it has waited for other than the peer: its source, or its turn.
@@ -75,6 +79,8 @@ impl Outgoing {
             source: None,
             trailers,
             rate: SendRate::begin(now),
+            flow: None,
+            is_paced: false,
             thinks: false,
             has_been_held_up: true,
         }
@@ -236,7 +242,9 @@ impl Core {
     }
 
     fn pump(&mut self, conn: &mut Connection, http2: &mut Http2) {
+        let room = self.frame_max(conn);
         while self.has_output_room(conn)
+            && conn.output.len() < room
             && let Some(key) = http2.codec.next_to_send()
         {
             self.pump_stream(conn, http2, key);
@@ -244,6 +252,22 @@ impl Core {
         if http2.asks && self.has_output_room(conn) {
             self.ask_streams(conn, http2);
         }
+    }
+
+    /// Has the streams go on that a flow rate has held up.
+    pub(crate) fn wake_flows(&mut self, conn: &mut Connection) {
+        let now = self.clock.now();
+        self.with_http2(conn, |_, _, http2| {
+            let Http2 { codec, streams, .. } = http2;
+            for stream in streams.iter_mut().flatten() {
+                if let StreamRespond::Content(outgoing) = &mut stream.respond
+                    && std::mem::take(&mut outgoing.is_paced)
+                {
+                    outgoing.wake(now);
+                    codec.want_send(stream.key);
+                }
+            }
+        });
     }
 
     /// Asks the streams that have nothing to send for more: an end needs no window, nor does a reset.
@@ -285,6 +309,24 @@ impl Core {
         };
         outgoing.thinks = false;
         let next = outgoing.next();
+        let mut max = usize::MAX;
+        if self.shaper.is_some() && matches!(next, Next::Content { .. } | Next::File) {
+            max = self.frame_max(conn);
+            let rate = stream.group.as_ref().and_then(|group| group.flow_rate);
+            let now = self.shaped_now();
+            match outgoing.flow_available(rate, now) {
+                Ok(available) => max = max.min(available),
+                Err(until) => {
+                    outgoing.is_paced = true;
+                    outgoing.thinks = true;
+                    outgoing.has_been_held_up = true;
+                    if let Some(shaper) = &mut self.shaper {
+                        shaper.sleep(conn.key, until, Sleep::Send);
+                    }
+                    return;
+                }
+            }
+        }
         if matches!(next, Next::Content { .. } | Next::File)
             && std::mem::take(&mut outgoing.has_been_held_up)
         {
@@ -295,7 +337,9 @@ impl Core {
         match next {
             Next::Content { last } => {
                 let out = conn.output.open_end(&mut self.pool);
-                let Some(count) = codec.send_data(key, outgoing.ready.len(), last, out) else {
+                let available = outgoing.ready.len().min(max);
+                let last = last && available == outgoing.ready.len();
+                let Some(count) = codec.send_data(key, available, last, out) else {
                     codec.want_send(key);
                     self.settle_stream(http2, key);
                     return;
@@ -303,6 +347,9 @@ impl Core {
                 let piece = outgoing.ready.split_to(count);
                 conn.output.append(&mut self.pool, piece);
                 outgoing.taken(count, self.clock.now(), &stream.group);
+                if outgoing.flow.is_some() {
+                    outgoing.flow_taken(count, self.shaped_now());
+                }
                 self.log_stream_sent(conn, key, conn.output.len() - before);
                 if last && outgoing.ready.is_empty() {
                     self.finish_stream(conn, http2, key);
@@ -327,7 +374,7 @@ impl Core {
                 outgoing.thinks = true;
                 outgoing.has_been_held_up = true;
             }
-            Next::File => self.pump_file(conn, http2, key),
+            Next::File => self.pump_file(conn, http2, key, max),
             Next::Broken(code) => self.reset_stream(conn, http2, key, code),
         }
     }
@@ -364,6 +411,23 @@ impl Outgoing {
     pub(super) fn excuse(&mut self, now: Instant) {
         self.rate = SendRate::begin(now);
         self.has_been_held_up = true;
+    }
+
+    /// How many bytes its flow rate lets be sent now.
+    fn flow_available(&mut self, rate: Option<FlowRate>, now: Duration) -> Result<usize, Duration> {
+        let flow = match (&mut self.flow, rate) {
+            (Some(flow), _) => flow,
+            (None, None) => return Ok(usize::MAX),
+            (place, Some(rate)) => place.insert(Box::new(ResponseFlow::begin(rate, now))),
+        };
+        let available = flow.available(u64::MAX, now)?;
+        Ok(usize::try_from(available).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn flow_taken(&mut self, count: usize, now: Duration) {
+        if let Some(flow) = &mut self.flow {
+            flow.take(count as u64, now);
+        }
     }
 
     pub(super) fn taken(

@@ -252,6 +252,7 @@ impl Core {
 
     /// Puts one frame of what a lane has given into the output.
     pub(super) fn pump_tunnel(&mut self, conn: &mut Connection, http2: &mut Http2, key: StreamKey) {
+        let max = self.frame_max(conn);
         let Http2 { codec, streams, .. } = http2;
         let Some(Some(stream)) = streams.get_mut(key.slot as usize) else {
             return;
@@ -263,7 +264,9 @@ impl Core {
             return;
         }
         let out = conn.output.open_end(&mut self.pool);
-        let Some(count) = codec.send_data(key, tunnel.output.len(), tunnel.closing, out) else {
+        let available = tunnel.output.len().min(max);
+        let last = tunnel.closing && available == tunnel.output.len();
+        let Some(count) = codec.send_data(key, available, last, out) else {
             codec.want_send(key);
             return;
         };
@@ -584,6 +587,14 @@ impl<O: Operations> OpaqueConnection for StreamIo<'_, O> {
 
     fn bytes_sent(&self) -> u64 {
         self.tunnel().framed
+    }
+
+    fn is_held_back(&self) -> bool {
+        self.conn.held.sends_later()
+    }
+
+    fn is_receive_held_back(&self) -> bool {
+        self.conn.held.receives_later()
     }
 
     fn notify_sent(&mut self) {

@@ -139,6 +139,7 @@ impl Worker {
                 }
             }
             Message::Snapshot(snapshot, order) => {
+                self.core.set_limits(snapshot.limits_bandwidth());
                 self.view.snapshot = snapshot;
                 self.receive_order = order;
             }

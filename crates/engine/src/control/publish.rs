@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tidegate_httpapi::{EnabledState, UrlGroupId};
 
-use super::Control;
+use super::{Control, Group};
 use crate::listen::PortKey;
 use crate::namespace::{Buckets, Leaf, PathTree};
 use crate::snapshot::{GroupView, PortTable, RegistrationEntry, Snapshot};
@@ -31,9 +31,16 @@ impl<Q> Control<Q> {
         self.published = Arc::new(Snapshot {
             version: self.published.version + 1,
             machine_timeouts: self.machine_timeouts,
+            limits_bandwidth: self.limits_bandwidth(),
             ports: ports.into(),
         });
         Arc::clone(&self.published)
+    }
+
+    fn limits_bandwidth(&self) -> bool {
+        let limits =
+            |group: &Group<Q>| group.properties.flow_rate.is_some() || group.bandwidth.is_limited();
+        self.groups.values().any(limits)
     }
 
     fn port_table(&mut self, key: PortKey) -> Option<PortTable<Q>> {
@@ -89,6 +96,8 @@ impl<Q> Control<Q> {
             timeouts: properties.timeouts.resolve(&session_timeouts),
             connections_max: properties.connections_max,
             log: group.log.as_ref().or(session_log).cloned(),
+            bandwidth: Arc::clone(&group.bandwidth),
+            flow_rate: properties.flow_rate,
             connections: Arc::clone(&group.connections),
             counters: Arc::clone(&group.counters),
             queue: group
