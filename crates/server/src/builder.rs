@@ -153,6 +153,22 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets what all connections may be sent together, in bytes per second; 0 is unlimited.
+    ///
+    /// See [`Settings::max_bandwidth`]. It can change while the server runs: [`Server::reload`].
+    pub fn max_bandwidth(mut self, bytes_per_second: u32) -> Self {
+        self.settings.max_bandwidth = bytes_per_second;
+        self
+    }
+
+    /// Sets what may be received from all connections together, in bytes per second; 0 is unlimited.
+    ///
+    /// See [`Settings::max_bandwidth_in`]. It can change while the server runs: [`Server::reload`].
+    pub fn max_bandwidth_in(mut self, bytes_per_second: u32) -> Self {
+        self.settings.max_bandwidth_in = bytes_per_second;
+        self
+    }
+
     /// Sets how long a peer may take.
     pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.settings.timeouts = timeouts;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_httpapi::{
     ApiError, Backend, CacheFlush, GroupProperties, OperatingMode, RequestQueueId, ServerSessionId,
-    SessionProperties, UrlGroupId,
+    UrlGroupId,
 };
 
 use crate::admission::Guard;
@@ -73,9 +73,7 @@ impl Running {
         let mut undo = Undo::new(&driver, settings.shutdown_deadline);
         let session = backend.create_server_session()?;
         undo.session = Some(session);
-        let mut properties = SessionProperties::default();
-        properties.timeouts = settings.timeouts.inherited();
-        backend.set_session_properties(session, properties)?;
+        backend.set_session_properties(session, settings.session_properties())?;
         let websockets = shared.websockets();
         websockets.set_memory_budget(settings.websocket.memory_budget);
         shared.event_streams().begin(&settings.event_streams);
@@ -191,8 +189,7 @@ impl Running {
         bindings: Bindings,
         (shared, mut opened): (&Arc<Shared>, Opened),
     ) -> Result<(), ApiError> {
-        let mut properties = SessionProperties::default();
-        properties.timeouts = settings.timeouts.inherited();
+        let properties = settings.session_properties();
         self.rebind(bindings)?;
         // What is in its range is refused by a driver that has stopped only.
         let backend = &self.driver.backend;

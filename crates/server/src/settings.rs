@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tidegate_httpapi::{
     Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, LogRollover, OperatingMode,
-    QueueProperties, RequestLimits, Scheme, ServerHeaderMode, Verbosity503,
+    QueueProperties, RequestLimits, Scheme, ServerHeaderMode, SessionProperties, Verbosity503,
 };
 
 pub use cache::CacheSettings;
@@ -77,6 +77,17 @@ pub struct Settings {
     ///
     /// One more is closed at once; those there are stay.
     pub max_connections: u32,
+    /// What all connections may be sent together, in bytes per second; 0 is unlimited. Default 0, else at least
+    /// 1,024. Source: the component's MaxBandwidth.
+    ///
+    /// Counted are whole responses, WebSocket and what else goes out, but for what TLS adds. Where it is less
+    /// than would be sent, connections take turns; no timer runs out for that.
+    pub max_bandwidth: u32,
+    /// What may be received from all connections together after their first request's head, in bytes per second;
+    /// 0 is unlimited. Default 0, else at least 1,024.
+    ///
+    /// Where it would be more, connections are not read from for a while, and their clients wait.
+    pub max_bandwidth_in: u32,
     /// How long a peer may take.
     pub timeouts: Timeouts,
     /// Longest content of a request, in bytes; 0 is unlimited. Default 64 MiB.
@@ -155,6 +166,8 @@ impl Default for Settings {
             read_buffer_size: 16_384,
             fine_tune: FineTune::default(),
             max_connections: 0,
+            max_bandwidth: 0,
+            max_bandwidth_in: 0,
             timeouts: Timeouts::default(),
             max_request_body_size: 64 * 1024 * 1024,
             http_upload_files: HttpUploadFiles::default(),
@@ -201,6 +214,7 @@ impl Settings {
         if let Some(threads) = self.io_threads {
             LimitError::check("io_threads", threads, 1..=256)?;
         }
+        self.session_properties().check_bandwidth()?;
         self.request_limits.check()?;
         self.http2.check()?;
         self.authentication.check()?;
@@ -265,6 +279,16 @@ impl Settings {
         let metrics = self.metrics.enabled.then_some(&self.metrics.url);
         let bindings = metrics.into_iter();
         bindings.map(|url| operations::settled(url, self)).collect()
+    }
+
+    /// The properties of the driver's session.
+    pub(crate) fn session_properties(&self) -> SessionProperties {
+        let limit = |bandwidth: u32| (bandwidth != 0).then_some(bandwidth);
+        let mut properties = SessionProperties::default();
+        properties.timeouts = self.timeouts.inherited();
+        properties.max_bandwidth = limit(self.max_bandwidth);
+        properties.max_bandwidth_in = limit(self.max_bandwidth_in);
+        properties
     }
 
     /// The longest content of a request.

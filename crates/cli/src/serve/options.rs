@@ -79,6 +79,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     max_connections: Option<u32>,
 
+    /// What all connections are sent together, per second; 0 is unlimited
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    max_bandwidth: Option<u32>,
+
+    /// What is received from all connections together, per second; 0 is unlimited
+    #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
+    max_bandwidth_in: Option<u32>,
+
     /// Longest content of a request; 0 is unlimited
     #[arg(long, value_name = "BYTES", help_heading = LIMITS)]
     max_request_body_size: Option<u64>,
@@ -179,6 +187,8 @@ impl Options {
         set(&mut settings.io, self.io);
         set(&mut settings.io_threads, self.io_threads.map(Some));
         set(&mut settings.max_connections, self.max_connections);
+        set(&mut settings.max_bandwidth, self.max_bandwidth);
+        set(&mut settings.max_bandwidth_in, self.max_bandwidth_in);
         set(
             &mut settings.max_request_body_size,
             self.max_request_body_size,
@@ -262,6 +272,8 @@ pub(crate) fn show_defaults(mut command: clap::Command) -> clap::Command {
         ),
         ("io", word(settings.io == Io::Auto, "auto")),
         ("max_connections", settings.max_connections.to_string()),
+        ("max_bandwidth", settings.max_bandwidth.to_string()),
+        ("max_bandwidth_in", settings.max_bandwidth_in.to_string()),
         (
             "max_request_body_size",
             settings.max_request_body_size.to_string(),
@@ -403,6 +415,7 @@ mod tests {
     fn each_flag_sets_its_setting() {
         let flags = "--mode high-perf --thread-pool-size 2 --queue-length 3 --accepts-per-worker 4 \
              --skip-completion-on-success --io poll --io-threads 5 --max-connections 6 \
+             --max-bandwidth 2048 --max-bandwidth-in 4096 \
              --max-request-body-size 7 --verbosity-503 full --listen-backlog 8 \
              --read-buffer-size 4096 --timeout-header-wait 1 --timeout-entity-body 2 \
              --timeout-drain-entity-body 3 --timeout-request-queue 4 --timeout-idle-connection 5.5 \
@@ -418,6 +431,8 @@ mod tests {
         wanted.io = Io::Poll;
         wanted.io_threads = Some(5);
         wanted.max_connections = 6;
+        wanted.max_bandwidth = 2048;
+        wanted.max_bandwidth_in = 4096;
         wanted.max_request_body_size = 7;
         wanted.verbosity_503 = Verbosity503::Full;
         wanted.listen_backlog = 8;

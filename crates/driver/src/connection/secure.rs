@@ -145,8 +145,11 @@ impl Core {
     pub(super) fn next_send(&mut self, conn: &mut Connection, max: usize) -> SendBuffer {
         let before = conn.output.len();
         let buffer = match &mut conn.tls {
-            None if before <= max => conn.output.take(&mut self.pool),
-            None => conn.output.take_exactly(&mut self.pool, max),
+            None if before <= max.min(GIVEN_AT_ONCE) => conn.output.take(&mut self.pool),
+            None if before <= max => conn.output.take_part(&mut self.pool, GIVEN_AT_ONCE),
+            None => conn
+                .output
+                .take_exactly(&mut self.pool, max.min(GIVEN_AT_ONCE)),
             Some(tls) => tls.next_send(&mut conn.output, &mut self.pool, max),
         };
         conn.log_taken((before - conn.output.len()) as u64);
@@ -205,6 +208,9 @@ impl Secured {
 }
 
 const UNKNOWN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Most given to the loop for one send: a limit on bandwidth that is set meanwhile holds for what is beyond.
+const GIVEN_AT_ONCE: usize = 1024 * 1024;
 
 /// Most plaintext encrypted for one send: what waits beyond it stays as it is, in memory that it may
 /// share with others, until the peer has taken this.

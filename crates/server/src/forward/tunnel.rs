@@ -204,6 +204,10 @@ impl Tunnels {
             let silent = connection
                 .now()
                 .saturating_duration_since(tunnel.last_active);
+            if connection.is_held_back() || connection.is_receive_held_back() {
+                // It is the driver that keeps it silent.
+                return connection.set_due(Some(tunnel.idle_timeout));
+            }
             match tunnel.idle_timeout.checked_sub(silent) {
                 Some(left) if !left.is_zero() => connection.set_due(Some(left)),
                 _ => tunnel.end(connection),

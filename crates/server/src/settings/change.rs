@@ -32,6 +32,8 @@ impl Settings {
             proxy_protocol: _,
             // What the component is made of anew, or the driver takes at once.
             timeouts: _,
+            max_bandwidth: _,
+            max_bandwidth_in: _,
             max_request_body_size: _,
             http_upload_files: _,
             upload: _,

@@ -23,6 +23,10 @@ impl Socket {
         self.armed = 0;
         self.rearms = true;
         let now = self.connection.0.post.milliseconds(io.now());
+        // It is the driver that holds back what would tell the peer.
+        if is_due(self.close_deadline, now) && io.is_held_back() {
+            self.close_deadline = after(now, self.options.close_timeout);
+        }
         if is_due(self.close_deadline, now) {
             if let Some(ending) = self.take_ending() {
                 return Err(self.finish(io, ending, tools));
@@ -34,7 +38,7 @@ impl Socket {
             self.write_check = 0;
             if io.unsent() > 0 {
                 let taken = io.bytes_sent();
-                if taken == self.write_mark {
+                if taken == self.write_mark && !io.is_held_back() {
                     self.tell_error(io, PeerFault::SlowReader);
                     io.reset();
                     return Err(End {
@@ -49,8 +53,10 @@ impl Socket {
         match self.heartbeat.due(now as u32, &self.options.heartbeat) {
             Beat::Nothing => {}
             Beat::Ping => self.beat(io, tools),
-            // What it may have sent is not being read.
-            Beat::Dead if self.pauses() => self.heartbeat.stop_waiting(),
+            // What it may have sent is not being read, or our ping has not gone out.
+            Beat::Dead if self.pauses() || io.is_held_back() || io.is_receive_held_back() => {
+                self.heartbeat.stop_waiting();
+            }
             Beat::Dead => {
                 self.tell_error(io, PeerFault::NoPong);
                 io.reset();
