@@ -118,10 +118,12 @@ impl Bandwidth {
         Duration::from_nanos(began.saturating_add(nanoseconds(bytes, rate)))
     }
 
-    /// Takes a slice.
-    fn reserve(&self, rate: u64, now: Duration) -> Slice {
+    /// Takes a slice for so many connections.
+    fn reserve(&self, rate: u64, connections: usize, now: Duration) -> Slice {
         self.reckon(rate, now);
-        let bytes = slice_bytes(rate);
+        // Workers with more connections get more, but nobody waits long for another's slice.
+        let wanted = slice_bytes(rate).saturating_mul(connections.max(1) as u64);
+        let bytes = wanted.min((rate / 4).max(SLICE_BYTES_MIN));
         let at = self.pay(bytes, rate, now);
         Slice {
             at: Duration::from_nanos(at),
@@ -178,12 +180,17 @@ impl Default for Share {
 }
 
 impl Share {
-    /// How many bytes may be sent now; `u64::MAX` without a limit.
+    /// How many bytes may be sent now; `u64::MAX` without a limit. `connections` wait for some.
     ///
     /// # Errors
     ///
     /// None: again at the moment returned.
-    fn available(&mut self, of: &Bandwidth, now: Duration) -> Result<u64, Duration> {
+    fn available(
+        &mut self,
+        of: &Bandwidth,
+        connections: usize,
+        now: Duration,
+    ) -> Result<u64, Duration> {
         let rate = of.rate();
         if rate != self.rate {
             // Granted at another rate.
@@ -199,7 +206,9 @@ impl Share {
             if self.credit > 0 {
                 return Ok(self.credit.unsigned_abs());
             }
-            let next = *self.next.get_or_insert_with(|| of.reserve(rate, now));
+            let next = *self
+                .next
+                .get_or_insert_with(|| of.reserve(rate, connections, now));
             if next.at > now {
                 return Err(next.at);
             }
@@ -219,11 +228,13 @@ impl Share {
     }
 }
 
-/// What is taken at a time: what the rate gives in 50 ms, but never so little that it would not be worth a
-/// system call, nor so much that others would wait long for theirs.
+/// What a connection is given at a time: what the rate gives in a 64th of a second, but never so little that it
+/// would not be worth a system call, nor so much that others would wait long for theirs.
 fn slice_bytes(rate: u64) -> u64 {
-    (rate / 20).clamp(512, 256 * 1024)
+    (rate / 64).clamp(SLICE_BYTES_MIN, 64 * 1024)
 }
+
+const SLICE_BYTES_MIN: u64 = 512;
 
 /// How long bytes take at a rate.
 fn nanoseconds(bytes: u64, rate: u64) -> u64 {

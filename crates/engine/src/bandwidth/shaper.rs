@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Bandwidth, GroupBandwidth, SessionBandwidth, Share};
+use super::{GroupBandwidth, SessionBandwidth, Share, slice_bytes};
 
 /// A worker's lines, with its shares of the limits.
 #[derive(Debug)]
@@ -222,8 +222,10 @@ impl<K: Copy + PartialEq> Shaper<K> {
 impl<K> Line<K> {
     /// What both limits give.
     fn available(&mut self, session: &mut SessionShare, now: Duration) -> Result<u64, Duration> {
-        let of_group = self.share.available(&self.group.send, now)?;
-        let of_session = session.share.available(&session.session.send, now)?;
+        let waiting = self.waiting.len();
+        let of_group = self.share.available(&self.group.send, waiting, now)?;
+        let limit = &session.session.send;
+        let of_session = session.share.available(limit, session.waiting, now)?;
         Ok(of_group.min(of_session))
     }
 }
@@ -234,15 +236,9 @@ impl GroupBandwidth {
     /// Little at low rates, so that what has to go out beside content, as pings of HTTP/2, does not wait long
     /// behind it.
     pub fn quantum(&self) -> usize {
-        let of = |bandwidth: &Bandwidth| match bandwidth.is_limited() {
-            true => (bandwidth.rate() / 20).clamp(512, QUANTUM_MAX),
-            false => QUANTUM_MAX,
-        };
-        of(&self.send).min(of(&self.session.send)) as usize
+        slice_bytes(self.send.rate().min(self.session.send.rate())) as usize
     }
 }
-
-const QUANTUM_MAX: u64 = 16 * 1024;
 
 impl<K> PartialEq for Sleeper<K> {
     fn eq(&self, other: &Self) -> bool {

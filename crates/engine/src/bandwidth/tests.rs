@@ -100,6 +100,27 @@ fn workers_share_one_rate_and_are_served_in_turn() {
 }
 
 #[test]
+fn workers_with_more_connections_get_more() {
+    let group = group(Some(1024 * KIB), None);
+    let mut workers: Vec<(Shaper<u32>, u64)> = (0..2).map(|_| Default::default()).collect();
+    workers[0].0.wait(0, &group);
+    (0..3).for_each(|key| workers[1].0.wait(key, &group));
+    for now in 0..20_000 {
+        for (shaper, sent) in &mut workers {
+            while let Some(key) = shaper.next_ready(at(now)) {
+                let available = shaper.available(key, &group, at(now));
+                shaper.take(key, &group, available);
+                shaper.wait(key, &group);
+                *sent += available;
+            }
+        }
+    }
+    let (one, three) = (workers[0].1, workers[1].1);
+    assert!((3 * one).abs_diff(three) < three / 10, "{one} {three}");
+    is_about(one + three, 1024 * KIB, 20);
+}
+
+#[test]
 fn groups_of_a_session_share_its_limit() {
     let session: Arc<SessionBandwidth> = Arc::default();
     session.send.set(Some(40 * KIB));
