@@ -179,11 +179,14 @@ impl Jwt {
         validation.validate_aud = false;
         let keys = self.keys.load();
         let mut error = JwtError::UnknownKey;
+        let is_missing = header.kid.as_deref().is_some_and(|id| !keys.has(id));
         for key in keys.candidates(header.kid.as_deref(), algorithm) {
             match decode::<Map<String, Value>>(token, key, &validation) {
                 Ok(decoded) => return Claims::check(decoded.claims, &self.settings, now),
                 Err(cause) => {
                     error = match cause.kind() {
+                        // Tried because it has no name: the one that was named is not here.
+                        ErrorKind::InvalidSignature if is_missing => JwtError::UnknownKey,
                         ErrorKind::InvalidSignature => JwtError::Signature,
                         _ => JwtError::Malformed,
                     }

@@ -78,6 +78,14 @@ impl Guard {
         Ok(Some(guard))
     }
 
+    /// Begins what goes on for as long as requests come: with the first server that has it, and once. `before` is
+    /// what it comes in the place of.
+    pub(crate) fn begin(&self, before: Option<&Self>, shared: &Shared) {
+        if let Some(schemes) = &self.schemes {
+            schemes.begin(before.and_then(|before| before.schemes.as_ref()), shared);
+        }
+    }
+
     /// Lets a request pass on to `answer`, or answers it.
     pub(crate) fn admit(
         &self,

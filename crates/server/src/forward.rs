@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod exchange;
 mod fault;
+mod fetch;
 mod fields;
 mod forwarded;
 mod head;
@@ -32,6 +33,7 @@ use tidegate_httpapi::Exchange;
 pub use error::{ForwardError, ForwardFailure};
 pub use event::Forward;
 pub use fault::{ForwardFault, ForwardSettingsError};
+pub(crate) use fetch::{Fetched, Fetcher};
 pub(crate) use route::Route;
 pub use settings::{
     Balance, ForwardHost, ForwardSettings, ForwardedFields, HealthSettings, UpstreamHttp2,

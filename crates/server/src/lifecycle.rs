@@ -86,6 +86,9 @@ impl Running {
             })?;
         }
         let operations = std::mem::take(&mut opened.operations);
+        if let Some(guard) = &guard {
+            guard.begin(None, shared);
+        }
         let component = Component::new(Arc::clone(shared), &settings, opened);
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
         let fallback = component.fallback().cloned();
@@ -199,6 +202,9 @@ impl Running {
         let (now, before) = (&settings, &self.settings);
         if (&now.authentication, &now.api_keys) == (&before.authentication, &before.api_keys) {
             opened.guard.clone_from(&self.guard);
+        }
+        if let Some(guard) = &opened.guard {
+            guard.begin(self.guard.as_deref(), shared);
         }
         self.guard.clone_from(&opened.guard);
         // What was counted, and who is kept out, stays so.

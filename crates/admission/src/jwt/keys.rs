@@ -109,6 +109,11 @@ impl JwtKeys {
         self.keys.len()
     }
 
+    /// Whether there is one of this name.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
     /// Those that may have signed: by its id if a token names one, else all that are for its algorithm. A few at
     /// most: each costs a check.
     pub(super) fn candidates(

@@ -29,6 +29,13 @@ pub enum AdmissionError {
         /// Why.
         error: JwtKeyError,
     },
+    /// A JWK set cannot be asked for at this URL. The caller's fault.
+    JwkSetUrl {
+        /// Which.
+        url: String,
+        /// What is wrong with it, or with the authorities that are trusted.
+        why: String,
+    },
     /// A setting cannot be what it is. The caller's fault.
     Setting {
         /// Its name.
@@ -55,6 +62,9 @@ impl fmt::Display for AdmissionError {
             Self::Keys { path, error } => {
                 write!(formatter, "keys for tokens in {}: {error}", path.display())
             }
+            Self::JwkSetUrl { url, why } => {
+                write!(formatter, "`authentication.jwt.jwk_set_url` {url}: {why}")
+            }
             Self::Setting { name, what } => write!(formatter, "`{name}` {what}"),
             Self::Thread(_) => formatter.write_str("a thread could not be started"),
         }
@@ -68,7 +78,7 @@ impl Error for AdmissionError {
             Self::ApiKeys(error) => error.source(),
             Self::Keys { error, .. } => error.source(),
             Self::KeyFile { error, .. } | Self::Thread(error) => Some(error),
-            Self::Setting { .. } => None,
+            Self::JwkSetUrl { .. } | Self::Setting { .. } => None,
         }
     }
 }

@@ -18,10 +18,11 @@ use super::refusal::Refusal;
 use super::rules::Rules;
 use super::settings::{AuthScheme, AuthenticationSettings};
 use crate::component::Shared;
-use crate::event::{AuthDecision, RequestIds};
+use crate::event::{AuthDecision, ExceptionCause, RequestIds};
 use crate::http::{ContentLimits, Request};
 use tokens::Tokens;
 
+mod issuer;
 mod tokens;
 mod url;
 
@@ -30,7 +31,7 @@ pub(super) struct SchemeGate {
     realm: String,
     has_basic: bool,
     digest: Option<Digest>,
-    tokens: Option<Tokens>,
+    tokens: Option<Arc<Tokens>>,
     sessions: Option<Sessions>,
     has_url: bool,
     custom_headers: FieldBlock,
@@ -136,6 +137,7 @@ impl SchemeGate {
             false => vec![DigestAlgorithm::Sha256],
         };
         let tokens = settings.jwt.as_ref().map(Tokens::open).transpose()?;
+        let tokens = tokens.map(Arc::new);
         Ok(Self {
             users: users.map_err(AdmissionError::Users)?,
             realm: settings.realm.clone(),
@@ -160,6 +162,26 @@ impl SchemeGate {
             custom_headers,
             rules: Rules::new(rules, other),
         })
+    }
+
+    /// Begins what goes on for as long as requests come.
+    pub(super) fn begin(&self, before: Option<&Self>, shared: &Shared) {
+        let Some(tokens) = self
+            .tokens
+            .as_ref()
+            .filter(|tokens| tokens.issuer().is_some())
+        else {
+            return;
+        };
+        match shared.runtime().handle() {
+            Ok(runtime) => {
+                tokens.begin(before.and_then(|before| before.tokens.as_deref()), runtime)
+            }
+            Err(error) => {
+                let cause = ExceptionCause::Runtime(error);
+                shared.events().exception(None, cause);
+            }
+        }
     }
 
     pub(super) fn maintain(&self) {

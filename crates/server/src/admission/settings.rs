@@ -83,6 +83,27 @@ impl AuthenticationSettings {
     pub(crate) fn check(&self) -> Result<(), LimitError> {
         let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
         LimitError::check("authentication.hashing_max", self.hashing_max, 1..=64)?;
+        if let Some(jwt) = &self.jwt {
+            for (name, time, most) in [
+                (
+                    "authentication.jwt.jwk_set_refresh",
+                    jwt.jwk_set_refresh,
+                    604_800,
+                ),
+                (
+                    "authentication.jwt.jwk_set_early_refresh",
+                    jwt.jwk_set_early_refresh,
+                    86_400,
+                ),
+                (
+                    "authentication.jwt.jwk_set_timeout",
+                    jwt.jwk_set_timeout,
+                    60,
+                ),
+            ] {
+                LimitError::check(name, seconds(time), 1..=most)?;
+            }
+        }
         LimitError::check(
             "authentication.session_life",
             seconds(self.session_life),
@@ -177,6 +198,26 @@ pub struct JwtOptions {
     /// How far the issuer's clock may be off. Default 60 s.
     #[serde(deserialize_with = "format::seconds")]
     pub leeway: Duration,
+    /// Where the issuer has his JWK set: https, or http to this machine itself. Keys from here are public ones only.
+    ///
+    /// Redirections are not followed. While the issuer cannot be had, the keys that were last had stay good; as long
+    /// as there were none, tokens are answered with 503.
+    pub jwk_set_url: Option<String>,
+    /// File with the certificates (PEM) of the authorities that are trusted for
+    /// [`jwk_set_url`](Self::jwk_set_url). Default `None`: those that the system trusts.
+    pub jwk_set_ca: Option<PathBuf>,
+    /// How often the set is asked for. The answer's `Cache-Control: max-age` may make it sooner; after a failure it is
+    /// a second, then twice as long each time up to this. Default 5 minutes, range 1 s to a week.
+    #[serde(deserialize_with = "format::seconds")]
+    pub jwk_set_refresh: Duration,
+    /// How often, at most, a token that names an unknown key has the set asked for before its time. Such a token is
+    /// answered with 503 meanwhile. Default 10 s, range 1 s to a day.
+    #[serde(deserialize_with = "format::seconds")]
+    pub jwk_set_early_refresh: Duration,
+    /// How long the set may take, from connecting to its last byte. It may have 256 KiB. Default 10 s, range 1 s to
+    /// a minute.
+    #[serde(deserialize_with = "format::seconds")]
+    pub jwk_set_timeout: Duration,
     /// A JWK set: keys by their ids. Read again when it has changed.
     pub jwk_set_file: Option<PathBuf>,
     /// A public key in PEM.
@@ -192,6 +233,11 @@ impl Default for JwtOptions {
             issuers: Vec::new(),
             audiences: Vec::new(),
             leeway: Duration::from_secs(60),
+            jwk_set_url: None,
+            jwk_set_ca: None,
+            jwk_set_refresh: Duration::from_secs(300),
+            jwk_set_early_refresh: Duration::from_secs(10),
+            jwk_set_timeout: Duration::from_secs(10),
             jwk_set_file: None,
             public_key_file: None,
             secret_file: None,

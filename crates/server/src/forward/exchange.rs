@@ -64,7 +64,10 @@ impl Exchange {
         }
     }
 
-    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    pub(super) fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Bytes>>> {
         match self {
             Self::Http1(http1) => http1.poll_chunk(context),
             Self::Http2(http2) => http2.poll_chunk(context),

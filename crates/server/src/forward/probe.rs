@@ -63,27 +63,7 @@ async fn ask(
     patience: Duration,
 ) -> Result<u16, ForwardFailure> {
     let asked = async {
-        let in_flight = InFlight::new(Arc::clone(upstream));
-        let outgoing = Outgoing::get(path);
-        let upload = Upload::whole(bytes::Bytes::new(), ContentFraming::None);
-        let (authority, base) = (&*upstream.authority, upstream.url.base());
-        // A connection of its own, of which it is known that it is new.
-        let wanted = Wanted {
-            home: None,
-            only_http1: false,
-            may_reuse: false,
-        };
-        let mut exchange = match upstream.open(wanted).await? {
-            Opened::Http1 { connection, .. } => {
-                let limits = &upstream.limits;
-                let http1 = Http1::new(connection, &outgoing, (authority, base), upload, limits);
-                Exchange::Http1(Box::new(http1))
-            }
-            Opened::Http2(requests) => {
-                let place = (upstream.url.scheme(), authority, base);
-                Exchange::Http2(Box::new(Http2::new(requests, &outgoing, place, upload)?))
-            }
-        };
+        let (mut exchange, in_flight) = begin_exchange(upstream, &Outgoing::get(path)).await?;
         loop {
             let head = poll_fn(|context| exchange.poll_head(context)).await?;
             if head.status >= 200 {
@@ -97,4 +77,31 @@ async fn ask(
     timeout(patience, asked)
         .await
         .unwrap_or(Err(ForwardFailure::ResponseTimedOut))
+}
+
+/// Sends a request without content over a connection of its own, of which it is known that it is new.
+pub(super) async fn begin_exchange(
+    upstream: &Arc<Upstream>,
+    outgoing: &Outgoing,
+) -> Result<(Exchange, InFlight), ForwardFailure> {
+    let in_flight = InFlight::new(Arc::clone(upstream));
+    let upload = Upload::whole(bytes::Bytes::new(), ContentFraming::None);
+    let (authority, base) = (&*upstream.authority, upstream.url.base());
+    let wanted = Wanted {
+        home: None,
+        only_http1: false,
+        may_reuse: false,
+    };
+    let exchange = match upstream.open(wanted).await? {
+        Opened::Http1 { connection, .. } => {
+            let limits = &upstream.limits;
+            let http1 = Http1::new(connection, outgoing, (authority, base), upload, limits);
+            Exchange::Http1(Box::new(http1))
+        }
+        Opened::Http2(requests) => {
+            let place = (upstream.url.scheme(), authority, base);
+            Exchange::Http2(Box::new(Http2::new(requests, outgoing, place, upload)?))
+        }
+    };
+    Ok((exchange, in_flight))
 }

@@ -1,20 +1,24 @@
-//! Signed tokens, and the files of the keys they are signed with.
+//! Signed tokens, and the keys they are signed with: from files, and from their issuer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime};
 
-use tidegate_admission::jwt::{Jwt, JwtAlgorithm, JwtKeyError, JwtKeys, JwtSettings};
+use tidegate_admission::jwt::{Jwt, JwtAlgorithm, JwtError, JwtKeyError, JwtKeys, JwtSettings};
+use tokio::runtime::Handle;
 
 use super::Found;
+use super::issuer::Issuer;
 use crate::admission::error::AdmissionError;
 use crate::admission::settings::JwtOptions;
 
 pub(super) struct Tokens {
     jwt: Jwt,
     options: JwtOptions,
-    /// When the files were last changed. Nothing is called while it is held but the system.
+    issuer: Option<Issuer>,
+    /// When the files were last changed. Held while keys are put together, so that the newest come last; the
+    /// issuer's lock may be taken meanwhile.
     changed: Mutex<Vec<Option<SystemTime>>>,
 }
 
@@ -31,8 +35,9 @@ impl Tokens {
                         like, EdDSA";
             setting("authentication.jwt.algorithms", what)
         })?;
-        if files(options).next().is_none() {
-            let what = "needs `jwk_set_file`, `public_key_file` or `secret_file`";
+        let issuer = Issuer::new(options)?;
+        if files(options).next().is_none() && issuer.is_none() {
+            let what = "needs `jwk_set_url`, `jwk_set_file`, `public_key_file` or `secret_file`";
             return Err(setting("authentication.jwt", what));
         }
         let settings = JwtSettings {
@@ -46,18 +51,46 @@ impl Tokens {
         Ok(Self {
             jwt: Jwt::new(settings, read(options)?),
             options: options.clone(),
+            issuer,
             changed: Mutex::new(changed),
         })
     }
 
+    /// Begins to ask the issuer for keys, if there is one, with what a predecessor knows to begin with.
+    pub(super) fn begin(self: &Arc<Self>, before: Option<&Self>, runtime: &Handle) {
+        let Some(issuer) = &self.issuer else { return };
+        if let Some(before) = before.and_then(|before| before.issuer.as_ref()) {
+            issuer.inherit(before);
+            if let Some(set) = issuer.set()
+                && let Err(error) = self.take_set(&set)
+            {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the issuer's keys cannot be kept");
+            }
+        }
+        issuer.begin(self, runtime);
+    }
+
+    pub(super) fn issuer(&self) -> Option<&Issuer> {
+        self.issuer.as_ref()
+    }
+
+    /// Takes the keys of the issuer's set from now on, besides those of the files.
+    pub(super) fn take_set(&self, set: &[u8]) -> Result<(), AdmissionError> {
+        let _held = self.changed();
+        self.jwt.set_keys(self.read(Some(set))?);
+        Ok(())
+    }
+
     /// Reads the files again when one has changed.
     pub(super) fn refresh(&self) {
-        let mut known = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.changed();
         let found = changed(&self.options);
         if *known == found {
             return;
         }
-        match read(&self.options) {
+        let set = self.issuer.as_ref().and_then(Issuer::set);
+        match self.read(set.as_deref()) {
             Ok(keys) => self.jwt.set_keys(keys),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -65,6 +98,22 @@ impl Tokens {
             }
         }
         *known = found;
+    }
+
+    fn read(&self, set: Option<&[u8]>) -> Result<JwtKeys, AdmissionError> {
+        let mut keys = read(&self.options)?;
+        if let (Some(set), Some(url)) = (set, &self.options.jwk_set_url) {
+            let added = keys.add_jwk_set(set, false);
+            added.map_err(|error| AdmissionError::Keys {
+                path: url.into(),
+                error,
+            })?;
+        }
+        Ok(keys)
+    }
+
+    fn changed(&self) -> MutexGuard<'_, Vec<Option<SystemTime>>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn check(&self, token: &str) -> Found {
@@ -78,6 +127,7 @@ impl Tokens {
                 super::WRONG
             }
             Ok(claims) => Found::Token(Box::new(claims)),
+            Err(JwtError::UnknownKey) if self.misses_key() => Found::Busy,
             Err(error) => {
                 tracing::debug!(%error, "a token is refused");
                 Found::Wrong {
@@ -86,6 +136,11 @@ impl Tokens {
                 }
             }
         }
+    }
+
+    fn misses_key(&self) -> bool {
+        let issuer = self.issuer.as_ref();
+        issuer.is_some_and(|issuer| issuer.misses_key(Instant::now()))
     }
 }
 

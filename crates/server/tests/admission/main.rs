@@ -1,0 +1,22 @@
+//! Who may come in, on real ports, on each event loop the system offers, in both operating modes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "../client/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod client;
+mod issuer;
+mod jwk_set_url;
+
+use std::time::{Duration, Instant};
+
+/// Waits for what nobody tells of.
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what} never holds");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// How long anything awaited may take. Far longer than it ever does.
+const PATIENCE: Duration = Duration::from_secs(60);
