@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -13,7 +13,8 @@ use tidegate_engine::{
     ConnectionCount, HostRoute, PerWorker, PortKey, Snapshot, TimerWheel, WorkerCounters,
 };
 use tidegate_httpapi::{
-    AddressRange, ConnectionFilter, HttpProtocols, PeerAddress, TlsInfo, Version,
+    AddressRange, BackendFailure, ConnectionFilter, FailureListener, HttpProtocols, PeerAddress,
+    TlsInfo, Version,
 };
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
 use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
@@ -63,11 +64,24 @@ pub(crate) struct Shared {
     pub(crate) proxies: RwLock<HashMap<u16, Arc<[AddressRange]>>>,
     /// There is something in `proxies`.
     pub(crate) has_proxies: AtomicBool,
+    /// Who is told of failures of workers. Locked to set it, and when something has failed.
+    pub(crate) failure_listener: Mutex<Option<Arc<dyn FailureListener>>>,
     /// There is something in `cleartext`: mostly there is not, and nobody takes its lock.
     pub(crate) has_cleartext: AtomicBool,
 }
 
 impl Shared {
+    /// Tells that a worker has failed.
+    #[cold]
+    pub(crate) fn failed(&self, failure: BackendFailure) {
+        tracing::error!("{failure}");
+        let listener = self.failure_listener.lock();
+        let listener = listener.unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(listener) = listener {
+            listener.failed(failure);
+        }
+    }
+
     /// The certificates as they are now.
     pub(crate) fn tls_bindings(&self) -> Arc<Bindings> {
         let bindings = self.tls_bindings.read();
@@ -93,6 +107,8 @@ impl Shared {
 
 /// A worker's own things. Its connections are apart, so that one of them and this can be held at once.
 pub(crate) struct Core {
+    /// Which worker this is, from 0 on.
+    pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) clock: Clock,
@@ -132,15 +148,16 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub(crate) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>, worker: usize) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, mailbox: Arc<Mailbox>, index: usize) -> Self {
         let clock = Clock::new();
         let settings = &shared.settings;
         let usual_end = UsualEnd::new(&settings.server_token, settings.server_header, clock.date());
         Self {
+            index,
             usual_end,
             wheel: TimerWheel::new(clock.tick()),
             clock,
-            counters: OwnCounters::new(&shared.counters, worker),
+            counters: OwnCounters::new(&shared.counters, index),
             request_log: shared.request_log.worker(),
             shared,
             mailbox,

@@ -2,20 +2,24 @@
 //!
 //! The control plane. Every change goes through one lock; workers get the outcome as a new snapshot.
 
+use std::any::Any;
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{ConnectionCount, Control, ListenChange, PerWorker, Snapshot};
 use tidegate_httpapi::{
-    AddressRange, ApiError, Application, Backend, BackendCounters, BackendInfo, CacheCounters,
-    CacheFlush, CachedResponse, ConnectionFilter, ConnectionId, ConnectionPage, Endpoint,
-    GroupProperties, HandlerThreads, HttpProtocols, LogCounters, OpenConnection, OperatingMode,
-    QueueProperties, RequestQueueId, ReservationOwner, ServerSessionId, ServiceState,
-    SessionProperties, TlsBinding, TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
+    AddressRange, ApiError, Application, Backend, BackendCounters, BackendFailure, BackendInfo,
+    CacheCounters, CacheFlush, CachedResponse, ConnectionFilter, ConnectionId, ConnectionPage,
+    Endpoint, FailureListener, GroupProperties, HandlerThreads, HttpProtocols, LogCounters,
+    OpenConnection, OperatingMode, QueueProperties, RequestQueueId, ReservationOwner,
+    ServerSessionId, ServiceState, SessionProperties, TlsBinding, TlsBindingInfo, TlsBindingKey,
+    UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
     EventLoop, LoopSettings, Operations, PollLoop, ReceiveOrder, SystemError, uring_available,
@@ -51,8 +55,14 @@ pub struct Embedded {
 struct ControlPlane {
     control: Control<Queue>,
     listeners: Listeners,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<WorkerThread>,
     stopped: bool,
+}
+
+struct WorkerThread {
+    handle: JoinHandle<()>,
+    /// Disconnected when the thread ends.
+    ended: Receiver<Infallible>,
 }
 
 impl Embedded {
@@ -86,6 +96,7 @@ impl Embedded {
             proxies: RwLock::default(),
             has_proxies: AtomicBool::new(false),
             began: Instant::now(),
+            failure_listener: Mutex::default(),
             settings,
         });
         let tls = {
@@ -98,6 +109,7 @@ impl Embedded {
                 },
             )
         };
+        let listeners = Listeners::new(shared.settings.listeners.clone());
         let mut embedded = Self {
             shared,
             tls,
@@ -105,7 +117,7 @@ impl Embedded {
             io,
             plane: Mutex::new(ControlPlane {
                 control,
-                listeners: Listeners::default(),
+                listeners,
                 threads: Vec::new(),
                 stopped: false,
             }),
@@ -212,13 +224,58 @@ impl Embedded {
         self.post_all(|| Message::CloseLane(Arc::clone(queue), sender.clone()));
         drop(sender);
         let this = thread::current().id();
-        let is_worker = |thread: &JoinHandle<()>| thread.thread().id() == this;
+        let is_worker = |thread: &WorkerThread| thread.handle.thread().id() == this;
         // A worker would wait for itself.
         if self.plane().threads.iter().any(is_worker) {
             return;
         }
         // Ends when the last sender is dropped. A worker that has ended looks at no message.
         let _ = ended.recv_timeout(LANE_CLOSE_MAX + LANE_CLOSE_SLACK);
+    }
+
+    /// Workers that do not look into their mailboxes within this time.
+    fn silent_workers(&self, within: Duration) -> Vec<usize> {
+        let ends = Instant::now() + within;
+        let asked: Vec<_> = self
+            .workers
+            .iter()
+            .map(|mailbox| {
+                let (sender, dropped) = mpsc::channel();
+                mailbox.post(Message::Probe(sender));
+                dropped
+            })
+            .collect();
+        // One that has ended drops what is in its mailbox: it is not silent.
+        let silent = asked.iter().enumerate().filter(|(_, dropped)| {
+            let left = ends.saturating_duration_since(Instant::now());
+            dropped.recv_timeout(left) == Err(RecvTimeoutError::Timeout)
+        });
+        silent.map(|(worker, _)| worker).collect()
+    }
+
+    /// Waits until the workers have ended, which they do soon after `ends`: but for one that the application
+    /// holds up in a handler.
+    fn join(&self, threads: Vec<WorkerThread>, ends: Instant) {
+        for (worker, thread) in threads.into_iter().enumerate() {
+            if thread.handle.thread().id() == thread::current().id() {
+                continue;
+            }
+            loop {
+                let left = ends.saturating_duration_since(Instant::now());
+                if thread.ended.recv_timeout(left + SILENT_AFTER) != Err(RecvTimeoutError::Timeout)
+                {
+                    let _ = thread.handle.join();
+                    break;
+                }
+                if self.silent_workers(SILENT_AFTER).contains(&worker) {
+                    tracing::error!(
+                        worker,
+                        "a worker is held up by a handler, and left to itself"
+                    );
+                    break;
+                }
+            }
+        }
     }
 
     fn post_all(&self, message: impl Fn() -> Message) {
@@ -442,6 +499,24 @@ impl Backend for Embedded {
         Ok(())
     }
 
+    fn set_failure_listener(&self, listener: Option<Arc<dyn FailureListener>>) {
+        let place = self.shared.failure_listener.lock();
+        *place.unwrap_or_else(PoisonError::into_inner) = listener;
+    }
+
+    fn probe(&self, within: Duration) -> Result<(), BackendFailure> {
+        let ended =
+            |thread: &WorkerThread| thread.ended.try_recv() == Err(TryRecvError::Disconnected);
+        if let Some(worker) = self.plane().threads.iter().position(ended) {
+            let cause = "nobody has stopped it".into();
+            return Err(BackendFailure::Ended { worker, cause });
+        }
+        match self.silent_workers(within).first() {
+            Some(&worker) => Err(BackendFailure::Silent { worker }),
+            None => Ok(()),
+        }
+    }
+
     fn endpoints(&self) -> Vec<Endpoint> {
         self.plane().listeners.endpoints()
     }
@@ -501,15 +576,16 @@ impl Backend for Embedded {
             .queues()
             .map(|view| Arc::clone(&view.queue))
             .collect();
-        plane.listeners = Listeners::default();
+        let listeners = std::mem::take(&mut plane.listeners);
         drop(plane);
         let ends = Instant::now() + deadline;
         self.post_all(|| Message::Stop(ends));
-        for thread in threads {
-            if thread.thread().id() != thread::current().id() {
-                let _ = thread.join();
-            }
+        // Nobody may be sent to who does not listen.
+        for worker in self.silent_workers(SILENT_AFTER) {
+            listeners.stop_for(worker);
         }
+        drop(listeners);
+        self.join(threads, ends);
         for queue in &queues {
             queue.close();
         }
@@ -541,6 +617,9 @@ impl std::fmt::Debug for Embedded {
             .finish_non_exhaustive()
     }
 }
+
+/// A worker that does not look into its mailbox for this long is held up.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// What a worker may take to see that the time of a lane is over.
 const LANE_CLOSE_SLACK: Duration = Duration::from_secs(1);
@@ -582,7 +661,7 @@ fn processors() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
-type StartedWorker = (Arc<Mailbox>, JoinHandle<()>);
+type StartedWorker = (Arc<Mailbox>, WorkerThread);
 
 fn start_worker(
     io: Io,
@@ -607,11 +686,14 @@ fn spawn_worker<L: EventLoop>(
         source,
     };
     let (ready, made) = mpsc::sync_channel::<Result<Arc<Mailbox>, SystemError>>(1);
+    let (alive, ended) = mpsc::channel();
     let shared = Arc::clone(shared);
     let snapshot = Arc::clone(snapshot);
-    let thread = thread::Builder::new()
+    let handle = thread::Builder::new()
         .name(format!("tidegate-io-{index}"))
         .spawn(move || {
+            // Dropped last.
+            let _alive: mpsc::Sender<Infallible> = alive;
             let settings = LoopSettings {
                 receive_buffer_bytes: shared.settings.limits.read_buffer_bytes,
                 ..LoopSettings::default()
@@ -626,15 +708,36 @@ fn spawn_worker<L: EventLoop>(
             };
             let mailbox = Arc::new(Mailbox::new(event_loop.operations().waker()));
             let _ = ready.send(Ok(Arc::clone(&mailbox)));
-            let worker = Worker::new(shared, mailbox, snapshot, index);
-            if let Err(error) = worker.run(&mut event_loop) {
-                tracing::error!(%error, "a worker's event loop failed; its connections are closed");
-            }
+            let worker = Worker::new(Arc::clone(&shared), mailbox, index, snapshot);
+            let ran = catch_unwind(AssertUnwindSafe(|| worker.run(&mut event_loop)));
+            let cause: Box<str> = match ran {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string().into(),
+                Err(payload) => panic_message(&*payload).into(),
+            };
+            // Its listeners are closed before anybody makes others in their place.
+            drop(event_loop);
+            shared.failed(BackendFailure::Ended {
+                worker: index,
+                cause,
+            });
         })
         .map_err(|error| start_error(error.into()))?;
     match made.recv() {
-        Ok(Ok(mailbox)) => Ok((mailbox, thread)),
+        Ok(Ok(mailbox)) => Ok((mailbox, WorkerThread { handle, ended })),
         Ok(Err(error)) => Err(start_error(error.into())),
         Err(error) => Err(start_error(error.into())),
+    }
+}
+
+/// The message that a panic was raised with.
+fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    match (
+        payload.downcast_ref::<&str>(),
+        payload.downcast_ref::<String>(),
+    ) {
+        (Some(message), _) => message,
+        (None, Some(message)) => message,
+        (None, None) => "a panic without a message",
     }
 }

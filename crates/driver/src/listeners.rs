@@ -1,4 +1,7 @@
 //! Opening and closing listeners as the namespace needs them. One for each worker at each address.
+//!
+//! What is kept for us (`KeptListeners`) is used instead of opened, as many sockets as there are: the system
+//! hands connections to each of them, so each has a worker.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,7 +11,8 @@ use std::sync::Arc;
 use tidegate_engine::{ListenAt, ListenNeed, PortKey};
 use tidegate_httpapi::{ApiError, Endpoint};
 use tidegate_os::{
-    BindError, BindErrorKind, ListenAddress, ListenOptions, Listener, REUSE_PORT_BALANCES,
+    BindError, BindErrorKind, KeptListeners, ListenAddress, ListenOptions, Listener,
+    REUSE_PORT_BALANCES, SystemError,
 };
 
 use crate::mailbox::{ListenerId, Mailbox, Message};
@@ -16,11 +20,38 @@ use crate::mailbox::{ListenerId, Mailbox, Message};
 /// The addresses listened on.
 #[derive(Default)]
 pub(crate) struct Listeners {
-    open: HashMap<ListenAddress, (ListenerId, PortKey)>,
+    open: HashMap<ListenAddress, Open>,
     next: u32,
+    kept: KeptListeners,
 }
 
+struct Open {
+    id: ListenerId,
+    port: PortKey,
+    /// Each worker's own listener once more, should the worker be unable to end it.
+    stoppers: Vec<Assigned>,
+}
+
+/// What was bound, before anybody accepts from it.
+struct Bound {
+    address: ListenAddress,
+    port: PortKey,
+    listeners: Vec<Assigned>,
+    /// It was opened here, and not kept for us.
+    is_new: bool,
+}
+
+/// A listener, and the worker that accepts from it.
+type Assigned = (usize, Listener);
+
 impl Listeners {
+    pub(crate) fn new(kept: KeptListeners) -> Self {
+        Self {
+            kept,
+            ..Self::default()
+        }
+    }
+
     /// Opens what is needed and not open. When something cannot be opened, nothing is.
     pub(crate) fn open(
         &mut self,
@@ -32,19 +63,29 @@ impl Listeners {
         for need in needs {
             self.bind(need, workers.len(), backlog, &mut bound)?;
         }
-        for (address, port, listeners) in bound {
+        for Bound {
+            address,
+            port,
+            listeners,
+            is_new,
+        } in bound
+        {
             let id = ListenerId(self.next);
             self.next += 1;
             tracing::info!(%address, "listening");
-            for (mailbox, listener) in workers.iter().zip(listeners) {
-                mailbox.post(Message::Listen {
+            if is_new {
+                self.keep(&address, &listeners);
+            }
+            let stoppers = self.stoppers(&listeners);
+            for (worker, listener) in listeners {
+                workers[worker].post(Message::Listen {
                     id,
                     port,
                     local: specified_ip(&address),
                     listener,
                 });
             }
-            self.open.insert(address, (id, port));
+            self.open.insert(address, Open { id, port, stoppers });
         }
         Ok(())
     }
@@ -55,18 +96,20 @@ impl Listeners {
     /// that have just arrived there.
     pub(crate) fn close_unneeded(&mut self, needs: &[ListenNeed], workers: &[Arc<Mailbox>]) {
         let needed: Vec<ListenAddress> = needs.iter().flat_map(addresses).collect();
+        let kept = &self.kept;
         let any_on = |port| {
             needs
                 .iter()
                 .any(|need| need.port == port && need.at == ListenAt::Any)
         };
-        self.open.retain(|address, (id, port)| {
-            let keep = needed.contains(address) || any_on(*port);
+        self.open.retain(|address, open| {
+            let keep = needed.contains(address) || any_on(open.port);
             if !keep {
                 tracing::info!(%address, "no longer listening");
                 for mailbox in workers {
-                    mailbox.post(Message::StopListening(*id));
+                    mailbox.post(Message::StopListening(open.id));
                 }
+                kept.give_up(address);
             }
             keep
         });
@@ -87,21 +130,41 @@ impl Listeners {
         need: &ListenNeed,
         count: usize,
         backlog: u32,
-        bound: &mut Vec<(ListenAddress, PortKey, Vec<Listener>)>,
+        bound: &mut Vec<Bound>,
     ) -> Result<(), ApiError> {
         let mut missing = None;
         let mut have = 0;
         for address in addresses(need) {
-            let is_bound = bound.iter().any(|(other, ..)| *other == address);
+            let is_bound = bound.iter().any(|other| other.address == address);
             if is_bound || self.open.contains_key(&address) {
                 have += 1;
                 continue;
             }
-            let is_ours = self.open.values().any(|(_, port)| *port == need.port)
-                || bound.iter().any(|(_, port, _)| *port == need.port);
-            match bind_for_all(&address, count, backlog, is_ours) {
+            let is_ours = self.open.values().any(|open| open.port == need.port)
+                || bound.iter().any(|bound| bound.port == need.port);
+            let kept = self.kept.find(&address).map_err(|error| {
+                listen_error(BindError {
+                    address: address.clone(),
+                    kind: BindErrorKind::System(error),
+                })
+            })?;
+            let is_new = kept.is_empty();
+            let listeners = match is_new {
+                true => bind_for_all(&address, count, backlog, is_ours)
+                    .map(|listeners| listeners.into_iter().enumerate().collect()),
+                false => shared_out(kept, count).map_err(|error| BindError {
+                    address: address.clone(),
+                    kind: BindErrorKind::System(error),
+                }),
+            };
+            match listeners {
                 Ok(listeners) => {
-                    bound.push((address, need.port, listeners));
+                    bound.push(Bound {
+                        address,
+                        port: need.port,
+                        listeners,
+                        is_new,
+                    });
                     have += 1;
                 }
                 // A machine without IPv6, or without IPv4, still has the other.
@@ -114,6 +177,47 @@ impl Listeners {
             _ => Ok(()),
         }
     }
+
+    fn keep(&self, address: &ListenAddress, listeners: &[Assigned]) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let listeners = listeners.iter().map(|(_, listener)| listener);
+        if let Err(error) = self.kept.keep(listeners) {
+            tracing::error!(%address, %error, "a socket cannot be stored; it will end with this process");
+        }
+    }
+
+    /// Sockets that are kept go on without us. Where workers share one, it cannot end for one of them alone.
+    fn stoppers(&self, listeners: &[Assigned]) -> Vec<Assigned> {
+        if !self.kept.is_empty() || !REUSE_PORT_BALANCES {
+            return Vec::new();
+        }
+        let own = listeners.iter().filter_map(|(worker, listener)| {
+            matches!(listener.local_address(), ListenAddress::Tcp(_))
+                .then(|| Some((*worker, listener.try_clone().ok()?)))?
+        });
+        own.collect()
+    }
+
+    /// Has the system hand no more connections to listeners of this worker, which does not end them itself.
+    pub(crate) fn stop_for(&self, worker: usize) {
+        let all = self.open.values().flat_map(|open| &open.stoppers);
+        for (_, listener) in all.filter(|(of, _)| *of == worker) {
+            listener.refuse_connections();
+        }
+    }
+}
+
+/// Shares sockets out among workers: each socket has at least one, and each worker has.
+fn shared_out(sockets: Vec<Listener>, workers: usize) -> Result<Vec<Assigned>, SystemError> {
+    let mut assigned = Vec::with_capacity(sockets.len().max(workers));
+    for worker in sockets.len()..workers {
+        assigned.push((worker, sockets[worker % sockets.len()].try_clone()?));
+    }
+    let own = sockets.into_iter().enumerate();
+    assigned.extend(own.map(|(index, socket)| (index % workers, socket)));
+    Ok(assigned)
 }
 
 fn addresses(need: &ListenNeed) -> Vec<ListenAddress> {

@@ -10,6 +10,7 @@
 //!
 //! A post or wake by the worker itself costs no system call, since its loop is awake then.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, TcpStream};
 use std::pin::Pin;
@@ -96,6 +97,8 @@ pub(crate) enum Message {
     List(Box<Listing>),
     /// End this connection. Looked for from this place on; says that it was there.
     Disconnect(ConnectionId, usize, Sender<bool>),
+    /// Drop this, which tells that the mailbox is looked into.
+    Probe(Sender<Infallible>),
     /// Drop what is not in the response cache any more.
     TidyCache,
     /// The queue is closed: its lane ends. The sender is dropped when it has.

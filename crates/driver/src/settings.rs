@@ -7,6 +7,7 @@ use tidegate_httpapi::{
     CacheLimits, Http2Limits, LimitError, LogRollover, RequestLimits, ServerHeaderMode,
     ServiceLimits, Timeouts,
 };
+use tidegate_os::KeptListeners;
 
 /// Which event loop the workers run on.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -46,6 +47,9 @@ pub struct EmbeddedSettings {
     pub server_token: String,
     /// Waiting connections that the system holds for each listener. Default 4096.
     pub listen_backlog: u32,
+    /// Listening sockets that outlive this backend: they are used in place of ones that it would open, and what
+    /// it opens is stored with who keeps them. Default none.
+    pub listeners: KeptListeners,
     /// How often the files of certificates are looked at, whether they have changed. Default 5 s, at least
     /// 100 ms.
     pub certificates_looked_at_every: Duration,
@@ -66,6 +70,7 @@ impl Default for EmbeddedSettings {
             server_header: ServerHeaderMode::Full,
             server_token: concat!("Tidegate/", env!("CARGO_PKG_VERSION")).to_owned(),
             listen_backlog: 4096,
+            listeners: KeptListeners::default(),
             certificates_looked_at_every: Duration::from_secs(5),
             error_log: ErrorLogSettings::default(),
         }

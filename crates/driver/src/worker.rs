@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tidegate_engine::{PortKey, Snapshot};
-use tidegate_httpapi::{ConnectionId, OpaqueEnd};
+use tidegate_httpapi::{BackendFailure, ConnectionId, OpaqueEnd};
 use tidegate_os::{
     ConnectionKey, Event, EventLoop, Handler, ListenerKey, Operations, ReceiveOrder, SendBuffer,
     SystemError,
@@ -56,11 +56,11 @@ impl Worker {
     pub(crate) fn new(
         shared: Arc<Shared>,
         mailbox: Arc<Mailbox>,
+        index: usize,
         snapshot: Arc<Snapshot<Queue>>,
-        worker: usize,
     ) -> Self {
         Self {
-            core: Core::new(shared, mailbox, worker),
+            core: Core::new(shared, mailbox, index),
             view: View::new(snapshot),
             connections: Connections::default(),
             outgoing: OutgoingConnections::default(),
@@ -344,6 +344,11 @@ impl Worker {
                 if !is_idle || conn.closing {
                     return;
                 }
+                if conn.group.is_none() {
+                    // Its first request may be on its way, and its client cannot know that we stop.
+                    conn.deadline.begin_anew();
+                    return;
+                }
                 if conn.sending || conn.held.sends_later() || conn.tls.is_some() {
                     core.close_after_output(conn);
                     core.drive(operations, conn);
@@ -430,7 +435,11 @@ impl<O: Operations> Handler<O> for Worker {
                 None => self.failed(operations, connection),
             },
             Event::AcceptFailed { error, .. } => {
-                tracing::warn!(%error, "cannot accept connections; raise the limit on open files");
+                if error.is_shortage() {
+                    tracing::warn!(%error, "cannot accept connections; raise the limit on open files");
+                } else {
+                    self.core.listener_failed(&error);
+                }
             }
             Event::Woken => {
                 self.take_messages(operations);
@@ -441,6 +450,15 @@ impl<O: Operations> Handler<O> for Worker {
 }
 
 impl Core {
+    /// Tells that this worker cannot accept, and that waiting does not help.
+    #[cold]
+    pub(crate) fn listener_failed(&self, error: &SystemError) {
+        self.shared.failed(BackendFailure::Listener {
+            worker: self.index,
+            cause: error.to_string().into(),
+        });
+    }
+
     /// Resets a connection that a panic or a file has left in the middle of something.
     #[cold]
     fn break_off<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {

@@ -19,8 +19,8 @@ use tidegate_httpapi::{
     UrlGroupId, UrlPrefix,
 };
 
-use crate::counters::{GroupCounters, PerWorker};
 use crate::bandwidth::{GroupBandwidth, SessionBandwidth};
+use crate::counters::{GroupCounters, PerWorker};
 use crate::listen::{ListenChange, ListenNeed, PortKey};
 use crate::logging::{LogOwner, LogView, Logs};
 use crate::namespace::{Claim, EntryKey, Namespace, Reservation};

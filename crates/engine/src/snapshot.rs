@@ -11,9 +11,9 @@ use tidegate_httpapi::{
     UrlGroupId,
 };
 
+use crate::bandwidth::GroupBandwidth;
 use crate::counters::{GroupCounters, PerWorker, QueueCounters};
 use crate::latency::LatencyHistogram;
-use crate::bandwidth::GroupBandwidth;
 use crate::listen::PortKey;
 use crate::logging::LogView;
 use crate::namespace::{Buckets, HostRoute, Leaf};

@@ -3,6 +3,7 @@
 //! The component speaks to this trait only and never learns which backend it runs on.
 //! Source: HTTP Server API 2.0 functions; http-server-api §1.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,6 +60,52 @@ pub struct BackendInfo {
     pub io_threads: Option<usize>,
     /// The folder of the HTTPERR log; none as well when it is not written.
     pub error_log: Option<PathBuf>,
+}
+
+/// A part of a backend that serves no more, though nobody has stopped it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BackendFailure {
+    /// A thread that reads requests has ended. Its connections have ended with it, and where each thread has
+    /// listeners of its own, the others go on.
+    Ended {
+        /// Which thread, from 0 on.
+        worker: usize,
+        /// Why: what the system said, or the message of a panic.
+        cause: Box<str>,
+    },
+    /// A thread that reads requests does nothing that is asked of it.
+    Silent {
+        /// Which thread, from 0 on.
+        worker: usize,
+    },
+    /// The listeners of a thread cannot listen, or accept for a reason that does not pass by itself.
+    Listener {
+        /// Which thread, from 0 on.
+        worker: usize,
+        /// Why, as the system says.
+        cause: Box<str>,
+    },
+}
+
+impl fmt::Display for BackendFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended { worker, cause } => {
+                write!(formatter, "worker thread {worker} has ended: {cause}")
+            }
+            Self::Silent { worker } => write!(formatter, "worker thread {worker} is held up"),
+            Self::Listener { worker, cause } => {
+                write!(formatter, "worker thread {worker} cannot listen: {cause}")
+            }
+        }
+    }
+}
+
+/// Is told of failures of a backend.
+pub trait FailureListener: Send + Sync {
+    /// Something has failed. Called on the thread that it happened to: it must not wait for the backend.
+    fn failed(&self, failure: BackendFailure);
 }
 
 /// A driver: in this process, machine-wide, or the system's own.
@@ -349,6 +396,22 @@ pub trait Backend: Send + Sync {
         &self,
         filter: Option<Arc<dyn ConnectionFilter>>,
     ) -> Result<(), ApiError>;
+
+    /// Has `listener` told when a part of the backend fails; `None`: nobody. A backend without parts that could
+    /// fail by themselves tells nothing.
+    fn set_failure_listener(&self, listener: Option<Arc<dyn FailureListener>>) {
+        let _ = listener;
+    }
+
+    /// Whether all threads that read requests do what is asked of them, within this time.
+    ///
+    /// # Errors
+    ///
+    /// One does not.
+    fn probe(&self, within: Duration) -> Result<(), BackendFailure> {
+        let _ = within;
+        Ok(())
+    }
 
     /// Where the backend listens now.
     fn endpoints(&self) -> Vec<Endpoint>;

@@ -37,7 +37,8 @@ pub use application::{
     ExchangeBackend, PeerAddress, RespondLater, Responder,
 };
 pub use backend::{
-    Backend, BackendInfo, Endpoint, RequestQueueId, ReservationOwner, ServerSessionId, UrlGroupId,
+    Backend, BackendFailure, BackendInfo, Endpoint, FailureListener, RequestQueueId,
+    ReservationOwner, ServerSessionId, UrlGroupId,
 };
 pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};
 pub use cache_policy::{CachePolicy, HeadCachePolicy};

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 
 use crate::file_send::READ;
-use crate::platform::FILE_ENDED;
+use crate::platform::{FILE_ENDED, SHORTAGES};
 
 /// A system call that failed.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -39,6 +39,12 @@ impl SystemError {
     #[must_use]
     pub fn is_of_file(&self) -> bool {
         self.call == READ
+    }
+
+    /// Whether it is for want of something that there may be enough of later: descriptors, memory.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        SHORTAGES.contains(&self.code)
     }
 
     /// What kind of error the code is.

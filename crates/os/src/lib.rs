@@ -13,6 +13,7 @@ mod event;
 mod file;
 mod file_send;
 mod folder;
+mod kept;
 mod key;
 mod owner;
 mod platform;
@@ -31,11 +32,14 @@ pub use event::{
 };
 pub use file::{FileRange, append_at, append_now, is_in_memory, read_ahead};
 pub use folder::{EntryKind, FileState, Folder, Opened, file_state, look, open_file};
+pub use kept::{HandoverError, KeptListeners};
 pub use key::{ConnectionKey, ListenerKey};
 pub use owner::ProcessName;
+#[cfg(unix)]
+pub use platform::{ChildProcess, ChildSignal, Supervision, SupervisionError, Told};
 pub use platform::{
-    REUSE_PORT_BALANCES, create_log_folder, create_private_folder, host_name, is_file_at,
-    log_folder, open_log_file,
+    Handover, Lifeline, Notifier, REUSE_PORT_BALANCES, create_log_folder, create_private_folder,
+    host_name, is_file_at, log_folder, open_log_file, service_watchdog,
 };
 pub use poll::{PollLoop, PollOperations};
 pub use probe::{UringUnavailable, uring_available};

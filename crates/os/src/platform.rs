@@ -13,11 +13,15 @@ mod unix;
 #[cfg(unix)]
 mod unix_beneath;
 #[cfg(unix)]
+mod unix_child;
+#[cfg(unix)]
 mod unix_file;
 #[cfg(unix)]
 mod unix_folder;
 #[cfg(all(unix, not(target_os = "linux")))]
 mod unix_other_beneath;
+#[cfg(unix)]
+mod unix_service;
 #[cfg(unix)]
 mod unix_socket;
 #[cfg(windows)]
@@ -28,6 +32,8 @@ mod windows_beneath;
 mod windows_file;
 #[cfg(windows)]
 mod windows_folder;
+#[cfg(windows)]
+mod windows_service;
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) use copied_file::*;
@@ -48,6 +54,8 @@ pub(crate) use unix_beneath::{
     FolderHandle, file_number, is_plain_name, open_folder, open_without_waiting, wait_for_disk,
 };
 #[cfg(unix)]
+pub use unix_child::{ChildProcess, ChildSignal, Supervision, SupervisionError, Told};
+#[cfg(unix)]
 pub(crate) use unix_file::*;
 #[cfg(unix)]
 pub use unix_folder::{
@@ -55,6 +63,8 @@ pub use unix_folder::{
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix_other_beneath::*;
+#[cfg(unix)]
+pub use unix_service::{Handover, Lifeline, Notifier, service_watchdog};
 #[cfg(unix)]
 pub(crate) use unix_socket::*;
 #[cfg(windows)]
@@ -69,3 +79,5 @@ pub(crate) use windows_file::*;
 pub use windows_folder::{
     create_log_folder, create_private_folder, host_name, is_file_at, log_folder, open_log_file,
 };
+#[cfg(windows)]
+pub use windows_service::{Handover, Lifeline, Notifier, service_watchdog};

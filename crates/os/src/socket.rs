@@ -5,9 +5,10 @@
 use std::error::Error;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -147,6 +148,60 @@ impl Listener {
         })
     }
 
+    /// A socket of somebody else's that listens at this address. The file of a Unix domain socket is left
+    /// where it is.
+    #[allow(
+        dead_code,
+        reason = "there are platforms where nobody hands sockets over"
+    )]
+    pub(crate) fn adopt(
+        socket: Socket,
+        address: ListenAddress,
+        file: Option<UnixListenerFile>,
+    ) -> io::Result<Self> {
+        let is_tcp = matches!(address, ListenAddress::Tcp(_));
+        if is_tcp {
+            socket.set_tcp_nodelay(true)?;
+        }
+        let file = file.map(Arc::new);
+        let listener = Self {
+            socket,
+            address,
+            no_delay: is_tcp,
+            file,
+        };
+        listener.leave_file();
+        Ok(listener)
+    }
+
+    /// Has the system refuse new connections, whoever else has the socket; what waits to be accepted is reset.
+    pub fn refuse_connections(&self) {
+        // It does not listen then, for whatever reason.
+        let _ = self.socket.shutdown(Shutdown::Both);
+    }
+
+    /// Leaves the file of a Unix domain socket where it is when the listener is dropped: it is another's.
+    pub fn leave_file(&self) {
+        if let Some(file) = &self.file {
+            file.is_left.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the file of a Unix domain socket removed when the listener is dropped: it is nobody else's.
+    pub fn take_file(&self) {
+        if let Some(file) = &self.file {
+            file.is_left.store(false, Ordering::Relaxed);
+        }
+    }
+
+    #[allow(
+        dead_code,
+        reason = "there are platforms where nobody hands sockets over"
+    )]
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// Whether each connection must be told not to delay small segments.
     pub(crate) fn sets_no_delay(&self) -> bool {
         self.no_delay && !platform::NO_DELAY_IS_INHERITED
@@ -170,11 +225,15 @@ pub(crate) struct UnixListenerFile {
     pub(crate) path: PathBuf,
     pub(crate) device: u64,
     pub(crate) inode: u64,
+    /// Somebody else looks after it.
+    pub(crate) is_left: AtomicBool,
 }
 
 impl Drop for UnixListenerFile {
     fn drop(&mut self) {
-        platform::remove_if_same(self);
+        if !*self.is_left.get_mut() {
+            platform::remove_if_same(self);
+        }
     }
 }
 

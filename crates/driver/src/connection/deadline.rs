@@ -64,6 +64,11 @@ impl Deadline {
         self.restart = true;
     }
 
+    /// What it waits for may be waited for otherwise now.
+    pub(crate) fn begin_anew(&mut self) {
+        self.waits = Waits::New;
+    }
+
     /// From now on it is the lane's.
     pub(crate) fn give_to_lane(&mut self) {
         self.at = 0;

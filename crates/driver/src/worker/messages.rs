@@ -133,8 +133,8 @@ impl Worker {
                 listener,
             } => self.listen(operations, id, port, local, listener),
             Message::StopListening(id) => {
-                let stopped = self.listeners.iter().find(|(_, info)| info.id == id);
-                if let Some((&key, _)) = stopped {
+                let stopped = self.listeners.iter().filter(|(_, info)| info.id == id);
+                for (&key, _) in stopped {
                     operations.stop_listening(key);
                 }
             }
@@ -146,6 +146,7 @@ impl Worker {
             Message::Filter(filter) => self.core.filter = filter,
             Message::List(listing) => self.list_connections(operations, listing),
             Message::Disconnect(id, from, asker) => self.disconnect(operations, id, from, asker),
+            Message::Probe(asker) => drop(asker),
             Message::TidyCache => self.core.tidy_cache(),
             Message::CloseLane(queue, done) => self.close_lane(operations, &queue, done),
             Message::Stop(deadline) => self.stop(operations, deadline),
@@ -245,7 +246,10 @@ impl Worker {
                 let local = local.and_then(|address| self.core.intern_local(address));
                 self.listeners.insert(key, ListenerInfo { id, port, local });
             }
-            Err(error) => tracing::error!(%endpoint, %error, "a worker cannot listen"),
+            Err(error) => {
+                tracing::error!(%endpoint, %error, "a worker cannot listen");
+                self.core.listener_failed(&error);
+            }
         }
     }
 }

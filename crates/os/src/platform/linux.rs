@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use rustix::net::RecvFlags;
 use socket2::Socket;
 
 use crate::owner::ProcessName;
@@ -48,6 +49,12 @@ pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[
     libc::EOPNOTSUPP,
     libc::ENETUNREACH,
 ];
+
+/// What there is too little of at the moment.
+pub(crate) const SHORTAGES: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+
+/// Descriptors that are received are no started program's.
+pub(crate) const RECEIVES_CLOSED_ON_EXEC: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 
 pub(crate) const PRIVILEGED_PORT_HELP: &str = "use a port above 1023, give the program the \
     capability (`setcap cap_net_bind_service=+ep FILE`), or lower \

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use rustix::net::RecvFlags;
 use socket2::Socket;
 
 use crate::owner::ProcessName;
@@ -24,6 +25,12 @@ pub(crate) const DONT_WAIT: i32 = libc::MSG_DONTWAIT;
 pub(crate) const FILE_ENDED: i32 = libc::EIO;
 
 pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[libc::ECONNABORTED, libc::EINTR, libc::EPROTO];
+
+/// What there is too little of at the moment.
+pub(crate) const SHORTAGES: &[i32] = &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+
+/// Descriptors that are received are no started program's.
+pub(crate) const RECEIVES_CLOSED_ON_EXEC: RecvFlags = RecvFlags::empty();
 
 pub(crate) const PRIVILEGED_PORT_HELP: &str =
     "use a port above 1023, or start the program with the right to bind low ports";

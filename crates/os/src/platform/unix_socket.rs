@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -26,14 +27,20 @@ pub(crate) fn bind_unix(
         }
         outcome => outcome.map_err(|error| bind_error(path, &error))?,
     }
-    let metadata = fs::metadata(path).map_err(system("stat"))?;
-    let file = UnixListenerFile {
+    let file = listener_file(path).map_err(system("stat"))?;
+    socket.listen(backlog).map_err(system("listen"))?;
+    Ok((socket, file))
+}
+
+/// The file of a socket, as it is now.
+pub(crate) fn listener_file(path: &Path) -> io::Result<UnixListenerFile> {
+    let metadata = fs::metadata(path)?;
+    Ok(UnixListenerFile {
         path: path.to_owned(),
         device: metadata.dev(),
         inode: metadata.ino(),
-    };
-    socket.listen(backlog).map_err(system("listen"))?;
-    Ok((socket, file))
+        is_left: AtomicBool::new(false),
+    })
 }
 
 /// Removes the socket file unless somebody has put another in its place.

@@ -32,6 +32,9 @@ pub(crate) const FILE_ENDED: i32 = 38;
 /// WSAEINTR, WSAECONNABORTED, WSAECONNRESET.
 pub(crate) const ACCEPT_TRANSIENT: &[i32] = &[10004, 10053, 10054];
 
+/// What there is too little of at the moment: WSAEMFILE, WSAENOBUFS.
+pub(crate) const SHORTAGES: &[i32] = &[10024, 10055];
+
 pub(crate) const PRIVILEGED_PORT_HELP: &str =
     "the port is in an excluded range (`netsh int ipv4 show excludedportrange tcp`)";
 

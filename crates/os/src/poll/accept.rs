@@ -1,7 +1,7 @@
 //! Listeners of the readiness loop: accepting, its pauses and its end.
 
 use std::io::{self, ErrorKind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
@@ -48,6 +48,11 @@ impl Listeners {
         socket
             .set_nonblocking(true)
             .map_err(|error| SystemError::new("fcntl", &error))?;
+        // That is a property of the socket, which another process may have too and take connections from: one
+        // whose loop waits in the kernel takes the property away again.
+        socket
+            .set_read_timeout(Some(SHARED_WAIT_MAX))
+            .map_err(|error| SystemError::new("setsockopt SO_RCVTIMEO", &error))?;
         let mut socket = TcpListener::from_std(socket.into());
         registry
             .register(&mut socket, token(index), Interest::READABLE)
@@ -225,6 +230,9 @@ pub(super) const WAKE: Token = Token(usize::MAX);
 
 /// Below it are connections. There are never as many descriptors.
 const LISTENERS_FIRST: usize = usize::MAX - (1 << 20);
+
+/// Longest wait for a connection that another process has taken.
+const SHARED_WAIT_MAX: Duration = Duration::from_millis(1);
 
 /// Connections accepted from one listener before others get their turn.
 const ACCEPTS_MAX: usize = 64;

@@ -46,6 +46,9 @@ impl Listeners {
     pub(super) fn add(&mut self, listener: Listener) -> ListenerKey {
         let index = u32::try_from(self.all.len()).expect("listeners are few");
         let (socket, file) = listener.into_parts();
+        // One that was handed over may not wait, and a standing accept would end at once. Should it not be let,
+        // accepting fails and tells.
+        let _ = socket.set_nonblocking(false);
         self.all.push(Some(Accepting {
             socket,
             _file: file,
@@ -126,7 +129,9 @@ impl UringOperations {
         let listener = self.listeners.at(index)?;
         let key = ListenerKey::new(index);
         listener.is_armed = false;
-        if result == -libc::ECANCELED && listener.phase == Phase::Emptying {
+        // EAGAIN: another process has the socket as well, and has it not wait.
+        let is_empty = [-libc::ECANCELED, -libc::EAGAIN].contains(&result);
+        if is_empty && listener.phase == Phase::Emptying {
             self.listeners.all[index as usize] = None;
             return None;
         }
