@@ -16,7 +16,7 @@ mod keyed_hash;
 pub mod patterns;
 mod random;
 pub mod rate;
-mod replace;
+pub mod replace;
 pub mod sessions;
 pub mod snapshot;
 mod stamp;

@@ -1,6 +1,6 @@
-//! A file in the place of another, all of it or nothing.
+//! A file in the place of another, all of it or nothing, and one writer at a time.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,7 +8,11 @@ use tempfile::NamedTempFile;
 
 /// Puts content into a file. When this returns it is on the disk; whoever reads the file, before, meanwhile or
 /// after a kill, has all of the old or all of the new. A new file is for its owner alone; an old one's mode is kept.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+///
+/// The file cannot be written; it is as it was then.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     // What a symbolic link names is replaced, not the link.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match path.parent() {
@@ -27,4 +31,23 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Waits until nobody else changes a file, in this process or another, and keeps others waiting until the lock is
+/// dropped.
+///
+/// # Errors
+///
+/// The file `NAME.lock` beside it cannot be opened or locked.
+pub fn lock(path: &Path) -> io::Result<File> {
+    // The file itself is replaced, so it cannot be what is locked.
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(name)?;
+    lock.lock()?;
+    Ok(lock)
 }

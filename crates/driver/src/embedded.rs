@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,11 +16,11 @@ use std::time::{Duration, Instant};
 use tidegate_engine::{ConnectionCount, Control, ListenChange, PerWorker, Snapshot};
 use tidegate_httpapi::{
     AddressRange, ApiError, Application, Backend, BackendCounters, BackendFailure, BackendInfo,
-    CacheCounters, CacheFlush, CachedResponse, ConnectionFilter, ConnectionId, ConnectionPage,
-    Endpoint, FailureListener, GroupProperties, HandlerThreads, HttpProtocols, LogCounters,
-    OpenConnection, OperatingMode, QueueProperties, RequestQueueId, ReservationOwner,
-    ServerSessionId, ServiceState, SessionProperties, TlsBinding, TlsBindingInfo, TlsBindingKey,
-    UrlGroupId, UrlPrefix,
+    CacheCounters, CacheFlush, CachedResponse, Caller, ConnectionFilter, ConnectionId,
+    ConnectionPage, Endpoint, FailureListener, GroupProperties, HandlerThreads, HttpProtocols,
+    LogCounters, OpenConnection, OperatingMode, QueueProperties, RequestQueueId, Reservation,
+    ReservationOwner, ServerSessionId, ServiceState, SessionProperties, Timeouts, TlsBinding,
+    TlsBindingInfo, TlsBindingKey, UrlGroupId, UrlPrefix,
 };
 use tidegate_os::{
     EventLoop, LoopSettings, Operations, PollLoop, ReceiveOrder, SystemError, uring_available,
@@ -417,6 +418,30 @@ impl Backend for Embedded {
 
     fn delete_reservation(&self, prefix: &UrlPrefix) -> Result<(), ApiError> {
         self.change(|control| control.delete_reservation(prefix))
+    }
+
+    fn set_reservations(
+        &self,
+        reservations: &[Reservation],
+        caller: Option<Caller>,
+    ) -> Result<(), ApiError> {
+        self.change(|control| control.set_reservations(reservations, caller))
+    }
+
+    fn set_listen_addresses(&self, addresses: &[IpAddr]) -> Result<(), ApiError> {
+        let mut plane = self.running()?;
+        let (before, change) = plane.control.set_listen_addresses(addresses.to_vec());
+        if let Err(error) = self.open(&mut plane, &change) {
+            // Nothing was closed yet.
+            let _ = plane.control.set_listen_addresses(before);
+            return Err(error);
+        }
+        self.close_unneeded(&mut plane);
+        Ok(())
+    }
+
+    fn set_service_timeouts(&self, timeouts: &Timeouts) -> Result<(), ApiError> {
+        self.change(|control| control.set_machine_timeouts(*timeouts))
     }
 
     fn add_tls_binding(&self, key: &TlsBindingKey, binding: &TlsBinding) -> Result<(), ApiError> {

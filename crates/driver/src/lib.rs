@@ -38,4 +38,4 @@ mod worker;
 pub use embedded::Embedded;
 pub use settings::{EmbeddedSettings, ErrorLogSettings, Io};
 pub use tidegate_httpapi::LogRollover;
-pub use tls::tls_provider;
+pub use tls::{find_certificate, read_tls_binding, tls_provider};

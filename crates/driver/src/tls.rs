@@ -22,6 +22,7 @@ mod session;
 mod store;
 
 pub(crate) use bindings::Bindings;
+pub use load::{find_certificate, read_tls_binding};
 pub use provider::provider as tls_provider;
 pub(crate) use session::{Session, Step, StepEvent};
 pub(crate) use store::Store;

@@ -5,6 +5,7 @@
 //! Source: HTTP Server API 2.0 functions; http-server-api §1, §3, §5.
 
 mod publish;
+mod service;
 mod state;
 
 use std::ops::RangeInclusive;
@@ -14,16 +15,16 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tidegate_httpapi::{
-    ApiError, GroupProperties, Host, InheritedTimeouts, LimitError, QueueProperties, Registration,
-    RequestQueueId, ReservationOwner, Scheme, ServerSessionId, SessionProperties, Timeouts,
-    UrlGroupId, UrlPrefix,
+    ApiError, Caller, GroupProperties, Host, InheritedTimeouts, LimitError, QueueProperties,
+    Registration, RequestQueueId, ReservationOwner, Scheme, ServerSessionId, SessionProperties,
+    Timeouts, UrlGroupId, UrlPrefix,
 };
 
 use crate::bandwidth::{GroupBandwidth, SessionBandwidth};
 use crate::counters::{GroupCounters, PerWorker};
 use crate::listen::{ListenChange, ListenNeed, PortKey};
 use crate::logging::{LogOwner, LogView, Logs};
-use crate::namespace::{Claim, EntryKey, Namespace, Reservation};
+use crate::namespace::{Claim, EntryKey, Namespace, Owner, Reservation};
 use crate::quota::ConnectionCount;
 use crate::snapshot::{GroupView, QueueView, Snapshot};
 
@@ -37,6 +38,8 @@ pub struct Control<Q> {
     groups: FxHashMap<UrlGroupId, Group<Q>>,
     queues: FxHashMap<RequestQueueId, Arc<QueueView<Q>>>,
     namespace: Namespace,
+    /// Who registers; `None`: nobody is asked.
+    caller: Option<Caller>,
     logs: Logs,
     ids_ever: u64,
     published: Arc<Snapshot<Q>>,
@@ -77,6 +80,7 @@ impl<Q> Control<Q> {
             groups: FxHashMap::default(),
             queues: FxHashMap::default(),
             namespace: Namespace::default(),
+            caller: None,
             logs: Logs::default(),
             ids_ever: 0,
             published: Arc::new(Snapshot {
@@ -447,7 +451,7 @@ impl<Q> Control<Q> {
         let key = EntryKey::of(prefix);
         let reservation = Reservation {
             prefix: prefix.clone(),
-            owner,
+            owner: Owner::Named(owner),
         };
         self.namespace.reserve(&key, reservation)?;
         self.stale_ports.insert(key.port);
@@ -474,11 +478,11 @@ impl<Q> Control<Q> {
         Ok(())
     }
 
-    /// All reservations, in no particular order.
-    pub fn reservations(&self) -> impl Iterator<Item = (&UrlPrefix, &ReservationOwner)> {
+    /// All reserved prefixes, in no particular order.
+    pub fn reservations(&self) -> impl Iterator<Item = &UrlPrefix> {
         self.namespace
             .reservations()
-            .map(|reservation| (&reservation.prefix, &reservation.owner))
+            .map(|reservation| &reservation.prefix)
     }
 
     /// All endpoints that the registrations need, in order.
@@ -507,6 +511,9 @@ impl<Q> Control<Q> {
             .groups
             .get_mut(&group)
             .ok_or_else(|| unknown_group(group))?;
+        if let (Some(caller), None) = (&self.caller, socket) {
+            self.namespace.may_register(caller, &key, &prefix)?;
+        }
         let before = self.namespace.endpoints(key.port);
         let claim = Claim {
             registration: Arc::new(Registration { prefix, context }),

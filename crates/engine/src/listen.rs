@@ -115,9 +115,25 @@ impl Needs {
         }
     }
 
-    /// The endpoints, without those that another covers.
-    pub(crate) fn endpoints(&self, port: PortKey) -> Vec<ListenNeed> {
+    /// The endpoints, without those that another covers. Where `addresses` has any, these are what needs
+    /// neither an address nor a loopback one.
+    pub(crate) fn endpoints(&self, port: PortKey, addresses: &[IpAddr]) -> Vec<ListenNeed> {
+        if self.0.contains_key(&ListenAt::Any) && !addresses.is_empty() {
+            let mut listed = Self::default();
+            let others = self.0.keys().filter(|at| **at != ListenAt::Any);
+            let all = addresses.iter().map(|address| ListenAt::Address(*address));
+            all.chain(others.cloned()).for_each(|at| listed.add(at));
+            return listed.endpoints(port, &[]);
+        }
         let wanted = |at: &ListenAt| self.0.contains_key(at);
+        // One that was listed; a prefix has no such address.
+        let is_covered = |address: &IpAddr| {
+            let any: IpAddr = match address {
+                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+            };
+            *address != any && wanted(&ListenAt::Address(any))
+        };
         // Loopback binds 127.0.0.1 and ::1, not the rest of 127.0.0.0/8.
         let is_loopback_bound = |address: &IpAddr| {
             wanted(&ListenAt::Loopback)
@@ -129,7 +145,7 @@ impl Needs {
                 ListenAt::Any | ListenAt::Unix(_) => true,
                 ListenAt::Loopback => !wanted(&ListenAt::Any),
                 ListenAt::Address(address) => {
-                    !wanted(&ListenAt::Any) && !is_loopback_bound(address)
+                    !wanted(&ListenAt::Any) && !is_loopback_bound(address) && !is_covered(address)
                 }
             })
             .map(|at| ListenNeed {

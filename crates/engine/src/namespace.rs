@@ -11,17 +11,18 @@ mod reservation;
 mod route;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rustc_hash::FxHashMap;
-use tidegate_httpapi::{ApiError, Host, Scheme, UrlGroupId, UrlPrefix};
+use tidegate_httpapi::{ApiError, Caller, Host, Scheme, UrlGroupId, UrlPrefix};
 
 use crate::listen::{ListenAt, ListenNeed, Needs, PortKey, listen_at};
 
 pub(crate) use bucket::Buckets;
 pub(crate) use path_tree::{Leaf, PathTree};
 pub(crate) use registration::{Claim, EntryKey};
-pub(crate) use reservation::Reservation;
+pub(crate) use reservation::{Owner, Reservation};
 pub use route::HostRoute;
 
 /// Registrations and reservations of all ports.
@@ -30,6 +31,8 @@ pub(crate) struct Namespace {
     ports: FxHashMap<PortKey, Port>,
     sockets: FxHashMap<PathBuf, u32>,
     sockets_ever: u32,
+    /// Where prefixes without an address of their own listen; everywhere, if it is empty.
+    listen_addresses: Vec<IpAddr>,
 }
 
 /// What stands on one port. Exists while there is anything.
@@ -58,7 +61,7 @@ impl Namespace {
     pub(crate) fn endpoints(&self, port: PortKey) -> Vec<ListenNeed> {
         self.ports
             .get(&port)
-            .map(|table| table.needs.endpoints(port))
+            .map(|table| table.needs.endpoints(port, &self.listen_addresses))
             .unwrap_or_default()
     }
 
@@ -70,6 +73,11 @@ impl Namespace {
             .collect();
         endpoints.sort_unstable();
         endpoints
+    }
+
+    /// Has prefixes without an address of their own listen on these only. Gives those before.
+    pub(crate) fn set_listen_addresses(&mut self, addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+        std::mem::replace(&mut self.listen_addresses, addresses)
     }
 
     /// The number of a Unix socket; a new one when it has none.
@@ -145,6 +153,26 @@ impl Namespace {
         let reservation = entry.reservation.take()?;
         self.clear(key);
         Some(reservation)
+    }
+
+    /// Whether `caller` may register a prefix: the longest reservation decides that covers it.
+    pub(crate) fn may_register(
+        &self,
+        caller: &Caller,
+        key: &EntryKey,
+        prefix: &UrlPrefix,
+    ) -> Result<(), ApiError> {
+        let port = self
+            .ports
+            .get(&key.port)
+            .filter(|port| port.scheme == prefix.scheme);
+        let paths = port.and_then(|port| port.hosts.get(&key.host));
+        let covering = paths.into_iter().flatten().filter_map(|(path, entry)| {
+            let reservation = entry.reservation.as_ref()?;
+            key.path.starts_with(&**path).then_some((path, reservation))
+        });
+        let longest = covering.max_by_key(|(path, _)| path.len());
+        reservation::may_register(caller, prefix, longest.map(|(_, reservation)| reservation))
     }
 
     pub(crate) fn reservations(&self) -> impl Iterator<Item = &Reservation> {

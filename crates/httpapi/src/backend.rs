@@ -4,10 +4,12 @@
 //! Source: HTTP Server API 2.0 functions; http-server-api §1.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::{AccessControlList, Caller};
 use crate::address_range::AddressRange;
 use crate::application::{Application, ConnectionFilter};
 use crate::counters::BackendCounters;
@@ -15,7 +17,7 @@ use crate::error::ApiError;
 use crate::logging::LogCounters;
 use crate::opaque::HandlerThreads;
 use crate::open_connection::{ConnectionPage, OpenConnection};
-use crate::property::{GroupProperties, QueueProperties, SessionProperties};
+use crate::property::{GroupProperties, QueueProperties, SessionProperties, Timeouts};
 use crate::request::ConnectionId;
 use crate::response_cache::{CacheCounters, CacheFlush, CachedResponse};
 use crate::service_state::ServiceState;
@@ -37,9 +39,19 @@ pub struct UrlGroupId(pub u64);
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RequestQueueId(pub u64);
 
-/// For whom a prefix is reserved. Accounts and delegation come with the machine-wide backend.
+/// For whom a prefix is reserved that a program reserves: nobody else is asked who he is. Lists of accounts
+/// are a [`Reservation`]'s.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReservationOwner(pub String);
+
+/// A prefix that is kept for some accounts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reservation {
+    /// The prefix.
+    pub prefix: UrlPrefix,
+    /// Who may use it.
+    pub list: AccessControlList,
+}
 
 /// Where a backend listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -280,6 +292,52 @@ pub trait Backend: Send + Sync {
     ///
     /// The prefix is not reserved.
     fn delete_reservation(&self, prefix: &UrlPrefix) -> Result<(), ApiError>;
+
+    /// Puts these reservations in the place of those that were set before, all at once: it acts at once, also on
+    /// prefixes that are registered, which stay. `caller` is who registers from now on: to register takes the
+    /// right to listen of the longest reservation that covers the prefix, or where there is none, that the caller
+    /// is an administrator or the host is a loopback one (http-server-api §3 and C9). `None`: nobody is asked.
+    ///
+    /// # Errors
+    ///
+    /// A prefix is reserved twice, or its port carries the other scheme; all stays as it was. Or the backend
+    /// keeps reservations of its own.
+    fn set_reservations(
+        &self,
+        reservations: &[Reservation],
+        caller: Option<Caller>,
+    ) -> Result<(), ApiError> {
+        let _ = (reservations, caller);
+        Err(ApiError::NotSupported {
+            what: "a set of reservations",
+        })
+    }
+
+    /// The addresses that prefixes without an address of their own listen on, in place of all there are; none:
+    /// all. Where the list changes while it is listened, the new addresses are opened before the old are closed.
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be listened on, and all stays as it was; or the backend cannot choose.
+    fn set_listen_addresses(&self, addresses: &[IpAddr]) -> Result<(), ApiError> {
+        let _ = addresses;
+        Err(ApiError::NotSupported {
+            what: "a list of addresses to listen on",
+        })
+    }
+
+    /// The timers of sessions that set none, and of connections before their first request was routed. They act
+    /// at once.
+    ///
+    /// # Errors
+    ///
+    /// A timer is out of its range, or the backend's are set elsewhere.
+    fn set_service_timeouts(&self, timeouts: &Timeouts) -> Result<(), ApiError> {
+        let _ = timeouts;
+        Err(ApiError::NotSupported {
+            what: "timeouts of the whole service",
+        })
+    }
 
     /// Binds a certificate. New handshakes use it at once; open connections are not touched.
     ///

@@ -2,6 +2,7 @@
 //! API returns for it.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use crate::limits::LimitError;
 use crate::logging::LoggingFault;
@@ -31,6 +32,27 @@ pub enum ErrorCode {
     ServiceNotActive = 1062,
     /// `ERROR_NO_SUCH_LOGON_SESSION`
     NoSuchLogonSession = 1312,
+}
+
+/// The system's own text for the code, as tools print it.
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::FileNotFound => "The system cannot find the file specified.",
+            Self::AccessDenied => "Access is denied.",
+            Self::InvalidHandle => "The handle is invalid.",
+            Self::SharingViolation => {
+                "The process cannot access the file because it is being used by another process."
+            }
+            Self::NotSupported => "The request is not supported.",
+            Self::InvalidParameter => "The parameter is incorrect.",
+            Self::AlreadyExists => "Cannot create a file when that file already exists.",
+            Self::ServiceNotActive => "The service has not been started.",
+            Self::NoSuchLogonSession => {
+                "A specified logon session does not exist. It may already have been terminated."
+            }
+        })
+    }
 }
 
 /// Why a call on a session, group, queue or URL failed.
@@ -65,6 +87,25 @@ pub enum ApiError {
     NotReserved {
         /// The prefix.
         prefix: String,
+    },
+    /// The prefix is kept for others.
+    AccessDenied {
+        /// The prefix.
+        prefix: String,
+        /// Who was refused.
+        caller: String,
+        /// The reservation that decided; `None`: it is the administrators'.
+        reserved: Option<String>,
+    },
+    /// The address is in the list of those to listen on.
+    AlreadyListed {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The address is not in the list of those to listen on.
+    NotListed {
+        /// The address.
+        address: IpAddr,
     },
     /// Another certificate is bound to this key.
     AlreadyBound {
@@ -137,10 +178,13 @@ impl ApiError {
             Self::AlreadyRegistered { .. }
             | Self::AlreadyReserved { .. }
             | Self::AlreadyBound { .. }
+            | Self::AlreadyListed { .. }
             | Self::SchemeConflict { .. } => ErrorCode::AlreadyExists,
-            Self::NotRegistered { .. } | Self::NotReserved { .. } | Self::NotBound { .. } => {
-                ErrorCode::FileNotFound
-            }
+            Self::NotRegistered { .. }
+            | Self::NotReserved { .. }
+            | Self::NotBound { .. }
+            | Self::NotListed { .. } => ErrorCode::FileNotFound,
+            Self::AccessDenied { .. } => ErrorCode::AccessDenied,
             Self::Certificate { .. } => ErrorCode::NoSuchLogonSession,
             Self::Unknown { .. }
             | Self::Limit(_)
@@ -171,6 +215,20 @@ impl fmt::Display for ApiError {
                 write!(formatter, "{prefix} is not registered in this URL group")
             }
             Self::NotReserved { prefix } => write!(formatter, "{prefix} is not reserved"),
+            Self::AccessDenied {
+                prefix,
+                caller,
+                reserved: Some(reserved),
+            } => write!(
+                formatter,
+                "{prefix} is not for {caller}: {reserved} is reserved for others"
+            ),
+            Self::AccessDenied { prefix, caller, .. } => write!(
+                formatter,
+                "{prefix} is not for {caller}: what nobody has reserved is for administrators"
+            ),
+            Self::AlreadyListed { address } => write!(formatter, "{address} is listed already"),
+            Self::NotListed { address } => write!(formatter, "{address} is not listed"),
             Self::AlreadyBound { key } => {
                 write!(formatter, "{key} has a certificate already")
             }

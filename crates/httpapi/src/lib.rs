@@ -6,6 +6,7 @@
 //! threads but the waiting of a blocking body read.
 #![forbid(unsafe_code)]
 
+mod access;
 mod address_range;
 mod application;
 mod backend;
@@ -31,13 +32,14 @@ mod service_state;
 mod tls;
 mod url_prefix;
 
+pub use access::{AccessControlList, Account, Caller, SddlError, UrlRights};
 pub use address_range::{AddressRange, AddressRangeError};
 pub use application::{
     Admission, Application, AuthInfo, ConnectionFilter, ConnectionInfo, Deferred, Exchange,
     ExchangeBackend, PeerAddress, RespondLater, Responder,
 };
 pub use backend::{
-    Backend, BackendFailure, BackendInfo, Endpoint, FailureListener, RequestQueueId,
+    Backend, BackendFailure, BackendInfo, Endpoint, FailureListener, RequestQueueId, Reservation,
     ReservationOwner, ServerSessionId, UrlGroupId,
 };
 pub use body::{BodyError, BodyReader, BodySource, ReceiveBody};

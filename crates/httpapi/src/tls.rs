@@ -109,7 +109,7 @@ impl fmt::Display for TlsKeyError {
 impl std::error::Error for TlsKeyError {}
 
 /// A certificate and the rules of connections that it secures.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct TlsBinding {
     /// Where chain and key come from. Files are read again when they change.
@@ -127,6 +127,11 @@ pub struct TlsBinding {
     /// Whether clients may resume sessions by tickets. Default true. Source: the flag
     /// `ENABLE_SESSION_TICKET`, which there is off.
     pub session_tickets: bool,
+    /// Whether clients may resume sessions that the server keeps. Default true. Source: the flag
+    /// `DISABLE_SESSION_ID`.
+    pub session_ids: bool,
+    /// Whether handshakes are refused that come to this binding. Default false. Source: the flag `REJECT`.
+    pub reject: bool,
 }
 
 impl TlsBinding {
@@ -140,6 +145,8 @@ impl TlsBinding {
             tls12: true,
             tls13: true,
             session_tickets: true,
+            session_ids: true,
+            reject: false,
         }
     }
 }

@@ -109,6 +109,13 @@ impl UrlPrefix {
         })
     }
 
+    /// Whether `other` is this prefix or below it, on the same scheme, host and port.
+    pub fn covers(&self, other: &Self) -> bool {
+        let place = |prefix: &Self| (prefix.scheme, prefix.host.clone(), prefix.port);
+        // Both end with a slash, so that no segment is cut.
+        place(self) == place(other) && fold_path(&other.path).starts_with(&*fold_path(&self.path))
+    }
+
     /// Reads the path of a prefix: it begins with `/`, and gets a final `/` where that is missing.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! crate with unsafe code; `cfg` of platforms is in this file, in `platform.rs` and at the root of
 //! `uring` only.
 
+mod account;
 mod error;
 mod event;
 mod file;
@@ -25,6 +26,7 @@ mod table;
 mod uring;
 mod waker;
 
+pub use account::ProcessAccount;
 pub use error::SystemError;
 pub use event::{
     ACCEPT_PAUSE, EndpointAddress, Event, EventLoop, Handler, LoopSettings, Operations,
@@ -39,7 +41,8 @@ pub use owner::ProcessName;
 pub use platform::{ChildProcess, ChildSignal, Supervision, SupervisionError, Told};
 pub use platform::{
     Handover, Lifeline, Notifier, REUSE_PORT_BALANCES, create_log_folder, create_private_folder,
-    host_name, is_file_at, log_folder, open_log_file, service_watchdog,
+    file_owner, host_name, is_file_at, log_folder, open_log_file, process_account,
+    service_watchdog, state_folder,
 };
 pub use poll::{PollLoop, PollOperations};
 pub use probe::{UringUnavailable, uring_available};

@@ -11,6 +11,8 @@ mod linux_file;
 #[cfg(all(unix, not(target_os = "linux")))]
 mod unix;
 #[cfg(unix)]
+mod unix_account;
+#[cfg(unix)]
 mod unix_beneath;
 #[cfg(unix)]
 mod unix_child;
@@ -26,6 +28,8 @@ mod unix_service;
 mod unix_socket;
 #[cfg(windows)]
 mod windows;
+#[cfg(windows)]
+mod windows_account;
 #[cfg(windows)]
 mod windows_beneath;
 #[cfg(windows)]
@@ -50,6 +54,8 @@ pub use unix::REUSE_PORT_BALANCES;
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix::*;
 #[cfg(unix)]
+pub use unix_account::{file_owner, process_account};
+#[cfg(unix)]
 pub(crate) use unix_beneath::{
     FolderHandle, file_number, is_plain_name, open_folder, open_without_waiting, wait_for_disk,
 };
@@ -60,6 +66,7 @@ pub(crate) use unix_file::*;
 #[cfg(unix)]
 pub use unix_folder::{
     create_log_folder, create_private_folder, host_name, is_file_at, log_folder, open_log_file,
+    state_folder,
 };
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix_other_beneath::*;
@@ -72,12 +79,15 @@ pub use windows::REUSE_PORT_BALANCES;
 #[cfg(windows)]
 pub(crate) use windows::*;
 #[cfg(windows)]
+pub use windows_account::{file_owner, process_account};
+#[cfg(windows)]
 pub(crate) use windows_beneath::*;
 #[cfg(windows)]
 pub(crate) use windows_file::*;
 #[cfg(windows)]
 pub use windows_folder::{
     create_log_folder, create_private_folder, host_name, is_file_at, log_folder, open_log_file,
+    state_folder,
 };
 #[cfg(windows)]
 pub use windows_service::{Handover, Lifeline, Notifier, service_watchdog};

@@ -2,13 +2,13 @@
 
 use std::collections::HashSet;
 use std::error::Error;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::{fmt, mem};
 
 use super::lines::{NameFault, User, UserFault};
-use crate::replace::replace;
+use crate::replace::{lock, replace};
 
 /// The users of a file, with its comments and empty lines.
 ///
@@ -68,16 +68,7 @@ impl UsersFile {
             path: path.to_owned(),
             fault,
         };
-        // The file itself is replaced, so it cannot be what is locked.
-        let mut lock = path.as_os_str().to_owned();
-        lock.push(".lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(lock)
-            .map_err(|error| fail(FileFault::Lock(error)))?;
-        lock.lock().map_err(|error| fail(FileFault::Lock(error)))?;
+        let _lock = lock(path).map_err(|error| fail(FileFault::Lock(error)))?;
         let mut file = match Self::read(path) {
             Err(UsersFileError::File {
                 fault: FileFault::Read(error),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
-    ClientHello, NoClientAuth, ProducesTickets, ResolvesServerCert, ServerSessionMemoryCache,
-    StoresServerSessions, WebPkiClientVerifier,
+    ClientHello, NoClientAuth, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
+    ServerSessionMemoryCache, StoresServerSessions, WebPkiClientVerifier,
 };
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
@@ -24,6 +24,8 @@ use super::provider::{provider, ticketer};
 pub(crate) struct Bound {
     pub(super) config: Arc<ServerConfig>,
     pub(super) protocols: HttpProtocols,
+    /// Whether it refuses.
+    pub(super) rejects: bool,
 }
 
 /// The sessions of a binding that clients may resume.
@@ -111,7 +113,10 @@ impl<'a> Rules<'a> {
             .filter(|(is_spoken, _)| *is_spoken)
             .map(|(_, name)| name.to_vec())
             .collect();
-        config.session_storage = Arc::clone(&sessions.cache);
+        config.session_storage = match self.binding.session_ids {
+            true => Arc::clone(&sessions.cache),
+            false => Arc::new(NoServerSessionStorage {}),
+        };
         if self.binding.session_tickets {
             config.ticketer = Arc::clone(&sessions.ticketer);
             config.send_tls13_tickets = TICKETS;
@@ -126,6 +131,7 @@ impl<'a> Rules<'a> {
         Ok(Bound {
             config: Arc::new(config),
             protocols,
+            rejects: self.binding.reject,
         })
     }
 }

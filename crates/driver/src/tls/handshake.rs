@@ -63,7 +63,7 @@ impl Handshake {
         if let Stage::Start = self.stage {
             self.stage = match bindings.select_unasked(local) {
                 // What only the hello says is asked of it.
-                Some(bound) if bound.protocols.http1 => Stage::running(&bound)?,
+                Some(bound) if bound.protocols.http1 && !bound.rejects => Stage::running(&bound)?,
                 _ => Stage::Hello(Box::default()),
             };
         }
@@ -134,6 +134,10 @@ fn choose(
         refuse(AlertDescription::HandshakeFailure, out);
         return Err(Failure::new(FailureKind::NoBinding));
     };
+    if bound.rejects {
+        refuse(AlertDescription::AccessDenied, out);
+        return Err(Failure::new(FailureKind::Rejected));
+    }
     // RFC 9113 §3.2: over TLS, HTTP/2 is spoken when it was agreed upon by ALPN. A client that offers
     // other protocols only is refused by `rustls`.
     if !bound.protocols.http1 && hello.alpn().is_none() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_httpapi::{
-    CertificateInfo, CertificateSource, ClientCertificates, TlsBinding, TlsBindingKey,
+    ApiError, CertificateInfo, CertificateSource, ClientCertificates, TlsBinding, TlsBindingKey,
 };
 
 use super::bindings::BindingsBuilder;
@@ -12,6 +12,7 @@ use super::bound::{Bound, Rules, Sessions};
 use super::certificate::Certificate;
 use super::error::{CertificateError, CertificateErrorKind as Kind};
 use super::files::Files;
+use super::store::refusal;
 
 /// A binding as it serves.
 pub(super) struct Loaded {
@@ -132,6 +133,47 @@ impl Found {
             }
         }
     }
+}
+
+/// Reads the certificates that a binding would serve with now, and all that belongs to them, for who wants to know
+/// whether it could: nothing is bound.
+///
+/// # Errors
+///
+/// It could not.
+pub fn read_tls_binding(
+    key: &TlsBindingKey,
+    binding: &TlsBinding,
+) -> Result<Vec<CertificateInfo>, ApiError> {
+    let loaded = Reading::of(key, binding, None).result;
+    let loaded = loaded.map_err(|error| refusal(key, error))?;
+    let infos = loaded
+        .certificates
+        .iter()
+        .map(|usable| usable.info().clone());
+    Ok(infos.collect())
+}
+
+/// The certificate of a directory that has this thumbprint, as files of chain and key. What of the directory cannot
+/// be used is passed over.
+///
+/// # Errors
+///
+/// The directory cannot be read.
+pub fn find_certificate(
+    folder: &Path,
+    thumbprint: &str,
+) -> std::io::Result<Option<(PathBuf, PathBuf)>> {
+    std::fs::read_dir(folder)?;
+    let mut files = Files::default();
+    let Ok(entries) = files.entries(folder) else {
+        return Ok(None);
+    };
+    let found = pairs(entries, &mut files).into_iter().find(|(chain, key)| {
+        Certificate::of_pem_files(chain, key, &mut files)
+            .is_ok_and(|certificate| certificate.info.thumbprint.eq_ignore_ascii_case(thumbprint))
+    });
+    Ok(found)
 }
 
 /// Whether a client that was let in before would be let in now: resuming a session asks no more.

@@ -107,6 +107,8 @@ pub(crate) enum FailureKind {
     NoBinding,
     /// The binding is for HTTP/2 only, and the client did not offer it.
     NoProtocol,
+    /// The binding refuses all.
+    Rejected,
     /// What `rustls` refused, in the handshake or in a record.
     Tls(rustls::Error),
     /// The peer has given up, and says why.
@@ -129,6 +131,7 @@ impl fmt::Display for Failure {
             FailureKind::NotTls => formatter.write_str("the client speaks no TLS"),
             FailureKind::NoBinding => formatter.write_str("no certificate is bound for it"),
             FailureKind::NoProtocol => formatter.write_str("the client does not offer HTTP/2"),
+            FailureKind::Rejected => formatter.write_str("its binding rejects connections"),
             FailureKind::Tls(error) => error.fmt(formatter),
             FailureKind::AlertReceived(alert) => write!(formatter, "the client says {alert:?}"),
             FailureKind::UnexpectedRecord => formatter.write_str("a record out of place"),

@@ -355,7 +355,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
-fn refusal(key: &TlsBindingKey, error: CertificateError) -> ApiError {
+pub(super) fn refusal(key: &TlsBindingKey, error: CertificateError) -> ApiError {
     ApiError::Certificate {
         key: key.clone(),
         source: Box::new(error),

@@ -175,3 +175,26 @@ fn unix_socket_is_opened_once() {
     let again = site.control.add_unix(group, socket, "/", 0).unwrap();
     assert_ne!(again.open[0].port, first.open[0].port);
 }
+
+// §10: the list of addresses is for what has neither an address nor a loopback one.
+#[test]
+fn a_list_of_addresses_takes_the_place_of_any() {
+    let mut site = Site::new();
+    let listed = |site: &mut Site, addresses: &[&str]| {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap());
+        site.control.set_listen_addresses(addresses.collect()).1
+    };
+    check(&listed(&mut site, &["10.0.0.4", "127.0.0.1"]), &[], &[]);
+    let change = site.try_register("http://+:80/", 1).unwrap();
+    check(&change, &["10.0.0.4:80", "127.0.0.1:80"], &[]);
+    // Of loopback both families are needed.
+    let change = site.try_register("http://localhost:80/", 1).unwrap();
+    check(&change, &LOOPBACK, &["127.0.0.1:80"]);
+    let change = site.try_register("http://10.0.0.5:80/", 1).unwrap();
+    check(&change, &["10.0.0.5:80"], &[]);
+    // 0.0.0.0 has all of its family, and covers what of it is listed besides.
+    let change = listed(&mut site, &["0.0.0.0", "10.0.0.4"]);
+    check(&change, &["0.0.0.0:80"], &["10.0.0.4:80", "10.0.0.5:80"]);
+    let change = listed(&mut site, &[]);
+    check(&change, &ANY, &["127.0.0.1:80", "[::1]:80", "0.0.0.0:80"]);
+}

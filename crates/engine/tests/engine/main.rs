@@ -13,6 +13,7 @@ mod properties;
 mod queue;
 mod queue_model;
 mod random;
+mod reserved;
 mod routing;
 mod routing_model;
 mod site;

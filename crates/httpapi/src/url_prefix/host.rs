@@ -79,6 +79,19 @@ impl Host {
         }
     }
 
+    /// Whether only this machine can reach it: `localhost`, or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Name {
+                name,
+                subdomains: false,
+                address,
+            } => **name == *"localhost" && address.is_none_or(|address| address.is_loopback()),
+            Self::Address(address) => address.is_loopback(),
+            _ => false,
+        }
+    }
+
     /// The local address that a name is tied to.
     pub(super) fn tie(&self) -> Option<IpAddr> {
         match self {

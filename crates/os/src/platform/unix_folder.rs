@@ -1,4 +1,4 @@
-//! Unix: where programs keep their logs, who may read them, and whether they are still there.
+//! Unix: where programs keep their logs and what they have to know again, who may read them, and whether they are still there.
 
 use std::env;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -11,9 +11,24 @@ use std::path::{Path, PathBuf};
 ///
 /// Source: Filesystem Hierarchy Standard 3.0 §5.10, XDG Base Directory Specification.
 pub fn log_folder() -> Option<PathBuf> {
-    if is_superuser() {
-        return Some(PathBuf::from("/var/log/tidegate"));
+    match is_superuser() {
+        true => Some(PathBuf::from("/var/log/tidegate")),
+        false => user_state_folder(),
     }
+}
+
+/// Where this program keeps what it has to know again: `/var/lib/tidegate` for the superuser, else the user's
+/// state folder. `None` when the user has no home.
+///
+/// Source: Filesystem Hierarchy Standard 3.0 §5.8, XDG Base Directory Specification.
+pub fn state_folder() -> Option<PathBuf> {
+    match is_superuser() {
+        true => Some(PathBuf::from("/var/lib/tidegate")),
+        false => user_state_folder(),
+    }
+}
+
+fn user_state_folder() -> Option<PathBuf> {
     // The specification has relative paths ignored.
     let absolute = |name| {
         env::var_os(name)

@@ -11,6 +11,11 @@ pub fn log_folder() -> Option<PathBuf> {
     local.is_absolute().then(|| local.join("Tidegate"))
 }
 
+/// Where this program keeps what it has to know again: where its logs are, too.
+pub fn state_folder() -> Option<PathBuf> {
+    log_folder()
+}
+
 /// Makes a folder, and those above it. In the user's local application data it inherits that only the
 /// user and administrators may enter. One that exists stays as it is.
 ///
