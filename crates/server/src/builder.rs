@@ -1,6 +1,7 @@
 //! Sets a server up: properties, handlers, mounted services.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -303,6 +304,12 @@ impl ServerBuilder {
     /// ```
     pub fn logging(mut self, log: Logging) -> Self {
         self.settings.log = log;
+        self
+    }
+
+    /// Heeds the settings of the whole service in this file. See [`Settings::store`].
+    pub fn store(mut self, file: impl Into<PathBuf>) -> Self {
+        self.settings.store = Some(file.into());
         self
     }
 

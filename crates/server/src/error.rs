@@ -15,6 +15,7 @@ use crate::cors::CorsError;
 use crate::files::FilesError;
 use crate::forward::ForwardSettingsError;
 use crate::metrics::MetricsError;
+use crate::store::StoreError;
 use crate::tls::SslError;
 use crate::traffic::TrafficError;
 use crate::upload::UploadSetupError;
@@ -46,6 +47,8 @@ pub enum Error {
     Traffic(TrafficError),
     /// Metrics cannot be told as the settings say.
     Metrics(MetricsError),
+    /// The settings of the whole service cannot be read.
+    Store(Arc<StoreError>),
     /// The server has been started already, or is being started.
     AlreadyStarted,
     /// The server is being started, restarted or stopped; this can be asked for once it is done.
@@ -91,6 +94,10 @@ impl Error {
             Self::Driver(error) => match &**error {
                 ApiError::AlreadyRegistered { .. } => "each binding may be given once",
                 ApiError::SchemeConflict { .. } => "choose another port",
+                ApiError::AccessDenied { .. } => {
+                    "have an administrator give the right with `tidegate http add urlacl`, serve another URL, or \
+                     heed no store"
+                }
                 ApiError::AlreadyBound { .. } => {
                     "set `binding_options.configure_ssl_certificate` to false to use what is bound"
                 }
@@ -155,6 +162,12 @@ impl From<TrafficError> for Error {
     }
 }
 
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         match error {
@@ -180,6 +193,7 @@ impl fmt::Display for Error {
             Self::Upload(error) => error.fmt(formatter),
             Self::Traffic(error) => error.fmt(formatter),
             Self::Metrics(error) => error.fmt(formatter),
+            Self::Store(error) => error.fmt(formatter),
             Self::AlreadyStarted => formatter.write_str("the server has been started already"),
             Self::Busy => formatter.write_str("the server is starting, restarting or stopping"),
             Self::NotStarted => formatter.write_str("the server is not started"),
@@ -228,6 +242,7 @@ impl std::error::Error for Error {
             Self::Upload(error) => error.source(),
             Self::Traffic(error) => error.source(),
             Self::Metrics(error) => error.source(),
+            Self::Store(error) => std::error::Error::source(&**error),
             Self::AddressInUse(error)
             | Self::Listen(error)
             | Self::Certificate(error)

@@ -54,6 +54,7 @@ mod replaceable;
 mod runtime;
 mod server;
 mod settings;
+mod store;
 mod tls;
 mod tower;
 mod traffic;
@@ -91,6 +92,9 @@ pub use metrics::{
 pub use proxy_protocol::ProxyProtocol;
 pub use server::Server;
 pub use settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
+pub use store::{
+    HttpCertificate, HttpCertificateSource, HttpConfiguration, HttpStore, StoreError, StoreFault,
+};
 pub use tls::{BindingOptions, SslError, SslOptions, SslSettings};
 pub use tower::{BoxError, RequestContext};
 pub use traffic::{
@@ -113,6 +117,10 @@ pub use websocket::{
     QueueOptions, Recipients, RequestHeaders, Retention, RpcError, SecurityOptions,
     ServerSentEventsFallback, Streaming, SubProtocol, Taken, Transport, Violation,
     WebSocketCounters, WebSocketSettings, WriteError, close_code,
+};
+
+pub use tidegate_httpapi::{
+    AccessControlList, Account, Caller, ErrorCode, Reservation, SddlError, UrlRights,
 };
 
 pub use tidegate_httpapi::{

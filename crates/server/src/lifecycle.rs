@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_httpapi::{
     ApiError, Backend, CacheFlush, GroupProperties, OperatingMode, RequestQueueId, ServerSessionId,
-    UrlGroupId,
+    SessionProperties, Timeouts, UrlGroupId,
 };
 
 use crate::admission::Guard;
@@ -17,6 +17,7 @@ use crate::component::{Component, Doorman, Opened, Shared};
 use crate::operations::Operations;
 use crate::replaceable::Replaceable;
 use crate::settings::Settings;
+use crate::store::Stored;
 use crate::tls::{Configuration, Plan};
 use crate::traffic::Doors;
 use crate::upload::InProgress;
@@ -33,6 +34,10 @@ pub(crate) struct Driver {
 pub(crate) struct Bindings {
     pub(crate) list: Vec<Binding>,
     pub(crate) plan: Plan,
+    /// What the store has.
+    pub(crate) stored: Stored,
+    /// The driver's timers, by the settings and the store.
+    pub(crate) timeouts: Timeouts,
 }
 
 /// What a started server holds at its driver.
@@ -44,6 +49,8 @@ pub(crate) struct Running {
     filters_connections: bool,
     bindings: Vec<Binding>,
     configuration: Configuration,
+    stored: Stored,
+    timeouts: Timeouts,
     application: Arc<Replaceable>,
     /// Of the component, and of those before it that have not ended theirs.
     uploads: Vec<Arc<InProgress>>,
@@ -121,6 +128,9 @@ impl Running {
             backend.set_connection_filter(Some(Arc::new(doorman)))?;
             undo.filter = true;
         }
+        // Before the first URL: they decide who may have it, and where it is listened for.
+        bindings.stored.apply(&**backend, &Stored::default())?;
+        undo.stored = bindings.stored.clone();
         // Whoever connects as soon as it is listened for finds the certificate there.
         configuration.prepare(&bindings.plan)?;
         undo.operations = Operations::open(&**backend, shared, operations)?;
@@ -139,6 +149,8 @@ impl Running {
             filters_connections,
             bindings: bindings.list,
             configuration,
+            stored: bindings.stored,
+            timeouts: bindings.timeouts,
             application,
             uploads,
             fallback,
@@ -168,14 +180,25 @@ impl Running {
     /// Listens on these bindings instead. Those that stay keep their sockets, and certificates that stay
     /// are never missing; when something cannot be had, all is as it was.
     pub(crate) fn rebind(&mut self, bindings: Bindings) -> Result<(), ApiError> {
+        let backend = Arc::clone(&self.driver.backend);
+        bindings.stored.apply(&*backend, &self.stored)?;
         let before = self.configuration.plan().clone();
         let prepared = self.configuration.prepare(&bindings.plan);
         match prepared.and_then(|()| self.register(bindings.list)) {
             Ok(()) => {
                 self.configuration.settle(&bindings.plan);
+                if let Some(name) = bindings.stored.differences_for_start(&self.stored) {
+                    tracing::warn!("only a start puts a change of the store's {name} into effect");
+                }
+                self.stored = bindings.stored;
+                if self.driver.owned && bindings.timeouts != self.timeouts {
+                    backend.set_service_timeouts(&bindings.timeouts)?;
+                    self.timeouts = bindings.timeouts;
+                }
                 Ok(())
             }
             Err(error) => {
+                let _ = self.stored.apply(&*backend, &bindings.stored);
                 // What was there before can be had again, unless the driver has stopped.
                 let _ = self.configuration.prepare(&before);
                 self.configuration.settle(&before);
@@ -265,6 +288,7 @@ impl Running {
         undo.queue = Some(self.queue);
         undo.filter = self.filters_connections;
         undo.operations = self.operations;
+        undo.stored = self.stored.clone();
         drop(undo);
         if let Some(fallback) = &self.fallback {
             fallback.end();
@@ -334,6 +358,8 @@ struct Undo<'a> {
     queue: Option<RequestQueueId>,
     filter: bool,
     operations: Operations,
+    /// What was set by the store.
+    stored: Stored,
     done: bool,
 }
 
@@ -346,6 +372,7 @@ impl<'a> Undo<'a> {
             queue: None,
             filter: false,
             operations: Operations::default(),
+            stored: Stored::default(),
             done: false,
         }
     }
@@ -371,5 +398,6 @@ impl Drop for Undo<'_> {
             let _ = backend.close_request_queue(queue);
         }
         std::mem::take(&mut self.operations).close(backend);
+        let _ = Stored::default().apply(backend, &self.stored);
     }
 }

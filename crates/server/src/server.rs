@@ -9,9 +9,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, TlsBindingInfo};
+use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, Scheme, TlsBindingInfo};
 
 use crate::admission::Guard;
+use crate::binding::Place;
 use crate::builder::ServerBuilder;
 use crate::component::{Component, Opened, Shared};
 use crate::embedded;
@@ -25,6 +26,7 @@ use crate::metrics;
 use crate::operations::Operation;
 use crate::replaceable::Replaceable;
 use crate::settings::Settings;
+use crate::store::Stored;
 use crate::tls::{Configuration, Plan};
 use crate::traffic::Doors;
 use crate::upload::Intake;
@@ -307,7 +309,7 @@ impl Server {
         // A driver that serves nobody needs no more.
         settings.io_threads = Some(1);
         settings.error_log.enabled = false;
-        let backend = embedded::start(&settings, accepts_websockets)?;
+        let backend = embedded::start(&settings, &bindings.stored, accepts_websockets)?;
         let prepared = Configuration::new(Arc::clone(&backend)).prepare(&bindings.plan);
         backend.stop(Duration::ZERO);
         drop(opened);
@@ -398,7 +400,8 @@ impl Server {
     /// and no request lost: those in progress end as they have begun.
     ///
     /// What the server serves may change, and where it listens: bindings and certificates, files, uploads,
-    /// forwarding, rules for other origins, timeouts, the queue's length, the longest content. Cached responses
+    /// forwarding, rules for other origins, timeouts, the queue's length, the longest content; and what the
+    /// [store](Settings::store) has, which is read again, but for the cache's limit. Cached responses
     /// are flushed. Of the events only [`on_before_binding`](crate::Events::on_before_binding) is called.
     ///
     /// # Errors
@@ -533,7 +536,7 @@ impl Server {
                 owned: false,
             },
             None => Driver {
-                backend: embedded::start(&settings, accepts_websockets)?,
+                backend: embedded::start(&settings, &bindings.stored, accepts_websockets)?,
                 owned: true,
             },
         };
@@ -605,10 +608,21 @@ impl Server {
         }
         let mut all = bindings.clone();
         all.extend(settings.operation_bindings());
-        let plan = Plan::new(&all, settings)?;
+        let stored = Stored::read(settings.store.as_deref())?;
+        let is_https = |port| {
+            let mut prefixes = bindings.iter().filter_map(|binding| match binding.place() {
+                Place::Prefix(prefix) if prefix.scheme == Scheme::Https => Some(prefix.port),
+                _ => None,
+            });
+            settings.binding_options.configure_ssl_certificate
+                && prefixes.any(|https| https == port)
+        };
+        let plan = Plan::new(&all, settings, stored.tls(is_https)?)?;
         Ok(Bindings {
             list: bindings,
             plan,
+            timeouts: stored.timeouts(settings),
+            stored,
         })
     }
 

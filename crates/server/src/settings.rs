@@ -147,6 +147,13 @@ pub struct Settings {
     pub metrics: MetricsSettings,
     /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
     pub listen_backlog: u32,
+    /// The file with the settings of the whole service, which this server heeds: reservations, certificates of
+    /// https bindings without one of their own, addresses to listen on, timeouts, the cache's limit. See
+    /// [`HttpStore`](crate::HttpStore). Default `None`: it heeds none.
+    ///
+    /// A file that is not there is empty. Where the server's own settings speak, they win. A server whose driver is
+    /// [given](crate::ServerBuilder::backend) heeds of it what that driver can be told: no timeouts, no limit.
+    pub store: Option<PathBuf>,
     /// How long a stop waits for requests in progress. Default 30 s.
     #[serde(deserialize_with = "format::seconds")]
     pub shutdown_deadline: Duration,
@@ -193,6 +200,7 @@ impl Default for Settings {
             error_log: ErrorLog::default(),
             metrics: MetricsSettings::default(),
             listen_backlog: 4096,
+            store: None,
             shutdown_deadline: Duration::from_secs(30),
         }
     }

@@ -64,6 +64,7 @@ impl Settings {
             log,
             metrics,
             listen_backlog,
+            store,
         } = self;
         let tune = &other.fine_tune;
         // Whether WebSockets are announced on HTTP/2 is settled with the driver.
@@ -109,6 +110,7 @@ impl Settings {
             ("log", *log != other.log),
             ("metrics", *metrics != other.metrics),
             ("listen_backlog", *listen_backlog != other.listen_backlog),
+            ("store", *store != other.store),
         ];
         differences
             .into_iter()

@@ -45,8 +45,8 @@ impl SslError {
     pub(crate) fn way_out(&self) -> &'static str {
         match self {
             Self::CertificateMissing { .. } => {
-                "set `certificate` in the SSL options of the server or of the binding, or \
-                 `binding_options.configure_ssl_certificate` to false when the driver has one"
+                "set `certificate` in the SSL options of the server or of the binding, bind one with `tidegate http \
+                 add sslcert`, or set `binding_options.configure_ssl_certificate` to false when the driver has one"
             }
             Self::NoVersion { .. } => "let `tls13` be true",
             Self::NoProtocol { .. } => "name `http1`, `http2` or both",

@@ -24,27 +24,43 @@ pub(crate) struct Plan {
     pub(super) proxies: BTreeMap<u16, Vec<AddressRange>>,
 }
 
-/// What one key of the driver's is bound to. There is a certificate in the options.
+/// What one key of the driver's is bound to.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Security {
-    options: SslOptions,
-    protocols: HttpProtocols,
+pub(super) enum Security {
+    /// By the server's settings. There is a certificate in the options.
+    Own {
+        options: SslOptions,
+        protocols: HttpProtocols,
+    },
+    /// As the store has it.
+    Stored(TlsBinding),
 }
 
 impl Security {
     pub(super) fn binding(&self) -> Option<TlsBinding> {
-        self.options.binding(self.protocols)
+        match self {
+            Self::Own { options, protocols } => options.binding(*protocols),
+            Self::Stored(binding) => Some(binding.clone()),
+        }
     }
 }
 
 impl Plan {
-    /// What these bindings need.
+    /// What these bindings need. `stored` are the certificates that the store has for their ports: they are for
+    /// those that have none of their own.
     ///
     /// # Errors
     ///
     /// They ask for what cannot be.
-    pub(crate) fn new(bindings: &[Binding], settings: &Settings) -> Result<Self, SslError> {
-        let mut claims = Claims::default();
+    pub(crate) fn new(
+        bindings: &[Binding],
+        settings: &Settings,
+        stored: Vec<(TlsBindingKey, TlsBinding)>,
+    ) -> Result<Self, SslError> {
+        let mut claims = Claims {
+            stored,
+            ..Claims::default()
+        };
         for binding in bindings {
             claims.add(binding, settings)?;
         }
@@ -58,6 +74,10 @@ struct Claims<'a> {
     tls: BTreeMap<TlsBindingKey, (Security, &'a Binding)>,
     /// What is bound where no binding has claimed the key.
     fallback: BTreeMap<TlsBindingKey, Security>,
+    /// What the store has.
+    stored: Vec<(TlsBindingKey, TlsBinding)>,
+    /// The protocols of ports whose bindings go by the store.
+    stored_protocols: BTreeMap<u16, (HttpProtocols, &'a Binding)>,
     cleartext: BTreeMap<u16, (HttpProtocols, &'a Binding)>,
     proxies: BTreeMap<u16, (Option<Vec<AddressRange>>, &'a Binding)>,
 }
@@ -101,12 +121,20 @@ impl<'a> Claims<'a> {
         }
         let options = binding.ssl().unwrap_or(&settings.ssl.options);
         let Some(certificate) = &options.certificate else {
+            if self.stored.iter().any(|(key, _)| key.port() == prefix.port) {
+                return claim(
+                    &mut self.stored_protocols,
+                    prefix.port,
+                    (protocols, binding),
+                    |port| format!("port {port}"),
+                );
+            }
             return Err(SslError::CertificateMissing { binding: text() });
         };
         if !options.tls12 && !options.tls13 {
             return Err(SslError::NoVersion { binding: text() });
         }
-        let security = Security {
+        let security = Security::Own {
             options: options.clone(),
             protocols,
         };
@@ -122,7 +150,17 @@ impl<'a> Claims<'a> {
     }
 
     fn plan(self) -> Plan {
+        let protocols = self.stored_protocols;
+        let stored = self.stored.into_iter().map(|(key, mut binding)| {
+            if let Some((protocols, _)) = protocols.get(&key.port()) {
+                binding.protocols.http1 &= protocols.http1;
+                binding.protocols.http2 &= protocols.http2;
+            }
+            (key, Security::Stored(binding))
+        });
         let mut tls = self.fallback;
+        // What the settings bind wins, but for what is bound where nobody else does.
+        tls.extend(stored);
         let claimed = self.tls.into_iter();
         tls.extend(claimed.map(|(key, (security, _))| (key, security)));
         let cleartext = self.cleartext.into_iter();
@@ -221,7 +259,7 @@ mod tests {
 
     /// The keys that bindings come to, each with the file of its chain.
     fn bound(bindings: &[Binding], settings: &Settings) -> Vec<(String, String)> {
-        let plan = Plan::new(bindings, settings).unwrap();
+        let plan = Plan::new(bindings, settings, Vec::new()).unwrap();
         let bound = plan.tls.iter().map(|(key, security)| {
             let source = match security.binding().unwrap().certificate {
                 CertificateSource::Pem { chain, .. } => chain,
@@ -239,7 +277,9 @@ mod tests {
     }
 
     fn refused(bindings: &[Binding], settings: &Settings) -> String {
-        Plan::new(bindings, settings).unwrap_err().to_string()
+        Plan::new(bindings, settings, Vec::new())
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
@@ -303,7 +343,7 @@ mod tests {
         let bindings = [binding("https://a.example:443/")
             .with_ssl(options)
             .with_protocols(HttpProtocols::HTTP2)];
-        let plan = Plan::new(&bindings, &Settings::default()).unwrap();
+        let plan = Plan::new(&bindings, &Settings::default(), Vec::new()).unwrap();
         let tls = plan.tls.values().next().unwrap().binding().unwrap();
         assert_eq!(tls.ocsp_response, Some("a.ocsp".into()));
         assert!(!tls.tls12 && tls.tls13 && !tls.session_tickets);
@@ -323,7 +363,7 @@ mod tests {
             binding("http://+:82/").with_protocols(HttpProtocols::HTTP2),
             binding("unix:/run/a"),
         ];
-        let plan = Plan::new(&bindings, &settings).unwrap();
+        let plan = Plan::new(&bindings, &settings, Vec::new()).unwrap();
         let told: Vec<_> = plan.cleartext.into_iter().collect();
         assert_eq!(
             told,
@@ -342,7 +382,44 @@ mod tests {
         settings.binding_options = BindingOptions {
             configure_ssl_certificate: false,
         };
-        assert_eq!(Plan::new(&bindings, &settings), Ok(Plan::default()));
+        assert_eq!(
+            Plan::new(&bindings, &settings, Vec::new()),
+            Ok(Plan::default())
+        );
+    }
+
+    #[test]
+    fn a_stored_certificate_is_for_who_has_none() {
+        let stored = |key: &str, file: &str| {
+            let source = certificate(file).certificate.unwrap();
+            (key.parse().unwrap(), TlsBinding::new(source))
+        };
+        let store = vec![
+            stored("0.0.0.0:443", "stored"),
+            stored("a.example:443", "stored"),
+        ];
+        let bindings = [
+            binding("https://+:443/").with_protocols(HttpProtocols::HTTP1),
+            binding("https://a.example:443/").with_ssl(certificate("own")),
+        ];
+        let plan = Plan::new(&bindings, &Settings::default(), store.clone()).unwrap();
+        let bound = plan.tls.iter().map(|(key, security)| {
+            let binding = security.binding().unwrap();
+            let CertificateSource::Pem { chain, .. } = binding.certificate else {
+                panic!("{key}");
+            };
+            let file = chain.display().to_string();
+            (key.to_string(), file, binding.protocols)
+        });
+        let (http1, both) = (HttpProtocols::HTTP1, HttpProtocols::BOTH);
+        let wanted = [
+            ("0.0.0.0:443".to_owned(), "stored.crt".to_owned(), http1),
+            ("a.example:443".to_owned(), "own.crt".to_owned(), both),
+        ];
+        assert_eq!(bound.collect::<Vec<_>>(), wanted);
+        let other = [binding("https://+:444/")];
+        let missing = Plan::new(&other, &Settings::default(), store).unwrap_err();
+        assert_eq!(missing.to_string(), "https://+:444/ has no certificate");
     }
 
     #[test]
