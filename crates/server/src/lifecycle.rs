@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidegate_httpapi::{
     ApiError, Backend, CacheFlush, GroupProperties, OperatingMode, RequestQueueId, ServerSessionId,
-    SessionProperties, Timeouts, UrlGroupId,
+    Timeouts, UrlGroupId,
 };
 
 use crate::admission::Guard;
