@@ -1,11 +1,11 @@
 //! API keys: secrets that programs send with each request.
 //!
-//! A key is issued once and told once. What is kept is its hash: SHA-256 with a salt of the store's own. A slow
-//! hash, as passwords need, would gain nothing here: what it slows down is guessing, and a key has so many random
-//! bits that nobody guesses it; but it would cost each request what it costs an attacker.
+//! A key is issued once and told once. What is kept is its hash: SHA-256 with a salt of the store's own, unless
+//! another is asked for ([`KeyHash`]). A slow hash, as passwords need, gains nothing here: what it slows down is
+//! guessing, and a key has so many random bits that nobody guesses it.
 //!
-//! Keys are in an embedded database (redb); a change is on the disk before the call returns, whatever kills the
-//! process. Checks read a copy in memory, without a lock. When and how often a key was used is written back at
+//! Keys are in an embedded database (redb), or wherever a [`KeyStorage`] has them; a change is on the disk before the
+//! call returns, whatever kills the process. Checks read a copy in memory, without a lock. When and how often a key was used is written back at
 //! leisure ([`ApiKeys::maintain`]), so a kill may lose the last of that, and nothing else. The file is opened for a
 //! change only: `tidegate apikey` can work on it while a server runs, which sees the change by `maintain`.
 
@@ -14,10 +14,14 @@ mod changes;
 mod database;
 mod error;
 mod format;
+mod hash;
 mod record;
+mod refused;
+mod storage;
 mod store;
 mod table;
 mod transfer;
+mod vault;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -28,11 +32,19 @@ use std::time::{Duration, SystemTime};
 use tidegate_httpapi::AddressRange;
 
 pub use audit::{AuditAction, AuditEntry};
+pub use changes::RotationReport;
 pub use error::{ApiKeyError, DatabaseFault};
 pub use format::{Charset, KeyFormat, KeyFormatError};
+pub use hash::KeyHash;
 pub use record::{ApiKey, ApiKeyId, ApiKeyState, NewApiKey, check_scope};
+pub use refused::RefusedSettings;
+pub use storage::{
+    CustomFault, FileStorage, KeyStorage, KeyTable, MemoryStorage, ReadKeys, TransactionEnd,
+    WriteKeys,
+};
 pub use store::{ApiKeySettings, ApiKeys, Issued};
 pub use transfer::{Export, ImportReport};
+pub use vault::Passphrase;
 
 /// What came of a key that a peer sent.
 #[derive(Clone, Debug)]
@@ -57,6 +69,21 @@ pub enum KeyRefusal {
     Address,
     /// It has not the scope that is needed.
     Scope,
+    /// Too many slow hashes are being made to say; it may be good.
+    Busy,
+}
+
+impl fmt::Display for KeyRefusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unknown => "no such key",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Address => "not from there",
+            Self::Scope => "without the scope",
+            Self::Busy => "too many at once",
+        })
+    }
 }
 
 /// A key that was accepted, and who it stands for.
@@ -143,6 +170,9 @@ pub enum ApiKeyEvent {
     Changed(ApiKeyId),
     /// A key was removed.
     Purged(ApiKeyId),
+    /// Something was written to the audit, or a key was refused. Refused ones are told by the thread that has checked
+    /// them, which must not be held up.
+    Audited(AuditEntry),
 }
 
 fn since_epoch(time: SystemTime) -> Duration {
@@ -159,7 +189,8 @@ fn at_milliseconds(milliseconds: u64) -> SystemTime {
 }
 
 impl ApiKeys {
-    /// Whether a key may be used for something, from an address. Takes no lock and waits for nothing.
+    /// Whether a key may be used for something, from an address. A key that is accepted takes no lock and waits for
+    /// nothing, unless it [takes long](Self::takes_long).
     ///
     /// A scope of `None` asks for none.
     pub fn validate(
@@ -169,46 +200,95 @@ impl ApiKeys {
         address: IpAddr,
         now: SystemTime,
     ) -> KeyVerdict {
-        let verdict = self.look_up(key, scope, address, milliseconds(now));
-        let counter = match verdict {
-            KeyVerdict::Accepted(_) => &self.counters().validations,
-            KeyVerdict::Refused(_) => &self.counters().failures,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+        let (verdict, _) = self.check(key, scope, address, now);
         verdict
     }
 
-    fn look_up(&self, key: &str, scope: Option<&str>, address: IpAddr, now: u64) -> KeyVerdict {
-        use KeyVerdict::Refused;
-        // Longer than any that is issued: not worth a hash.
-        if key.len() > format::KEY_BYTES_MAX {
-            return Refused(KeyRefusal::Unknown);
-        }
-        let Some(entry) = self.find(key) else {
-            return Refused(KeyRefusal::Unknown);
+    /// As [`validate`](Self::validate), and which key it is that is refused.
+    pub fn check(
+        &self,
+        key: &str,
+        scope: Option<&str>,
+        address: IpAddr,
+        now: SystemTime,
+    ) -> (KeyVerdict, Option<ValidKey>) {
+        let found = match key.len() {
+            // Longer than any that is issued: not worth a hash.
+            0 | TOO_LONG.. => Ok(None),
+            _ => self.find(key),
         };
-        let record = &entry.record;
-        let refusal = match record.state_at(now) {
-            ApiKeyState::Revoked => Some(KeyRefusal::Revoked),
-            ApiKeyState::Expired => Some(KeyRefusal::Expired),
-            ApiKeyState::Active if !allows(&record.addresses, address) => Some(KeyRefusal::Address),
-            ApiKeyState::Active if !scope.is_none_or(|scope| record.has_scope(scope)) => {
-                Some(KeyRefusal::Scope)
-            }
-            ApiKeyState::Active => None,
+        let refusal = match &found {
+            Err(()) => Some(KeyRefusal::Busy),
+            Ok(None) => Some(KeyRefusal::Unknown),
+            Ok(Some(entry)) => refusal(entry, scope, address, milliseconds(now)),
         };
-        if let Some(refusal) = refusal {
+        let entry = found.ok().flatten();
+        let Some(refusal) = refusal else {
+            let entry = entry.expect("what is not refused was found");
+            self.counters().validations.fetch_add(1, Ordering::Relaxed);
+            entry.usage.used(milliseconds(now));
+            return (KeyVerdict::Accepted(ValidKey { key: entry }), None);
+        };
+        self.counters().failures.fetch_add(1, Ordering::Relaxed);
+        if let Some(entry) = &entry {
             entry.usage.failed();
-            return Refused(refusal);
         }
-        entry.usage.used(now);
-        KeyVerdict::Accepted(ValidKey { key: entry })
+        let needed = scope.map_or_else(String::new, |scope| format!(" ({scope})"));
+        self.refuse(AuditEntry {
+            at: milliseconds(now),
+            action: AuditAction::Refused,
+            key: entry
+                .as_ref()
+                .map_or_else(String::new, |entry| entry.record.id.to_string()),
+            owner: entry
+                .as_ref()
+                .map_or_else(String::new, |entry| entry.record.owner.clone()),
+            detail: format!("{refusal}{needed}, from {address}"),
+        });
+        let key = entry.map(|key| ValidKey { key });
+        (KeyVerdict::Refused(refusal), key)
+    }
+
+    /// The key that would be accepted, without counting it.
+    pub fn peek(
+        &self,
+        key: &str,
+        scope: Option<&str>,
+        address: IpAddr,
+        now: SystemTime,
+    ) -> Option<ValidKey> {
+        if key.len() > format::KEY_BYTES_MAX {
+            return None;
+        }
+        let key = self.find(key).ok().flatten()?;
+        let is_good = refusal(&key, scope, address, milliseconds(now)).is_none();
+        is_good.then_some(ValidKey { key })
+    }
+}
+
+fn refusal(
+    entry: &table::Entry,
+    scope: Option<&str>,
+    address: IpAddr,
+    now: u64,
+) -> Option<KeyRefusal> {
+    let record = &entry.record;
+    match record.state_at(now) {
+        ApiKeyState::Revoked => Some(KeyRefusal::Revoked),
+        ApiKeyState::Expired => Some(KeyRefusal::Expired),
+        ApiKeyState::Active if !allows(&record.addresses, address) => Some(KeyRefusal::Address),
+        ApiKeyState::Active if !scope.is_none_or(|scope| record.has_scope(scope)) => {
+            Some(KeyRefusal::Scope)
+        }
+        ApiKeyState::Active => None,
     }
 }
 
 fn allows(addresses: &[AddressRange], address: IpAddr) -> bool {
     addresses.is_empty() || addresses.iter().any(|range| range.contains(address))
 }
+
+const TOO_LONG: usize = format::KEY_BYTES_MAX + 1;
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ mod random;
 pub mod rate;
 pub mod replace;
 pub mod sessions;
+mod slots;
 pub mod snapshot;
 mod stamp;
 pub mod table;

@@ -10,6 +10,7 @@ pub mod limiter;
 pub mod rules;
 
 pub use calendar::Period;
+pub(crate) use calendar::date_of;
 pub use limit::{Limit, LimitFault, Strategy};
 pub use limiter::{Cause, Decision, Limiter, LimiterBounds};
 pub use rules::{

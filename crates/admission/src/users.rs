@@ -8,7 +8,6 @@
 mod file;
 mod lines;
 mod password;
-mod slots;
 mod verified;
 
 use std::collections::HashMap;
@@ -27,8 +26,8 @@ pub use password::{HashingCost, PasswordHash};
 
 use crate::authorization::DigestAlgorithm;
 use crate::keyed_hash::KeyedHash;
+use crate::slots::Slots;
 use crate::stamp::Stamp;
-use slots::Slots;
 use verified::Verified;
 
 /// What [`Users`] is made of.

@@ -6,6 +6,7 @@
 //! Source: the component's Authentication, APIKeyManager.
 
 mod error;
+mod events;
 mod exchange;
 mod identity;
 mod keys;
@@ -15,28 +16,32 @@ mod schemes;
 mod settings;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tidegate_admission::api_keys::ApiKeys;
 use tidegate_admission::ban::offence::Offence;
-use tidegate_httpapi::{AuthInfo, Exchange};
+use tidegate_httpapi::{Admission, AuthInfo, Exchange};
 
 pub use error::AdmissionError;
+pub use events::{
+    ApiKeyRotation, ApiKeyValidation, BeforeAuthentication, TokenValidation, Unauthorized,
+};
 pub use identity::{AuthType, Authentication};
 pub use settings::{
-    ApiKeyPath, ApiKeySettings, AuthScheme, AuthUser, AuthenticationPath, AuthenticationSettings,
-    DigestOptions, JwtOptions,
+    ApiKeyAudit, ApiKeyFormat, ApiKeyHash, ApiKeyPath, ApiKeySettings, ApiKeyStorage, AuthScheme,
+    AuthUser, AuthenticationPath, AuthenticationSettings, DigestOptions, JwtOptions,
 };
 
 use crate::component::Shared;
 use crate::server::Server;
 use crate::traffic::Firewall;
+use events::ask;
 use exchange::AdmittedExchange;
 use identity::Identity;
-use keys::KeyGate;
+use keys::{KeyGate, KeyStep};
 use refusal::Refusal;
 use schemes::{SchemeGate, Step};
 
@@ -45,6 +50,8 @@ pub(crate) struct Guard {
     keys: Option<KeyGate>,
     schemes: Option<SchemeGate>,
     counters: Counters,
+    /// Of the server that has it, once it has.
+    shared: OnceLock<Weak<Shared>>,
 }
 
 impl Guard {
@@ -53,9 +60,10 @@ impl Guard {
         authentication: &AuthenticationSettings,
         api_keys: &ApiKeySettings,
         handler_threads: u32,
+        shared: &Shared,
     ) -> Result<Option<Arc<Self>>, AdmissionError> {
         let keys = match api_keys.enabled {
-            true => Some(KeyGate::open(api_keys)?),
+            true => Some(KeyGate::open(api_keys, handler_threads, shared)?),
             false => None,
         };
         let schemes = match authentication.enabled {
@@ -69,6 +77,7 @@ impl Guard {
             keys,
             schemes,
             counters: Counters::default(),
+            shared: OnceLock::new(),
         });
         let watched = Arc::downgrade(&guard);
         thread::Builder::new()
@@ -80,7 +89,13 @@ impl Guard {
 
     /// Begins what goes on for as long as requests come: with the first server that has it, and once. `before` is
     /// what it comes in the place of.
-    pub(crate) fn begin(&self, before: Option<&Self>, shared: &Shared) {
+    pub(crate) fn begin(&self, before: Option<&Self>, shared: &Arc<Shared>) {
+        if self.shared.set(Arc::downgrade(shared)).is_err() {
+            return;
+        }
+        if let Some(keys) = &self.keys {
+            keys.begin(shared);
+        }
         if let Some(schemes) = &self.schemes {
             schemes.begin(before.and_then(|before| before.schemes.as_ref()), shared);
         }
@@ -97,24 +112,31 @@ impl Guard {
         let mut identity = Identity::default();
         let mut is_private = false;
         if let Some(keys) = &self.keys {
-            match keys.judge(&exchange) {
-                Ok((key, is_required)) => {
+            match keys.judge(shared, &exchange) {
+                KeyStep::Pass(key, is_required) => {
                     if key.is_some() {
                         self.counters.keys_admitted.fetch_add(1, Ordering::Relaxed);
                     }
                     identity.key = key;
                     is_private |= is_required;
                 }
-                Err(refusal) => {
+                KeyStep::Refuse(refusal) => {
                     self.counters.keys_refused.fetch_add(1, Ordering::Relaxed);
-                    return self.refuse(shared, firewall, exchange, refusal);
+                    match self.insists(shared, &exchange, refusal) {
+                        Some(refusal) => return self.refuse(shared, firewall, exchange, refusal),
+                        None => is_private = true,
+                    }
                 }
+                KeyStep::MayBlock => return exchange.move_to_handler_thread(),
             }
         }
         if let Some(schemes) = &self.schemes {
             match schemes.judge(shared, &exchange, &mut identity) {
                 Step::Pass { is_required } => is_private |= is_required,
-                Step::Refuse(refusal) => return self.refuse(shared, firewall, exchange, refusal),
+                Step::Refuse(refusal) => match self.insists(shared, &exchange, refusal) {
+                    Some(refusal) => return self.refuse(shared, firewall, exchange, refusal),
+                    None => is_private = true,
+                },
                 Step::Session(head, id) => return exchange.respond(head, id),
                 Step::MayBlock => return exchange.move_to_handler_thread(),
             }
@@ -133,10 +155,35 @@ impl Guard {
         answer(Exchange::new(&mut around));
     }
 
-    /// The id of the valid API key that a request has.
-    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<String> {
-        let (key, _) = self.keys.as_ref()?.judge(exchange).ok()?;
-        Some(key?.id().to_string())
+    /// The id of the valid API key that a request has, and its rate.
+    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<(String, Option<u32>)> {
+        let key = self.keys.as_ref()?.peek(exchange)?;
+        Some((key.id().to_string(), key.rate()))
+    }
+
+    /// The refusal as the application wants it, or `None` if it lets the request in nevertheless.
+    #[cold]
+    fn insists(
+        &self,
+        shared: &Shared,
+        exchange: &Exchange<'_>,
+        mut refusal: Refusal,
+    ) -> Option<Refusal> {
+        let watches = shared.events().watches_unauthorized();
+        let Some(mut answer) = refusal.unauthorized_answer().filter(|_| watches) else {
+            return Some(refusal);
+        };
+        let asked = ask(shared, exchange, |events, request| {
+            events.on_unauthorized(request, &mut answer)
+        });
+        match asked {
+            Ok(Admission::Accept) => None,
+            Ok(Admission::Refuse) => {
+                refusal.change(answer);
+                Some(refusal)
+            }
+            Err(failed) => Some(failed),
+        }
     }
 
     /// The store of API keys, for who manages them.
@@ -172,12 +219,14 @@ impl Guard {
         if refusal.is_failed_proof() {
             self.counters.failed_proofs.fetch_add(1, Ordering::Relaxed);
         }
-        exchange.respond(refusal.into_head(), Default::default());
+        let (head, body) = refusal.into_answer();
+        exchange.respond(head, body);
     }
 
     fn maintain(&self) {
         if let Some(keys) = &self.keys {
-            keys.maintain();
+            let shared = self.shared.get().and_then(Weak::upgrade);
+            keys.maintain(shared.as_deref());
         }
         if let Some(schemes) = &self.schemes {
             schemes.maintain();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body::Body as HttpBody;
+use tidegate_admission::api_keys::{ApiKeyEvent, KeyStorage};
 use tidegate_admission::country::Country;
 use tidegate_httpapi::{
     Admission, Backend, ConnectionInfo, Http2Limits, HttpProtocols, RequestLimits,
@@ -14,7 +15,10 @@ use tidegate_httpapi::{
 use tokio::runtime::Handle;
 use tower_service::Service;
 
-use crate::admission::{ApiKeySettings, AuthenticationSettings};
+use crate::admission::{
+    ApiKeyRotation, ApiKeySettings, ApiKeyValidation, AuthenticationSettings, BeforeAuthentication,
+    TokenValidation, Unauthorized,
+};
 use crate::binding::{Binding, BindingError};
 use crate::component::Shared;
 use crate::cors::CorsSettings;
@@ -55,6 +59,7 @@ pub struct ServerBuilder {
     protocols: Vec<Arc<dyn SubProtocol>>,
     runtime: Option<Handle>,
     backend: Option<Arc<dyn Backend>>,
+    key_storage: Option<Arc<dyn KeyStorage>>,
     /// The first binding that is none.
     fault: Option<BindingError>,
 }
@@ -271,6 +276,67 @@ impl ServerBuilder {
     /// Sets which requests need an API key.
     pub fn api_keys(mut self, settings: ApiKeySettings) -> Self {
         self.settings.api_keys = settings;
+        self
+    }
+
+    /// Keeps API keys in a storage of the application's own, whatever
+    /// [`ApiKeySettings::storage`](crate::ApiKeySettings::storage) says.
+    pub fn api_key_storage(mut self, storage: Arc<dyn KeyStorage>) -> Self {
+        self.key_storage = Some(storage);
+        self
+    }
+
+    /// See [`Events::on_api_key_validation`].
+    pub fn on_api_key_validation(
+        mut self,
+        handler: impl Fn(&Request<'_>, &ApiKeyValidation<'_>) -> AuthDecision + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.admission.api_key_validation = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_api_key_event`].
+    pub fn on_api_key_event(
+        mut self,
+        handler: impl Fn(&ApiKeyEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.admission.api_key_event = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_api_key_rotation`].
+    pub fn on_api_key_rotation(
+        mut self,
+        handler: impl Fn(&ApiKeyRotation<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.admission.api_key_rotation = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_before_authentication`].
+    pub fn on_before_authentication(
+        mut self,
+        handler: impl Fn(&Request<'_>) -> BeforeAuthentication + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.admission.before_authentication = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_token_validation`].
+    pub fn on_token_validation(
+        mut self,
+        handler: impl Fn(&Request<'_>, &TokenValidation<'_>) -> AuthDecision + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.admission.token_validation = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_unauthorized`].
+    pub fn on_unauthorized(
+        mut self,
+        handler: impl Fn(&Request<'_>, &mut Unauthorized) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.admission.unauthorized = Some(Box::new(handler));
         self
     }
 
@@ -739,6 +805,7 @@ impl ServerBuilder {
             AsyncRuntime::new(self.runtime),
             Hub::new(self.protocols),
         );
+        let shared = shared.with_key_storage(self.key_storage);
         Ok(Server::new(shared, self.backend, self.settings))
     }
 

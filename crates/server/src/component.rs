@@ -6,6 +6,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tidegate_admission::api_keys::{KeyStorage, MemoryStorage};
 use tidegate_httpapi::{
     Admission, Application, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
     ResponseHead, Version,
@@ -34,6 +35,9 @@ pub(crate) struct Shared {
     runtime: AsyncRuntime,
     websockets: Hub,
     event_streams: EventStreams,
+    /// Where the application keeps API keys itself.
+    key_storage: Option<Arc<dyn KeyStorage>>,
+    key_memory: Arc<MemoryStorage>,
 }
 
 impl Shared {
@@ -49,7 +53,22 @@ impl Shared {
             runtime,
             websockets,
             event_streams: EventStreams::new(),
+            key_storage: None,
+            key_memory: Arc::default(),
         }
+    }
+
+    pub(crate) fn with_key_storage(mut self, storage: Option<Arc<dyn KeyStorage>>) -> Self {
+        self.key_storage = storage;
+        self
+    }
+
+    pub(crate) fn key_storage(&self) -> Option<Arc<dyn KeyStorage>> {
+        self.key_storage.clone()
+    }
+
+    pub(crate) fn key_memory(&self) -> Arc<dyn KeyStorage> {
+        Arc::clone(&self.key_memory) as _
     }
 
     pub(crate) fn events(&self) -> &dyn Events {

@@ -10,11 +10,15 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
+use tidegate_admission::api_keys::ApiKeyEvent;
 use tidegate_admission::country::Country;
 use tidegate_httpapi::{
     Admission, BodyError, ConnectionId, ConnectionInfo, RequestId, StreamReset,
 };
 
+use crate::admission::{
+    ApiKeyRotation, ApiKeyValidation, BeforeAuthentication, TokenValidation, Unauthorized,
+};
 use crate::binding::Binding;
 use crate::error::Error;
 use crate::forward::{Forward, ForwardError};
@@ -95,6 +99,101 @@ pub trait Events: Send + Sync + 'static {
 
     /// Whether [`on_authentication`](Self::on_authentication) is to be called at all.
     fn watches_authentication(&self) -> bool {
+        true
+    }
+
+    /// A request has an API key, and the store has said what it is: whether the request comes in.
+    ///
+    /// [`AuthDecision::Accept`] lets in with a key that is refused, or none of the store's; that a key is needed at
+    /// all, and https where it is asked for, stays so. Called where requests are read: it must not block. It may be
+    /// asked twice of a request whose password is hashed. Source: the component's validated and validation-override
+    /// events.
+    fn on_api_key_validation(
+        &self,
+        request: &Request<'_>,
+        validation: &ApiKeyValidation<'_>,
+    ) -> AuthDecision {
+        let _ = (request, validation);
+        AuthDecision::ByList
+    }
+
+    /// Whether [`on_api_key_validation`](Self::on_api_key_validation) is to be called at all.
+    fn watches_api_keys(&self) -> bool {
+        true
+    }
+
+    /// Something has happened to an API key: issued, revoked, rotated, expired, changed, removed, or something was
+    /// written to the audit, refused keys included, of which at most 20 in a second are told.
+    ///
+    /// Called by the thread that does it, for a refused key the one that has read the request: it must not block. What
+    /// other processes do with the same file is not told, but for the ends of keys.
+    fn on_api_key_event(&self, event: &ApiKeyEvent) {
+        let _ = event;
+    }
+
+    /// An API key is due to be replaced, and here is the new one: whether it is taken, that is, now where the program
+    /// that uses it finds it. If it is, the old one still works for
+    /// [`rotation_grace`](crate::ApiKeySettings::rotation_grace); if not, it goes on, the new one is removed, and in a
+    /// minute there is another.
+    ///
+    /// A new key may come again for the same old one, when the process ended before this was done: the last that was
+    /// taken counts. It may block.
+    fn on_api_key_rotation(&self, rotation: &ApiKeyRotation<'_>) -> bool {
+        let _ = rotation;
+        false
+    }
+
+    /// Whether keys that are due are to be replaced by themselves: only when somebody takes the new ones. Otherwise
+    /// they are listed (`tidegate apikey list --due`), and go on.
+    fn rotates_api_keys(&self) -> bool {
+        false
+    }
+
+    /// Before it is found out who a request is of: that may be passed over. API keys are asked for all the same.
+    ///
+    /// Called where requests are read: it must not block. It may be asked twice of a request whose password is
+    /// hashed. Source: the JWT validator's event before requests, with Cancel.
+    fn on_before_authentication(&self, request: &Request<'_>) -> BeforeAuthentication {
+        let _ = request;
+        BeforeAuthentication::Check
+    }
+
+    /// Whether [`on_before_authentication`](Self::on_before_authentication) is to be called at all.
+    fn watches_before_authentication(&self) -> bool {
+        true
+    }
+
+    /// A request has a signed token, and here is what was found: whether it is believed. One that the application
+    /// accepts though it is wrong is nobody's in particular.
+    ///
+    /// Called where requests are read: it must not block. Source: the JWT validator's events before and after the
+    /// validation of a token.
+    fn on_token_validation(
+        &self,
+        request: &Request<'_>,
+        validation: &TokenValidation<'_>,
+    ) -> AuthDecision {
+        let _ = (request, validation);
+        AuthDecision::ByList
+    }
+
+    /// Whether [`on_token_validation`](Self::on_token_validation) is to be called at all.
+    fn watches_tokens(&self) -> bool {
+        true
+    }
+
+    /// A request is about to be answered with 401 or 403, since what it has is missing, wrong or not enough.
+    /// [`Admission::Accept`] lets it in nevertheless, as nobody's; the answer may be changed.
+    ///
+    /// Called where requests are read: it must not block. A wrong proof counts for the firewall, unless it is let in.
+    /// Source: the JWT validator's Unauthorized and ResponseError events.
+    fn on_unauthorized(&self, request: &Request<'_>, answer: &mut Unauthorized) -> Admission {
+        let _ = (request, answer);
+        Admission::Refuse
+    }
+
+    /// Whether [`on_unauthorized`](Self::on_unauthorized) is to be called at all.
+    fn watches_unauthorized(&self) -> bool {
         true
     }
 
@@ -422,15 +521,15 @@ pub struct Fragment<'a> {
     pub is_last: bool,
 }
 
-/// What [`Events::on_authentication`] says.
+/// What [`Events::on_authentication`], [`Events::on_api_key_validation`] and [`Events::on_token_validation`] say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum AuthDecision {
-    /// The users of the settings decide.
+    /// What was found decides: the users of the settings, the store of keys, the token.
     #[default]
     ByList,
-    /// It is that user, whatever the settings say.
+    /// It is right, whatever was found.
     Accept,
-    /// It is not, whatever the settings say.
+    /// It is not, whatever was found.
     Refuse,
 }
 

@@ -6,9 +6,13 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tidegate_admission::api_keys::ApiKeyEvent;
 use tidegate_admission::country::Country;
 use tidegate_httpapi::{Admission, ConnectionInfo};
 
+use crate::admission::{
+    ApiKeyRotation, ApiKeyValidation, BeforeAuthentication, TokenValidation, Unauthorized,
+};
 use crate::binding::Binding;
 use crate::event::{
     AuthDecision, BeforeHeartbeat, Events, Exception, Fragment, HandlerError, PeerError, Sent,
@@ -71,6 +75,29 @@ pub(crate) type ResponseFuture = Pin<Box<dyn Future<Output = Response> + Send>>;
 
 type AsyncHandler = Arc<dyn Fn(OwnedRequest, Response) -> ResponseFuture + Send + Sync>;
 
+/// What is told of who comes in.
+#[derive(Default)]
+pub(crate) struct AdmissionHandlers {
+    pub(crate) api_key_validation: Option<KeyValidationHandler>,
+    pub(crate) api_key_event: Handler<ApiKeyEvent>,
+    pub(crate) api_key_rotation: Option<KeyRotationHandler>,
+    pub(crate) before_authentication: Option<BeforeAuthenticationHandler>,
+    pub(crate) token_validation: Option<TokenValidationHandler>,
+    pub(crate) unauthorized: Option<UnauthorizedHandler>,
+}
+
+type KeyValidationHandler =
+    Box<dyn Fn(&Request<'_>, &ApiKeyValidation<'_>) -> AuthDecision + Send + Sync>;
+
+type KeyRotationHandler = Box<dyn Fn(&ApiKeyRotation<'_>) -> bool + Send + Sync>;
+
+type BeforeAuthenticationHandler = Box<dyn Fn(&Request<'_>) -> BeforeAuthentication + Send + Sync>;
+
+type TokenValidationHandler =
+    Box<dyn Fn(&Request<'_>, &TokenValidation<'_>) -> AuthDecision + Send + Sync>;
+
+type UnauthorizedHandler = Box<dyn Fn(&Request<'_>, &mut Unauthorized) -> Admission + Send + Sync>;
+
 /// Who answers requests.
 #[derive(Default)]
 pub(crate) enum OnHttpRequest {
@@ -92,6 +119,7 @@ pub(crate) struct Handlers {
     pub(crate) shutdown: Handler<Server>,
     pub(crate) tcp_connect: Option<ConnectHandler>,
     pub(crate) authentication: Option<AuthenticationHandler>,
+    pub(crate) admission: AdmissionHandlers,
     pub(crate) firewall_filtered: Option<FilteredHandler>,
     pub(crate) firewall_violation: Handler<FirewallViolation>,
     pub(crate) resolve_country: Option<CountryHandler>,
@@ -293,6 +321,77 @@ impl Events for Handlers {
         }
     }
 
+    fn on_api_key_validation(
+        &self,
+        request: &Request<'_>,
+        validation: &ApiKeyValidation<'_>,
+    ) -> AuthDecision {
+        match &self.admission.api_key_validation {
+            Some(handler) => handler(request, validation),
+            None => self.rest().on_api_key_validation(request, validation),
+        }
+    }
+
+    fn watches_api_keys(&self) -> bool {
+        self.admission.api_key_validation.is_some() || self.rest().watches_api_keys()
+    }
+
+    fn on_api_key_event(&self, event: &ApiKeyEvent) {
+        match &self.admission.api_key_event {
+            Some(handler) => handler(event),
+            None => self.rest().on_api_key_event(event),
+        }
+    }
+
+    fn on_api_key_rotation(&self, rotation: &ApiKeyRotation<'_>) -> bool {
+        match &self.admission.api_key_rotation {
+            Some(handler) => handler(rotation),
+            None => self.rest().on_api_key_rotation(rotation),
+        }
+    }
+
+    fn rotates_api_keys(&self) -> bool {
+        self.admission.api_key_rotation.is_some() || self.rest().rotates_api_keys()
+    }
+
+    fn on_before_authentication(&self, request: &Request<'_>) -> BeforeAuthentication {
+        match &self.admission.before_authentication {
+            Some(handler) => handler(request),
+            None => self.rest().on_before_authentication(request),
+        }
+    }
+
+    fn watches_before_authentication(&self) -> bool {
+        self.admission.before_authentication.is_some()
+            || self.rest().watches_before_authentication()
+    }
+
+    fn on_token_validation(
+        &self,
+        request: &Request<'_>,
+        validation: &TokenValidation<'_>,
+    ) -> AuthDecision {
+        match &self.admission.token_validation {
+            Some(handler) => handler(request, validation),
+            None => self.rest().on_token_validation(request, validation),
+        }
+    }
+
+    fn watches_tokens(&self) -> bool {
+        self.admission.token_validation.is_some() || self.rest().watches_tokens()
+    }
+
+    fn on_unauthorized(&self, request: &Request<'_>, answer: &mut Unauthorized) -> Admission {
+        match &self.admission.unauthorized {
+            Some(handler) => handler(request, answer),
+            None => self.rest().on_unauthorized(request, answer),
+        }
+    }
+
+    fn watches_unauthorized(&self) -> bool {
+        self.admission.unauthorized.is_some() || self.rest().watches_unauthorized()
+    }
+
     fn watches_authentication(&self) -> bool {
         self.authentication.is_some() || self.rest().watches_authentication()
     }
@@ -413,6 +512,22 @@ impl Events for NobodyListens {
     }
 
     fn watches_forwarding(&self) -> bool {
+        false
+    }
+
+    fn watches_api_keys(&self) -> bool {
+        false
+    }
+
+    fn watches_before_authentication(&self) -> bool {
+        false
+    }
+
+    fn watches_tokens(&self) -> bool {
+        false
+    }
+
+    fn watches_unauthorized(&self) -> bool {
         false
     }
 

@@ -62,8 +62,10 @@ mod upload;
 mod websocket;
 
 pub use admission::{
-    AdmissionCounters, AdmissionError, ApiKeyPath, ApiKeySettings, AuthScheme, AuthType, AuthUser,
-    Authentication, AuthenticationPath, AuthenticationSettings, DigestOptions, JwtOptions,
+    AdmissionCounters, AdmissionError, ApiKeyAudit, ApiKeyFormat, ApiKeyHash, ApiKeyPath,
+    ApiKeyRotation, ApiKeySettings, ApiKeyStorage, ApiKeyValidation, AuthScheme, AuthType,
+    AuthUser, Authentication, AuthenticationPath, AuthenticationSettings, BeforeAuthentication,
+    DigestOptions, JwtOptions, TokenValidation, Unauthorized,
 };
 pub use binding::{Binding, BindingError, BindingFault};
 pub use builder::ServerBuilder;

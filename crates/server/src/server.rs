@@ -566,6 +566,7 @@ impl Server {
                 &settings.authentication,
                 &settings.api_keys,
                 settings.thread_pool_size,
+                shared,
             )?,
             operations: self.operations(settings)?,
         };

@@ -226,6 +226,7 @@ impl Settings {
         self.request_limits.check()?;
         self.http2.check()?;
         self.authentication.check()?;
+        self.api_keys.check()?;
         self.cache.check()?;
         self.firewall.check()?;
         self.rate_limit.check()?;

@@ -108,12 +108,12 @@ impl Doors {
     }
 
     /// Has `answer` answer a request that may be made, and answers others. `key_of` says which valid API key a
-    /// request has.
+    /// request has, and the rate that is its own.
     pub(crate) fn pass(
         &self,
         shared: &Shared,
         mut exchange: Exchange<'_>,
-        key_of: impl FnOnce(&Exchange<'_>) -> Option<String>,
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<(String, Option<u32>)>,
         answer: impl FnOnce(Exchange<'_>),
     ) {
         let has_passed = self.is_high_perf && exchange.may_block();
@@ -127,7 +127,7 @@ impl Doors {
             return answer(exchange);
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
-        let key = key.as_deref();
+        let key = key.as_ref().map(|(id, rate)| (&**id, *rate));
         let firewall = self.firewall.as_deref();
         let checked = match has_passed {
             true => limiter.left(&exchange, key),

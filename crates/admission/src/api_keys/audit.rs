@@ -30,6 +30,8 @@ pub enum AuditAction {
     Purged,
     /// A key came with an import.
     Imported,
+    /// A key that came with a request was refused.
+    Refused,
 }
 
 impl fmt::Display for AuditAction {
@@ -44,6 +46,7 @@ impl fmt::Display for AuditAction {
             Self::Withdrawn => "withdrawn",
             Self::Purged => "purged",
             Self::Imported => "imported",
+            Self::Refused => "refused",
         })
     }
 }
@@ -56,11 +59,11 @@ pub struct AuditEntry {
     pub(super) at: u64,
     /// What.
     pub action: AuditAction,
-    /// To which key.
+    /// To which key: its name. Empty if that is not known.
     pub key: String,
-    /// Whose key.
+    /// Whose key. Empty if that is not known.
     pub owner: String,
-    /// What else there is to say: the reason, the scopes, the successor.
+    /// What else there is to say: the reason, the scopes, the successor, the address.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }

@@ -6,7 +6,8 @@ use super::audit::{AuditAction, AuditEntry};
 use super::database::{Fault, Transaction};
 use super::error::ApiKeyError;
 use super::format::KEY_BYTES_MAX;
-use super::record::{ApiKeyId, NewApiKey, Record, Revoked, SCOPES_MAX, check_scope};
+use super::hash::KeyHash;
+use super::record::{ApiKey, ApiKeyId, NewApiKey, Record, Revoked, SCOPES_MAX, check_scope};
 use super::store::{ApiKeys, Changed, Issued};
 use super::table::Table;
 use super::{ApiKeyEvent, milliseconds};
@@ -18,15 +19,15 @@ impl ApiKeys {
     ///
     /// What is asked for is not right, or the database cannot be used.
     pub fn issue(&self, new: NewApiKey, now: SystemTime) -> Result<Issued, ApiKeyError> {
-        let key = self.settings().format.generate();
-        self.add(new, key, AuditAction::Issued, now)
+        let made = self.make();
+        self.add(new, made, AuditAction::Issued, now)
     }
 
     /// Takes in a key that was issued elsewhere, from a store that is given up.
     ///
     /// # Errors
     ///
-    /// As [`issue`](Self::issue), or the key is known already, shorter than 22 or longer than 166 bytes, or not
+    /// As [`issue`](Self::issue), or the key is known already, shorter than 22 or longer than 183 bytes, or not
     /// printable ASCII.
     pub fn adopt(&self, key: &str, new: NewApiKey, now: SystemTime) -> Result<Issued, ApiKeyError> {
         let is_key = (22..=KEY_BYTES_MAX).contains(&key.len())
@@ -34,26 +35,32 @@ impl ApiKeys {
         if !is_key {
             return Err(ApiKeyError::Adopted);
         }
-        self.add(new, key.to_owned(), AuditAction::Adopted, now)
+        // It has no name in it, so it is found by its hash alone.
+        let made = Made {
+            id: ApiKeyId::random(),
+            key: key.to_owned(),
+            hash: KeyHash::Sha256,
+        };
+        self.add(new, made, AuditAction::Adopted, now)
     }
 
     fn add(
         &self,
         mut new: NewApiKey,
-        key: String,
+        made: Made,
         action: AuditAction,
         now: SystemTime,
     ) -> Result<Issued, ApiKeyError> {
         new.expires = new.expires.or(self.settings().life.map(|life| now + life));
         self.change(|transaction, table| {
-            if table.find(&key).is_some() {
+            if table.find(&made.key).is_some() {
                 return Err(Fault::caller(ApiKeyError::Adopted));
             }
-            let record = self.record(transaction, table, new, &key, now)?;
+            let record = record(transaction, table, new, &made, now)?;
             self.keep(transaction, &record, action, "", now)?;
             let id = record.id;
             Ok(Changed {
-                result: Issued { id, key },
+                result: Issued { id, key: made.key },
                 records: vec![record],
                 removed: Vec::new(),
                 events: vec![ApiKeyEvent::Issued(id)],
@@ -93,39 +100,142 @@ impl ApiKeys {
         grace: Duration,
         now: SystemTime,
     ) -> Result<Issued, ApiKeyError> {
-        let key = self.settings().format.generate();
+        let made = self.make();
         self.change(|transaction, table| {
             let mut old = live_record(transaction, id)?;
-            if let Some(successor) = old.successor {
-                return Err(Fault::caller(ApiKeyError::HasSuccessor(id, successor)));
-            }
-            // As long as the old one was to live.
-            let life = old.expires.map(|end| end.saturating_sub(old.issued));
-            let new = NewApiKey {
-                owner: old.owner.clone(),
-                scopes: old.scopes.clone(),
-                addresses: old.addresses.clone(),
-                expires: life.map(|life| now + Duration::from_millis(life)),
-                rotate_after: old.rotate_after.map(Duration::from_millis),
-                rate: old.rate,
-                note: old.note.clone(),
+            let mut changed = self.offer(transaction, table, (&old, made), now)?;
+            let new = &mut changed.records[0];
+            changed.events = self.succeed(transaction, &mut old, new, grace, now)?;
+            changed.records.push(old);
+            Ok(changed)
+        })
+    }
+
+    /// Issues a key in the place of each that is to be replaced by now, and has `take` take it: put it where the
+    /// program that uses it finds it. Only when it has, the old key's `grace` begins. One that is not taken is
+    /// removed again, and the old key stays as it was; so it does if the process ends meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be used. Of keys that were not taken, the report tells.
+    pub fn rotate_due(
+        &self,
+        grace: Duration,
+        now: SystemTime,
+        mut take: impl FnMut(&ApiKey, &Issued) -> bool,
+    ) -> Result<RotationReport, ApiKeyError> {
+        let mut report = RotationReport::default();
+        for due in self.due(now) {
+            let made = self.make();
+            let offered = self.change(|transaction, table| {
+                let old = live_record(transaction, due.id)?;
+                self.offer(transaction, table, (&old, made), now)
+            });
+            let offered = match offered {
+                Ok(offered) => offered,
+                // Somebody else was first.
+                Err(
+                    ApiKeyError::HasSuccessor(..)
+                    | ApiKeyError::NoSuchKey(_)
+                    | ApiKeyError::Revoked(_),
+                ) => continue,
+                Err(error) => return Err(error),
             };
-            let successor = self.record(transaction, table, new, &key, now)?;
-            let end = milliseconds(now + grace);
-            old.expires = Some(old.expires.map_or(end, |own| own.min(end)));
-            old.successor = Some(successor.id);
-            let detail = format!("successor {}", successor.id);
-            self.keep(transaction, &old, AuditAction::Rotated, &detail, now)?;
-            let detail = format!("in the place of {id}");
-            self.keep(transaction, &successor, AuditAction::Issued, &detail, now)?;
+            if !take(&due, &offered) {
+                report.not_taken.push(due.id);
+                self.withdraw_offer(offered.id, now)?;
+                continue;
+            }
+            self.change(|transaction, _| {
+                let mut old = transaction.record(due.id)?;
+                let mut new = live_record(transaction, offered.id)?;
+                let events = self.succeed(transaction, &mut old, &mut new, grace, now)?;
+                Ok(Changed {
+                    result: (),
+                    records: vec![old, new],
+                    removed: Vec::new(),
+                    events,
+                })
+            })?;
+            report.rotated.push((due.id, offered.id));
+        }
+        Ok(report)
+    }
+
+    /// A key that is to come after another, with all that it may; it is good at once. What was offered before and
+    /// not taken goes.
+    fn offer(
+        &self,
+        transaction: &mut Transaction<'_>,
+        table: &Table,
+        (old, made): (&Record, Made),
+        now: SystemTime,
+    ) -> Result<Changed<Issued>, Fault> {
+        if let Some(successor) = old.successor {
+            return Err(Fault::caller(ApiKeyError::HasSuccessor(old.id, successor)));
+        }
+        let mut removed = Vec::new();
+        for entry in table.all() {
+            if entry.record.offered_for == Some(old.id) {
+                transaction.remove(entry.record.id)?;
+                removed.push(entry.record.hash);
+            }
+        }
+        // As long as the old one was to live.
+        let life = old.expires.map(|end| end.saturating_sub(old.issued));
+        let new = NewApiKey {
+            owner: old.owner.clone(),
+            scopes: old.scopes.clone(),
+            addresses: old.addresses.clone(),
+            expires: life.map(|life| now + Duration::from_millis(life)),
+            rotate_after: old.rotate_after.map(Duration::from_millis),
+            rate: old.rate,
+            note: old.note.clone(),
+        };
+        let mut record = record(transaction, table, new, &made, now)?;
+        record.offered_for = Some(old.id);
+        transaction.set(&record)?;
+        Ok(Changed {
+            result: Issued {
+                id: record.id,
+                key: made.key,
+            },
+            records: vec![record],
+            removed,
+            events: Vec::new(),
+        })
+    }
+
+    /// Puts a key that was offered in the place of another.
+    fn succeed(
+        &self,
+        transaction: &mut Transaction<'_>,
+        old: &mut Record,
+        new: &mut Record,
+        grace: Duration,
+        now: SystemTime,
+    ) -> Result<Vec<ApiKeyEvent>, Fault> {
+        let end = milliseconds(now + grace);
+        old.expires = Some(old.expires.map_or(end, |own| own.min(end)));
+        old.successor = Some(new.id);
+        new.offered_for = None;
+        let detail = format!("successor {}", new.id);
+        self.keep(transaction, old, AuditAction::Rotated, &detail, now)?;
+        let detail = format!("successor of {}", old.id);
+        self.keep(transaction, new, AuditAction::Issued, &detail, now)?;
+        Ok(vec![ApiKeyEvent::Rotated(old.id, new.id)])
+    }
+
+    fn withdraw_offer(&self, id: ApiKeyId, now: SystemTime) -> Result<(), ApiKeyError> {
+        self.change(|transaction, _| {
+            let record = transaction.record(id)?;
+            transaction.remove(id)?;
+            self.write_audit(transaction, &record, AuditAction::Purged, "not taken", now)?;
             Ok(Changed {
-                result: Issued {
-                    id: successor.id,
-                    key,
-                },
-                events: vec![ApiKeyEvent::Rotated(id, successor.id)],
-                records: vec![old, successor],
-                removed: Vec::new(),
+                result: (),
+                records: Vec::new(),
+                removed: vec![record.hash],
+                events: Vec::new(),
             })
         })
     }
@@ -236,24 +346,20 @@ impl ApiKeys {
         })
     }
 
-    fn record(
-        &self,
-        transaction: &Transaction,
-        table: &Table,
-        new: NewApiKey,
-        key: &str,
-        now: SystemTime,
-    ) -> Result<Record, Fault> {
-        let mut record = Record::new(new, key, table.hash(key), now).map_err(Fault::caller)?;
-        while transaction.has(record.id)? {
-            record.id = ApiKeyId::random();
+    fn make(&self) -> Made {
+        let settings = self.settings();
+        let id = ApiKeyId::random();
+        let name = settings.hash.names_keys().then_some(id);
+        Made {
+            id,
+            key: settings.format.generate(name),
+            hash: settings.hash,
         }
-        Ok(record)
     }
 
     pub(super) fn keep(
         &self,
-        transaction: &mut Transaction,
+        transaction: &mut Transaction<'_>,
         record: &Record,
         action: AuditAction,
         detail: &str,
@@ -265,7 +371,7 @@ impl ApiKeys {
 
     fn write_audit(
         &self,
-        transaction: &mut Transaction,
+        transaction: &mut Transaction<'_>,
         record: &Record,
         action: AuditAction,
         detail: &str,
@@ -279,6 +385,7 @@ impl ApiKeys {
             owner: record.owner.clone(),
             detail: detail.chars().take(DETAIL_MAX).collect(),
         };
+        transaction.note(entry.clone());
         let retention = settings.audit_retention;
         let oldest = milliseconds(now.checked_sub(retention).unwrap_or(SystemTime::UNIX_EPOCH));
         transaction.audit(&entry, settings.audit_entries_max.max(1), oldest)
@@ -305,8 +412,52 @@ impl<R> Changed<R> {
     }
 }
 
+/// A new key.
+struct Made {
+    id: ApiKeyId,
+    key: String,
+    hash: KeyHash,
+}
+
+fn record(
+    transaction: &Transaction<'_>,
+    table: &Table,
+    new: NewApiKey,
+    made: &Made,
+    now: SystemTime,
+) -> Result<Record, Fault> {
+    let secret = made.hash.make(table.salt(), &made.key);
+    // A name that is in a key cannot be another; that there is the same is as likely as the same key.
+    let id = match secret {
+        Some(_) if transaction.has(made.id)? => return Err(Fault::caller(ApiKeyError::Adopted)),
+        Some(_) => made.id,
+        None => {
+            let mut id = made.id;
+            while transaction.has(id)? {
+                id = ApiKeyId::random();
+            }
+            id
+        }
+    };
+    let hash = match secret {
+        Some(_) => table.name_hash(id),
+        None => table.hash(&made.key),
+    };
+    Record::new(new, &made.key, (id, hash, secret), now).map_err(Fault::caller)
+}
+
+/// What came of [`ApiKeys::rotate_due`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RotationReport {
+    /// Keys, and those that have come after them.
+    pub rotated: Vec<(ApiKeyId, ApiKeyId)>,
+    /// Keys whose new ones nobody has taken. They are due still.
+    pub not_taken: Vec<ApiKeyId>,
+}
+
 /// A key that was not revoked.
-fn live_record(transaction: &Transaction, id: ApiKeyId) -> Result<Record, Fault> {
+fn live_record(transaction: &Transaction<'_>, id: ApiKeyId) -> Result<Record, Fault> {
     let record = transaction.record(id)?;
     if record.revoked.is_some() {
         return Err(Fault::caller(ApiKeyError::Revoked(id)));

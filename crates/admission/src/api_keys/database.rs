@@ -1,39 +1,37 @@
-//! The file: what is in which table, and how it is opened.
+//! What is kept in which table, and how.
 
-use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition,
-    WriteTransaction,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::audit::AuditEntry;
 use super::error::{ApiKeyError, DatabaseFault};
 use super::record::{ApiKeyId, Record, Usage};
+use super::storage::{KeyStorage, KeyTable, ReadKeys, TransactionEnd, WriteKeys};
 use super::table::{Entry, Salt};
+use super::vault::{self, Passphrase, Vault};
 use crate::random;
 
 type Counts = (u64, u64, u64);
 
-/// Records by id, as JSON: what is added later has a default.
-const KEYS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("keys");
-/// Last use, uses, failures, by id. Apart, since it is written far more often.
-const USAGE: TableDefinition<'_, u64, Counts> = TableDefinition::new("usage");
-const AUDIT: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("audit");
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const SALT: TableDefinition<'_, (), Salt> = TableDefinition::new("salt");
+// What there is one of. The first three are never encrypted.
+const VERSION: u64 = 0;
+const GENERATION: u64 = 1;
+/// The salt of the passphrase, and then a text that it encrypts.
+const VAULT: u64 = 2;
+const SALT: u64 = 3;
 
-const VERSION: u64 = 1;
+const VERSION_NOW: u64 = 2;
 
-/// Where keys are kept. Open only while something is done with it.
-#[derive(Debug)]
-pub(super) struct KeyFile {
-    path: PathBuf,
+const CHECKED_TEXT: &[u8] = b"API keys";
+
+/// Where keys are kept, and the passphrase that they are encrypted by.
+pub(super) struct Database {
+    storage: Arc<dyn KeyStorage>,
+    passphrase: Option<Passphrase>,
+    /// Made once: that takes long, as it is to. Nothing is called while it is held.
+    vault: Mutex<Option<Arc<Vault>>>,
 }
 
-/// All that is in the file, at one time.
+/// All that is kept, at one time.
 pub(super) struct Content {
     pub(super) salt: Salt,
     /// Goes up with each change of a key.
@@ -41,72 +39,144 @@ pub(super) struct Content {
     pub(super) entries: Vec<Entry>,
 }
 
-impl KeyFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path }
+impl Database {
+    pub(super) fn new(storage: Arc<dyn KeyStorage>, passphrase: Option<Passphrase>) -> Self {
+        Self {
+            storage,
+            passphrase,
+            vault: Mutex::default(),
+        }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn storage(&self) -> &dyn KeyStorage {
+        &*self.storage
     }
 
-    /// Makes the file if there is none, and reads it.
+    /// Makes the tables if there are none, and reads them.
     pub(super) fn open(&self) -> Result<Content, ApiKeyError> {
         self.write(|transaction| transaction.read_all())
     }
 
-    /// Reads the file if it is of another generation than the one that is known.
+    /// Reads all if it is of another generation than the one that is known.
     pub(super) fn read_if_changed(&self, known: u64) -> Result<Option<Content>, ApiKeyError> {
-        let read = || -> Result<Option<Content>, DatabaseFault> {
-            let mut builder = Builder::new();
-            builder.set_cache_size(CACHE_BYTES);
-            let database = match wait_for(|| builder.open_read_only(&self.path)) {
-                // Somebody was killed while it was open: only who may write can put it right.
-                Err(DatabaseFault::Redb(redb::Error::RepairAborted)) => return self.repair(known),
-                opened => opened?,
+        let mut found = None;
+        let read = self.storage.read(&mut |tables| {
+            if number(tables, GENERATION)?.unwrap_or(0) == known {
+                return Ok(());
+            }
+            let vault = self.vault(tables)?;
+            let reader = Reader {
+                tables,
+                vault: vault.as_deref(),
             };
-            read_if_changed(&database, known)
-        };
-        read().map_err(|fault| self.fail(fault))
+            found = Some(reader.all()?);
+            Ok(())
+        });
+        match read {
+            Ok(()) => Ok(found),
+            Err(fault) => Err(self.fail(fault)),
+        }
     }
 
-    fn repair(&self, known: u64) -> Result<Option<Content>, DatabaseFault> {
-        read_if_changed(&self.database()?, known)
-    }
-
-    /// Makes a change, all of it or nothing. When this returns, it is on the disk.
+    /// Makes a change, all of it or nothing. When this returns, it is kept.
     pub(super) fn write<R>(
         &self,
-        change: impl FnOnce(&mut Transaction) -> Result<R, Fault>,
+        change: impl FnOnce(&mut Transaction<'_>) -> Result<R, Fault>,
     ) -> Result<R, ApiKeyError> {
-        let write = || -> Result<R, Fault> {
-            let database = self.database()?;
+        let (mut change, mut made) = (Some(change), None);
+        let written = self.storage.write(&mut |tables| {
+            let change = change.take().ok_or(DatabaseFault::AskedTwice)?;
+            let vault = self.begin(tables)?;
             let mut transaction = Transaction {
-                inner: database.begin_write().map_err(DatabaseFault::from)?,
+                tables,
+                vault,
+                noted: Vec::new(),
             };
-            transaction.begin()?;
-            let result = change(&mut transaction)?;
-            // Durability is immediate unless another is asked for: on the disk, that is.
-            transaction.inner.commit().map_err(DatabaseFault::from)?;
-            Ok(result)
-        };
-        write().map_err(|fault| match fault {
-            Fault::Database(fault) => self.fail(fault),
-            Fault::Caller(error) => *error,
-        })
+            match change(&mut transaction) {
+                Ok(result) => {
+                    made = Some(Ok(result));
+                    Ok(TransactionEnd::Commit)
+                }
+                Err(Fault::Caller(error)) => {
+                    made = Some(Err(*error));
+                    Ok(TransactionEnd::Abandon)
+                }
+                Err(Fault::Database(fault)) => Err(fault),
+            }
+        });
+        match (written, made) {
+            (Err(fault), _) => Err(self.fail(fault)),
+            (Ok(()), Some(made)) => made,
+            (Ok(()), None) => Err(self.fail(DatabaseFault::NotAsked)),
+        }
     }
 
-    fn database(&self) -> Result<Database, DatabaseFault> {
-        // Nobody else has to read hashes, owners and addresses.
-        restrict(&self.path)?;
-        let mut builder = Builder::new();
-        builder.set_cache_size(CACHE_BYTES);
-        wait_for(|| builder.create(&self.path))
+    /// Makes what there is one of, where there is nothing yet.
+    fn begin(&self, tables: &mut dyn WriteKeys) -> Result<Option<Arc<Vault>>, DatabaseFault> {
+        match number(tables, VERSION)? {
+            None => {
+                set_number(tables, VERSION, VERSION_NOW)?;
+                set_number(tables, GENERATION, 0)?;
+                if let Some(passphrase) = &self.passphrase {
+                    let vault = self.make_vault(passphrase, random::bytes());
+                    let mut kept = vault.salt().to_vec();
+                    kept.extend(vault.seal(KeyTable::State, VAULT, CHECKED_TEXT));
+                    tables.set(KeyTable::State, VAULT, &kept)?;
+                }
+                let vault = self.vault(tables)?;
+                let mut transaction = Transaction {
+                    tables,
+                    vault: vault.clone(),
+                    noted: Vec::new(),
+                };
+                transaction.put(KeyTable::State, SALT, &random::bytes::<32>())?;
+                Ok(vault)
+            }
+            Some(VERSION_NOW) => self.vault(tables),
+            Some(other) => Err(DatabaseFault::Version(other)),
+        }
+    }
+
+    /// What the store is encrypted by, if it is: as the store says, never as the passphrase does alone.
+    fn vault(&self, tables: &dyn ReadKeys) -> Result<Option<Arc<Vault>>, DatabaseFault> {
+        match number(tables, VERSION)? {
+            None | Some(VERSION_NOW) => {}
+            Some(other) => return Err(DatabaseFault::Version(other)),
+        }
+        let kept = tables.get(KeyTable::State, VAULT)?;
+        let (kept, passphrase) = match (kept, &self.passphrase) {
+            (None, None) => return Ok(None),
+            (Some(_), None) => return Err(DatabaseFault::Encrypted),
+            (None, Some(_)) => return Err(DatabaseFault::NotEncrypted),
+            (Some(kept), Some(passphrase)) => (kept, passphrase),
+        };
+        let (salt, text) = kept
+            .split_first_chunk::<16>()
+            .ok_or(DatabaseFault::Sealed)?;
+        let vault = self.make_vault(passphrase, *salt);
+        let opened = vault.open(KeyTable::State, VAULT, text);
+        match opened {
+            Ok(opened) if opened == CHECKED_TEXT => Ok(Some(vault)),
+            _ => Err(DatabaseFault::Passphrase),
+        }
+    }
+
+    fn make_vault(&self, passphrase: &Passphrase, salt: vault::Salt) -> Arc<Vault> {
+        let known = {
+            let vault = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
+            vault.clone().filter(|vault| *vault.salt() == salt)
+        };
+        known.unwrap_or_else(|| {
+            let vault = Arc::new(Vault::new(passphrase, salt));
+            let mut place = self.vault.lock().unwrap_or_else(PoisonError::into_inner);
+            *place = Some(Arc::clone(&vault));
+            vault
+        })
     }
 
     fn fail(&self, fault: DatabaseFault) -> ApiKeyError {
         ApiKeyError::Database {
-            path: self.path.clone(),
+            path: self.storage.name().into(),
             fault,
         }
     }
@@ -130,79 +200,152 @@ impl Fault {
     }
 }
 
-/// A change that is being made.
-pub(super) struct Transaction {
-    inner: WriteTransaction,
+fn number(tables: &dyn ReadKeys, which: u64) -> Result<Option<u64>, DatabaseFault> {
+    let Some(value) = tables.get(KeyTable::State, which)? else {
+        return Ok(None);
+    };
+    let bytes = value.try_into().map_err(|_| DatabaseFault::Counts)?;
+    Ok(Some(u64::from_be_bytes(bytes)))
 }
 
-impl Transaction {
-    /// Makes the tables, where there are none.
-    fn begin(&mut self) -> Result<(), DatabaseFault> {
-        self.inner.open_table(KEYS)?;
-        self.inner.open_table(USAGE)?;
-        self.inner.open_table(AUDIT)?;
-        let mut meta = self.inner.open_table(META)?;
-        let version = meta.get("version")?.map(|version| version.value());
-        match version {
-            None => {
-                meta.insert("version", VERSION)?;
-                meta.insert("generation", 0)?;
-                let mut salt = self.inner.open_table(SALT)?;
-                salt.insert((), random::bytes())?;
-            }
-            Some(VERSION) => {}
-            Some(other) => return Err(DatabaseFault::Version(other)),
+fn set_number(tables: &mut dyn WriteKeys, which: u64, value: u64) -> Result<(), DatabaseFault> {
+    tables.set(KeyTable::State, which, &value.to_be_bytes())
+}
+
+/// What can be read, decrypted where it has to be.
+struct Reader<'a> {
+    tables: &'a dyn ReadKeys,
+    vault: Option<&'a Vault>,
+}
+
+impl Reader<'_> {
+    fn get(&self, table: KeyTable, number: u64) -> Result<Option<Vec<u8>>, DatabaseFault> {
+        let value = self.tables.get(table, number)?;
+        value
+            .map(|value| self.plain(table, number, value))
+            .transpose()
+    }
+
+    fn plain(
+        &self,
+        table: KeyTable,
+        number: u64,
+        value: Vec<u8>,
+    ) -> Result<Vec<u8>, DatabaseFault> {
+        match self.vault {
+            None => Ok(value),
+            Some(vault) => vault.open(table, number, &value),
         }
-        Ok(())
+    }
+
+    fn salt(&self) -> Result<Salt, DatabaseFault> {
+        let salt = self.get(KeyTable::State, SALT)?;
+        let salt = salt.ok_or(DatabaseFault::Counts)?;
+        salt.try_into().map_err(|_| DatabaseFault::Counts)
+    }
+
+    fn all(&self) -> Result<Content, DatabaseFault> {
+        let mut entries = Vec::new();
+        for (number, value) in self.tables.all(KeyTable::Records)? {
+            let json = self.plain(KeyTable::Records, number, value)?;
+            let record: Record = serde_json::from_slice(&json)?;
+            let counts = self.get(KeyTable::Usage, number)?;
+            let counts = counts.map(|counts| counts_of(&counts)).transpose()?;
+            let usage = Usage::from_parts(counts.unwrap_or_default());
+            entries.push(Entry::new(record, usage.into()));
+        }
+        Ok(Content {
+            salt: self.salt()?,
+            generation: number(self.tables, GENERATION)?.unwrap_or(0),
+            entries,
+        })
+    }
+}
+
+fn counts_of(bytes: &[u8]) -> Result<Counts, DatabaseFault> {
+    let (numbers, rest) = bytes.as_chunks::<8>();
+    match (numbers, rest) {
+        (&[last, uses, failures], []) => Ok((
+            u64::from_be_bytes(last),
+            u64::from_be_bytes(uses),
+            u64::from_be_bytes(failures),
+        )),
+        _ => Err(DatabaseFault::Counts),
+    }
+}
+
+/// A change that is being made.
+pub(super) struct Transaction<'a> {
+    tables: &'a mut dyn WriteKeys,
+    vault: Option<Arc<Vault>>,
+    noted: Vec<AuditEntry>,
+}
+
+impl Transaction<'_> {
+    /// Has it told when it is done.
+    pub(super) fn note(&mut self, entry: AuditEntry) {
+        self.noted.push(entry);
+    }
+
+    pub(super) fn take_noted(&mut self) -> Vec<AuditEntry> {
+        std::mem::take(&mut self.noted)
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader {
+            tables: &*self.tables,
+            vault: self.vault.as_deref(),
+        }
+    }
+
+    fn put(&mut self, table: KeyTable, number: u64, value: &[u8]) -> Result<(), DatabaseFault> {
+        match &self.vault {
+            None => self.tables.set(table, number, value),
+            Some(vault) => {
+                let sealed = vault.seal(table, number, value);
+                self.tables.set(table, number, &sealed)
+            }
+        }
     }
 
     pub(super) fn generation(&self) -> Result<u64, Fault> {
-        let meta = self.inner.open_table(META)?;
-        Ok(meta
-            .get("generation")?
-            .map_or(0, |generation| generation.value()))
+        Ok(number(self.tables, GENERATION)?.unwrap_or(0))
     }
 
     /// Tells all who have the keys in memory that they have changed.
     pub(super) fn next_generation(&mut self) -> Result<u64, Fault> {
         let next = self.generation()? + 1;
-        self.inner.open_table(META)?.insert("generation", next)?;
+        set_number(self.tables, GENERATION, next)?;
         Ok(next)
     }
 
     pub(super) fn salt(&self) -> Result<Salt, Fault> {
-        let salt = self.inner.open_table(SALT)?;
-        Ok(salt.get(())?.map(|salt| salt.value()).unwrap_or_default())
+        Ok(self.reader().salt()?)
     }
 
     pub(super) fn set_salt(&mut self, salt: &Salt) -> Result<(), Fault> {
-        self.inner.open_table(SALT)?.insert((), salt)?;
-        Ok(())
+        Ok(self.put(KeyTable::State, SALT, salt)?)
     }
 
     pub(super) fn record(&self, id: ApiKeyId) -> Result<Record, Fault> {
-        let keys = self.inner.open_table(KEYS)?;
-        match keys.get(id.0)? {
-            Some(json) => Ok(serde_json::from_slice(json.value())?),
+        match self.reader().get(KeyTable::Records, id.0)? {
+            Some(json) => Ok(serde_json::from_slice(&json)?),
             None => Err(Fault::caller(ApiKeyError::NoSuchKey(id))),
         }
     }
 
     pub(super) fn has(&self, id: ApiKeyId) -> Result<bool, Fault> {
-        let keys = self.inner.open_table(KEYS)?;
-        Ok(keys.get(id.0)?.is_some())
+        Ok(self.tables.get(KeyTable::Records, id.0)?.is_some())
     }
 
     pub(super) fn set(&mut self, record: &Record) -> Result<(), Fault> {
         let json = serde_json::to_vec(record)?;
-        let mut keys = self.inner.open_table(KEYS)?;
-        keys.insert(record.id.0, &*json)?;
-        Ok(())
+        Ok(self.put(KeyTable::Records, record.id.0, &json)?)
     }
 
     pub(super) fn remove(&mut self, id: ApiKeyId) -> Result<(), Fault> {
-        self.inner.open_table(KEYS)?.remove(id.0)?;
-        self.inner.open_table(USAGE)?.remove(id.0)?;
+        self.tables.remove(KeyTable::Records, id.0)?;
+        self.tables.remove(KeyTable::Usage, id.0)?;
         Ok(())
     }
 
@@ -211,17 +354,16 @@ impl Transaction {
         if !self.has(id)? {
             return Ok(counts);
         }
-        let mut usage = self.inner.open_table(USAGE)?;
-        let before = usage
-            .get(id.0)?
-            .map(|counts| counts.value())
-            .unwrap_or_default();
+        let before = self.reader().get(KeyTable::Usage, id.0)?;
+        let before = before.map(|before| counts_of(&before)).transpose()?;
+        let before = before.unwrap_or_default();
         let sum = (
             before.0.max(counts.0),
             before.1.saturating_add(counts.1),
             before.2.saturating_add(counts.2),
         );
-        usage.insert(id.0, sum)?;
+        let bytes = [sum.0, sum.1, sum.2].map(u64::to_be_bytes).concat();
+        self.put(KeyTable::Usage, id.0, &bytes)?;
         Ok(sum)
     }
 
@@ -233,113 +375,33 @@ impl Transaction {
         oldest: u64,
     ) -> Result<(), Fault> {
         let json = serde_json::to_vec(entry)?;
-        let mut audit = self.inner.open_table(AUDIT)?;
-        let next = audit.last()?.map_or(0, |(number, _)| number.value() + 1);
-        audit.insert(next, &*json)?;
-        loop {
-            let Some((first, is_old)) = audit.first()?.map(|(number, json)| {
-                let entry = serde_json::from_slice::<AuditEntry>(json.value());
-                (number.value(), entry.is_ok_and(|entry| entry.at < oldest))
-            }) else {
-                return Ok(());
-            };
+        let last = self.tables.last(KeyTable::Audit, 1)?;
+        let next = last.first().map_or(0, |(number, _)| number + 1);
+        self.put(KeyTable::Audit, next, &json)?;
+        while let Some((first, value)) = self.tables.first(KeyTable::Audit)? {
+            let json = self.reader().plain(KeyTable::Audit, first, value)?;
+            let entry = serde_json::from_slice::<AuditEntry>(&json);
+            let is_old = entry.is_ok_and(|entry| entry.at < oldest);
             if !is_old && next - first < entries_max {
-                return Ok(());
+                break;
             }
-            audit.remove(first)?;
+            self.tables.remove(KeyTable::Audit, first)?;
         }
+        Ok(())
     }
 
     /// The newest entries of the audit, the newest first.
     pub(super) fn newest_audit(&self, most: usize) -> Result<Vec<AuditEntry>, Fault> {
-        let audit = self.inner.open_table(AUDIT)?;
+        let reader = self.reader();
         let mut entries = Vec::new();
-        for entry in audit.iter()?.rev().take(most) {
-            entries.push(serde_json::from_slice(entry?.1.value())?);
+        for (number, value) in self.tables.last(KeyTable::Audit, most)? {
+            let json = reader.plain(KeyTable::Audit, number, value)?;
+            entries.push(serde_json::from_slice(&json)?);
         }
         Ok(entries)
     }
 
     pub(super) fn read_all(&self) -> Result<Content, Fault> {
-        let (keys, usage) = (self.inner.open_table(KEYS)?, self.inner.open_table(USAGE)?);
-        Ok(Content {
-            salt: self.salt()?,
-            generation: self.generation()?,
-            entries: read_entries(&keys, &usage)?,
-        })
+        Ok(self.reader().all()?)
     }
 }
-
-fn read_if_changed(
-    database: &impl ReadableDatabase,
-    known: u64,
-) -> Result<Option<Content>, DatabaseFault> {
-    let transaction = database.begin_read()?;
-    let meta = transaction.open_table(META)?;
-    let generation = meta
-        .get("generation")?
-        .map_or(0, |generation| generation.value());
-    if generation == known {
-        return Ok(None);
-    }
-    match meta.get("version")?.map(|version| version.value()) {
-        Some(VERSION) => {}
-        other => return Err(DatabaseFault::Version(other.unwrap_or(0))),
-    }
-    let salt = transaction.open_table(SALT)?;
-    let (keys, usage) = (
-        transaction.open_table(KEYS)?,
-        transaction.open_table(USAGE)?,
-    );
-    Ok(Some(Content {
-        salt: salt.get(())?.map(|salt| salt.value()).unwrap_or_default(),
-        generation,
-        entries: read_entries(&keys, &usage)?,
-    }))
-}
-
-fn read_entries(
-    keys: &impl ReadableTable<u64, &'static [u8]>,
-    usage: &impl ReadableTable<u64, Counts>,
-) -> Result<Vec<Entry>, DatabaseFault> {
-    let mut entries = Vec::new();
-    for item in keys.iter()? {
-        let (id, json) = item?;
-        let record: Record = serde_json::from_slice(json.value())?;
-        let counts = usage.get(id.value())?.map(|counts| counts.value());
-        entries.push(Entry {
-            record,
-            usage: Usage::from_parts(counts.unwrap_or_default()).into(),
-        });
-    }
-    Ok(entries)
-}
-
-/// Opens a database, waiting for a while if another process has it open: nobody does for long.
-fn wait_for<D>(open: impl Fn() -> Result<D, DatabaseError>) -> Result<D, DatabaseFault> {
-    let patience = Instant::now() + Duration::from_secs(10);
-    loop {
-        match open() {
-            Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < patience => {
-                thread::sleep(Duration::from_millis(2));
-            }
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(DatabaseFault::InUse),
-            opened => return Ok(opened?),
-        }
-    }
-}
-
-/// Makes a new file one of its owner's alone.
-fn restrict(path: &Path) -> Result<(), DatabaseFault> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Keys are read once and kept; a cache would hold them twice.
-const CACHE_BYTES: usize = 1024 * 1024;

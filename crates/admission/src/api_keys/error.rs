@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::format::KeyFormatError;
 use super::record::ApiKeyId;
+use super::storage::CustomFault;
 
 /// Why something was not done with API keys. Nothing was changed then.
 #[derive(Debug)]
@@ -37,6 +38,26 @@ pub enum ApiKeyError {
     Note,
     /// More than 64 scopes or ranges of addresses.
     TooMany,
+    /// A rate that is none: 1 to 1,000,000,000.
+    Rate,
+    /// What is to be imported has a hash that is none.
+    Secret(ApiKeyId),
+    /// A passphrase of less than 16 bytes.
+    ShortPassphrase,
+    /// A file with a passphrase cannot be read.
+    PassphraseFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file of refused checks cannot be written.
+    RefusedFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// What is to be imported is no export.
     Import(serde_json::Error),
     /// What is to be imported was made with another salt, and there are keys here.
@@ -57,6 +78,22 @@ pub enum DatabaseFault {
     Version(u64),
     /// A record cannot be read.
     Record(serde_json::Error),
+    /// A number of the store is not there, or is none.
+    Counts,
+    /// It is encrypted, and no passphrase was given.
+    Encrypted,
+    /// It is not encrypted, and a passphrase was given.
+    NotEncrypted,
+    /// The passphrase is not its own.
+    Passphrase,
+    /// A value was changed by somebody without the passphrase.
+    Sealed,
+    /// A storage of the application's own cannot be used.
+    Custom(CustomFault),
+    /// A storage of the application's own has asked for the same change twice. Its defect.
+    AskedTwice,
+    /// A storage of the application's own says that it has made a change that it never asked for. Its defect.
+    NotAsked,
 }
 
 impl fmt::Display for ApiKeyError {
@@ -74,7 +111,29 @@ impl fmt::Display for ApiKeyError {
                     DatabaseFault::Version(version) => {
                         write!(formatter, "version {version} of the database is not known")
                     }
-                    DatabaseFault::Record(_) => formatter.write_str("a record cannot be read"),
+                    DatabaseFault::Record(_) | DatabaseFault::Counts => {
+                        formatter.write_str("a record cannot be read")
+                    }
+                    DatabaseFault::Encrypted => {
+                        formatter.write_str("they are encrypted; name the file with the passphrase")
+                    }
+                    DatabaseFault::NotEncrypted => formatter.write_str(
+                        "they are not encrypted, but a passphrase is given; \
+                         export them, and import them into a new store that is",
+                    ),
+                    DatabaseFault::Passphrase => {
+                        formatter.write_str("they are encrypted by another passphrase")
+                    }
+                    DatabaseFault::Sealed => formatter.write_str(
+                        "a record was changed by somebody who does not have the passphrase",
+                    ),
+                    DatabaseFault::Custom(_) => formatter.write_str("the storage cannot be used"),
+                    DatabaseFault::AskedTwice => {
+                        formatter.write_str("the storage has asked twice for one change")
+                    }
+                    DatabaseFault::NotAsked => {
+                        formatter.write_str("the storage has not asked for the change")
+                    }
                 }
             }
             Self::Format(error) => error.fmt(formatter),
@@ -87,7 +146,7 @@ impl fmt::Display for ApiKeyError {
                 )
             }
             Self::Adopted => formatter.write_str(
-                "a key that is taken in must be new, of 22 to 166 printable ASCII characters",
+                "a key that is taken in must be new, of 22 to 183 printable ASCII characters",
             ),
             Self::Id(text) => {
                 write!(
@@ -105,6 +164,19 @@ impl fmt::Display for ApiKeyError {
             ),
             Self::Note => formatter.write_str("a note has at most 1,024 bytes"),
             Self::TooMany => formatter.write_str("a key has at most 64 scopes and 64 ranges"),
+            Self::Rate => formatter.write_str("a key's rate is 1 to 1,000,000,000"),
+            Self::Secret(id) => write!(formatter, "the hash of key {id} is none"),
+            Self::ShortPassphrase => {
+                formatter.write_str("a passphrase for API keys has at least 16 bytes")
+            }
+            Self::PassphraseFile { path, .. } => {
+                let path = path.display();
+                write!(formatter, "the passphrase in {path} cannot be read")
+            }
+            Self::RefusedFile { path, .. } => {
+                let path = path.display();
+                write!(formatter, "refused API keys cannot be written to {path}")
+            }
             Self::Import(_) => formatter.write_str("not an export of API keys"),
             Self::OtherSalt => formatter.write_str(
                 "the export is of another store, and hashes are bound to their store; \
@@ -121,9 +193,11 @@ impl Error for ApiKeyError {
                 DatabaseFault::Redb(error) => Some(error),
                 DatabaseFault::Io(error) => Some(error),
                 DatabaseFault::Record(error) => Some(error),
+                DatabaseFault::Custom(CustomFault(error)) => Some(&**error),
                 _ => None,
             },
             Self::Import(error) => Some(error),
+            Self::PassphraseFile { error, .. } | Self::RefusedFile { error, .. } => Some(error),
             _ => None,
         }
     }

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::record::ApiKeyId;
 use crate::random;
 
 /// What keys are made of.
@@ -98,11 +99,14 @@ impl KeyFormat {
         Ok(())
     }
 
-    /// A key that nobody has had before.
-    pub(super) fn generate(&self) -> String {
+    /// A key that nobody has had before, with its name in it if it is found by that.
+    pub(super) fn generate(&self, name: Option<ApiKeyId>) -> String {
         let characters = self.charset.characters();
         let bound = u32::try_from(characters.len()).expect("no charset is so long");
         let mut key = self.prefix.clone();
+        if let Some(name) = name {
+            key.push_str(&format!("{name}."));
+        }
         for _ in 0..self.length {
             key.push(char::from(characters[random::below(bound) as usize]));
         }
@@ -118,6 +122,11 @@ impl KeyFormat {
         let Some(rest) = text.strip_prefix(&self.prefix) else {
             return false;
         };
+        let rest = match rest.split_once('.') {
+            None => rest,
+            Some((name, rest)) if name.parse::<ApiKeyId>().is_ok() => rest,
+            Some(_) => return false,
+        };
         let checksum_bytes = if self.checksum { CHECKSUM_BYTES } else { 0 };
         if rest.len() != self.length + checksum_bytes || !rest.is_ascii() {
             return false;
@@ -128,6 +137,13 @@ impl KeyFormat {
         random.iter().all(|byte| characters.contains(byte))
             && (!self.checksum || checksum(stem.as_bytes()) == sum)
     }
+}
+
+/// The name that stands in a key, if one does: 16 digits before a dot, which is in no charset and no prefix.
+pub(super) fn name_in(key: &str) -> Option<ApiKeyId> {
+    let (before, _) = key.split_once('.')?;
+    let digits = before.get(before.len().checked_sub(NAME_BYTES)?..)?;
+    digits.parse().ok()
 }
 
 /// CRC-32 in six digits of base 62: against slips, not against anybody.
@@ -176,8 +192,10 @@ const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 
 const CHECKSUM_BYTES: usize = 6;
 
+const NAME_BYTES: usize = 16;
+
 /// The longest key there can be.
-pub(super) const KEY_BYTES_MAX: usize = 32 + 128 + CHECKSUM_BYTES;
+pub(super) const KEY_BYTES_MAX: usize = 32 + NAME_BYTES + 1 + 128 + CHECKSUM_BYTES;
 
 #[cfg(test)]
 mod tests {
@@ -196,7 +214,7 @@ mod tests {
                     ..KeyFormat::default()
                 };
                 assert_eq!(format.check(), Ok(()));
-                let keys: HashSet<_> = (0..50).map(|_| format.generate()).collect();
+                let keys: HashSet<_> = (0..50).map(|_| format.generate(None)).collect();
                 assert_eq!(keys.len(), 50);
                 assert!(
                     keys.iter()
@@ -204,6 +222,26 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_name_in_a_key_is_found() {
+        let format = KeyFormat::default();
+        let name: ApiKeyId = "0123456789abcdef".parse().unwrap();
+        let key = format.generate(Some(name));
+        assert!(key.starts_with("tg_0123456789abcdef.") && format.fits(&key));
+        assert_eq!(name_in(&key), Some(name));
+        for text in [
+            "",
+            ".",
+            "a.b",
+            "123456789abcdef.x",
+            "tg_0123456789abcdeg.x",
+            "ä123456789abcde.x",
+        ] {
+            assert_eq!(name_in(text), None, "{text}");
+        }
+        assert_eq!(name_in(&format.generate(None)), None);
     }
 
     // The check value of CRC-32 (ITU-T V.42) is 0xCBF43926, which is 3,421,780,262.
@@ -218,7 +256,7 @@ mod tests {
     #[test]
     fn a_slip_is_seen() {
         let format = KeyFormat::default();
-        let key = format.generate();
+        let key = format.generate(None);
         for index in 0..key.len() {
             let mut slip = key.clone().into_bytes();
             slip[index] = if slip[index] == b'x' { b'y' } else { b'x' };

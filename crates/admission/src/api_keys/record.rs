@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_httpapi::AddressRange;
 
 use super::error::ApiKeyError;
+use super::hash::Secret;
 use super::{at_milliseconds, milliseconds};
 use crate::{hex, random};
 
@@ -48,10 +49,11 @@ pub struct NewApiKey {
     pub addresses: Vec<AddressRange>,
     /// When it ends. `None`: by the settings' life, or never.
     pub expires: Option<SystemTime>,
-    /// After how long it is to be replaced: then it is listed as due. Nobody rotates by himself, since somebody has
-    /// to be given the new key.
+    /// After how long it is to be replaced: then it is listed as due, and replaced by itself only where somebody
+    /// takes the new key ([`ApiKeys::rotate_due`](super::ApiKeys::rotate_due)).
     pub rotate_after: Option<Duration>,
-    /// How many requests a limiter should allow in its time, instead of what it allows others.
+    /// How many requests a limiter should allow in its time, instead of what it allows others. Range 1 to
+    /// 1,000,000,000.
     pub rate: Option<u32>,
     /// What people should know of it.
     pub note: String,
@@ -136,6 +138,16 @@ pub(super) struct Record {
     pub(super) rate: Option<u32>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) note: String,
+    /// Of a key that is found by its name: `hash` is the name's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret: Option<Secret>,
+    /// It is to come after this one, but nobody has taken it yet.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "successor_digits"
+    )]
+    pub(super) offered_for: Option<ApiKeyId>,
 }
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -148,14 +160,14 @@ impl Record {
     pub(super) fn new(
         new: NewApiKey,
         key: &str,
-        hash: [u8; 32],
+        (id, hash, secret): (ApiKeyId, [u8; 32], Option<Secret>),
         now: SystemTime,
     ) -> Result<Self, ApiKeyError> {
         let mut scopes = new.scopes;
         scopes.sort_unstable();
         scopes.dedup();
         let record = Self {
-            id: ApiKeyId::random(),
+            id,
             hash,
             // Eight characters of 43: what is left cannot be guessed any more than before.
             hint: key.chars().take(8).collect(),
@@ -171,6 +183,8 @@ impl Record {
             successor: None,
             rate: new.rate,
             note: new.note,
+            secret,
+            offered_for: None,
         };
         record.check()?;
         Ok(record)
@@ -184,6 +198,19 @@ impl Record {
         }
         if self.scopes.len() > SCOPES_MAX || self.addresses.len() > SCOPES_MAX {
             return Err(ApiKeyError::TooMany);
+        }
+        if self
+            .rate
+            .is_some_and(|rate| !(1..=RATE_MAX).contains(&rate))
+        {
+            return Err(ApiKeyError::Rate);
+        }
+        if self
+            .secret
+            .as_ref()
+            .is_some_and(|secret| !secret.is_sound())
+        {
+            return Err(ApiKeyError::Secret(self.id));
         }
         self.scopes.iter().try_for_each(|scope| check_scope(scope))
     }
@@ -340,6 +367,9 @@ fn check_text(owner: &str) -> Result<(), ApiKeyError> {
 pub(super) const SCOPES_MAX: usize = 64;
 
 const NOTE_BYTES_MAX: usize = 1024;
+
+/// As of a limit.
+const RATE_MAX: u32 = 1_000_000_000;
 
 mod id_digits {
     use serde::{Deserialize, Deserializer, Serializer, de};

@@ -8,45 +8,82 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 
-use super::database::{Content, Fault, KeyFile, Transaction};
+use super::database::{Content, Database, Fault, Transaction};
 use super::error::ApiKeyError;
-use super::format::KeyFormat;
+use super::format::{KeyFormat, name_in};
+use super::hash::{Fit, KeyHash};
 use super::record::{ApiKey, ApiKeyId, ApiKeyState};
-use super::table::{Entry, Table};
+use super::refused::{Refused, RefusedSettings};
+use super::storage::{FileStorage, KeyStorage};
+use super::table::{Entry, Hasher, Table};
+use super::vault::Passphrase;
 use super::{ApiKeyEvent, ApiKeyStatistics, AuditEntry, Counters, milliseconds};
-use crate::stamp::Stamp;
+use crate::random;
+use crate::slots::Slots;
 
 /// What a store of API keys is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ApiKeySettings {
-    /// The database. Made if there is none, for its owner alone.
-    pub path: PathBuf,
+    /// Where they are kept.
+    pub storage: Arc<dyn KeyStorage>,
+    /// What they are encrypted by there. Default `None`: they are not. A store is encrypted from its beginning on, or
+    /// never.
+    pub passphrase: Option<Passphrase>,
     /// What keys look like that are issued from now on.
     pub format: KeyFormat,
+    /// As which hash they are kept. Default SHA-256.
+    pub hash: KeyHash,
+    /// How many slow hashes are made at a time, and how many may wait for their turn. Default 2 and 16.
+    pub hashing_max: (usize, usize),
     /// How long a key lives that is issued without an end. Default `None`: it has none.
     pub life: Option<Duration>,
     /// How often what was counted is written to the disk. Default 30 s.
     pub usage_every: Duration,
     /// How long after its end a key is removed. Default `None`: never.
     pub purge_after: Option<Duration>,
+    /// How often it is looked which keys have ended, and which are to be removed. Default 1 s.
+    pub sweep_every: Duration,
     /// How many entries the audit has; the oldest go first. Default 10,000.
     pub audit_entries_max: u64,
     /// How long they are kept. Default 90 days.
     pub audit_retention: Duration,
+    /// What is kept of checks that refused a key.
+    pub refused: RefusedSettings,
 }
 
 impl ApiKeySettings {
-    /// The defaults, with a database.
+    /// The defaults, with a file that is made if there is none, for its owner alone.
     pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self::with_storage(Arc::new(FileStorage::new(path)))
+    }
+
+    /// The defaults, with a storage.
+    pub fn with_storage(storage: Arc<dyn KeyStorage>) -> Self {
         Self {
-            path: path.into(),
+            storage,
+            passphrase: None,
             format: KeyFormat::default(),
+            hash: KeyHash::default(),
+            hashing_max: (2, 16),
             life: None,
             usage_every: Duration::from_secs(30),
             purge_after: None,
+            sweep_every: Duration::from_secs(1),
             audit_entries_max: 10_000,
             audit_retention: Duration::from_secs(90 * 24 * 60 * 60),
+            refused: RefusedSettings::default(),
         }
+    }
+}
+
+impl fmt::Debug for ApiKeySettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ApiKeySettings")
+            .field("storage", &self.storage.name())
+            .field("format", &self.format)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +110,11 @@ type Listener = Arc<dyn Fn(&ApiKeyEvent) + Send + Sync>;
 /// API keys.
 pub struct ApiKeys {
     settings: ApiKeySettings,
-    file: KeyFile,
+    file: Database,
+    /// Makes what a key that was found right is known by from then on.
+    prover: Hasher,
+    slots: Slots,
+    refused: Refused,
     table: ArcSwap<Table>,
     counters: Counters,
     /// Held for each change, on the disk and in memory. No other lock but the listener's is taken meanwhile.
@@ -86,8 +127,8 @@ pub struct ApiKeys {
 pub(super) struct State {
     /// Of what is in memory.
     generation: u64,
-    /// Of the file when it was last compared; `None` after a change of ours.
-    seen: Option<Stamp>,
+    /// It could not be read when it was last to be.
+    must_read: bool,
     usage_written: SystemTime,
     /// Up to when ends were told.
     swept: SystemTime,
@@ -101,17 +142,20 @@ impl ApiKeys {
     /// The format is not one, or the database cannot be used: then nobody should be let in.
     pub fn open(settings: ApiKeySettings, now: SystemTime) -> Result<Self, ApiKeyError> {
         settings.format.check().map_err(ApiKeyError::Format)?;
-        let file = KeyFile::new(settings.path.clone());
+        let file = Database::new(Arc::clone(&settings.storage), settings.passphrase.clone());
         let content = file.open()?;
         Ok(Self {
             state: Mutex::new(State {
                 generation: content.generation,
-                seen: None,
+                must_read: true,
                 usage_written: now,
                 swept: now,
             }),
             failing_since: AtomicU64::new(0),
             table: ArcSwap::from_pointee(Table::new(&content.salt, content.entries)),
+            prover: Hasher::new(&random::bytes()),
+            slots: Slots::new(settings.hashing_max.0, settings.hashing_max.1),
+            refused: Refused::new(settings.refused.clone()),
             settings,
             file,
             counters: Counters::default(),
@@ -148,7 +192,9 @@ impl ApiKeys {
             };
             self.failing_since.store(since, Ordering::Relaxed);
             let (from, to) = (milliseconds(state.swept), milliseconds(now));
-            if to >= from + SWEEP_EVERY {
+            let every = u64::try_from(self.settings.sweep_every.as_millis()).unwrap_or(u64::MAX);
+            let sweeps = to >= from.saturating_add(every);
+            if sweeps {
                 state.swept = now;
                 events.extend(self.table.load().all().iter().filter_map(|entry| {
                     let record = &entry.record;
@@ -157,11 +203,26 @@ impl ApiKeys {
                     (has_ended && was_alive).then_some(ApiKeyEvent::Expired(record.id))
                 }));
             }
-            maintained
+            maintained.map(|()| sweeps)
         };
         self.tell(&events);
-        maintained?;
-        self.purge_if_due(now)
+        let written = self.refused.write(now);
+        if maintained? {
+            self.purge_if_due(now)?;
+        }
+        written
+    }
+
+    /// The checks that were last refused, the newest first: as many as [`RefusedSettings::kept`] says at most. Of the
+    /// keys that came, nothing is kept.
+    pub fn refused(&self, most: usize) -> Vec<AuditEntry> {
+        self.refused.last(most)
+    }
+
+    pub(super) fn refuse(&self, entry: AuditEntry) {
+        if self.refused.note(&entry) {
+            self.tell(&[ApiKeyEvent::Audited(entry)]);
+        }
     }
 
     /// Whether what is in memory can be relied on: the database could be read when it had last changed, or not for
@@ -236,8 +297,7 @@ impl ApiKeys {
     ///
     /// The database cannot be used.
     pub fn audit(&self, most: usize) -> Result<Vec<AuditEntry>, ApiKeyError> {
-        let mut state = self.lock();
-        state.seen = None;
+        let _state = self.lock();
         self.file
             .write(|transaction| transaction.newest_audit(most))
     }
@@ -250,30 +310,59 @@ impl ApiKeys {
         &self.counters
     }
 
-    pub(super) fn find(&self, key: &str) -> Option<Arc<Entry>> {
-        self.table.load().find(key)
+    /// The key whose text this is; `Err` when too many are being hashed to say.
+    pub(super) fn find(&self, key: &str) -> Result<Option<Arc<Entry>>, ()> {
+        let table = self.table.load();
+        if let Some(entry) = table.find(key) {
+            return Ok(Some(entry));
+        }
+        let Some(entry) = name_in(key).and_then(|name| table.find_named(name)) else {
+            return Ok(None);
+        };
+        let Some(secret) = &entry.record.secret else {
+            return Ok(None);
+        };
+        let quick = self.prover.hash(key);
+        match secret.fits(key, table.salt(), (&quick, &entry.proof), &self.slots) {
+            Fit::Right => Ok(Some(entry)),
+            Fit::Wrong => Ok(None),
+            Fit::Busy => Err(()),
+        }
+    }
+
+    /// Whether [`validate`](Self::validate) takes tens of milliseconds for this key: it is kept as a slow hash, and
+    /// was not found right yet.
+    pub fn takes_long(&self, key: &str) -> bool {
+        let Some(name) = name_in(key) else {
+            return false;
+        };
+        let entry = self.table.load().find_named(name);
+        entry.is_some_and(|entry| {
+            let secret = entry.record.secret.as_ref();
+            secret.is_some_and(|secret| secret.is_slow(&entry.proof))
+        })
     }
 
     /// Makes a change on the disk, and then whatever follows from it in memory. If another process has changed the
     /// keys meanwhile, memory learns that first.
     pub(super) fn change<R>(
         &self,
-        change: impl FnOnce(&mut Transaction, &Table) -> Result<Changed<R>, Fault>,
+        change: impl FnOnce(&mut Transaction<'_>, &Table) -> Result<Changed<R>, Fault>,
     ) -> Result<R, ApiKeyError> {
         let (result, events) = {
             let mut state = self.lock();
             let known = state.generation;
-            let (changed, generation) = self.file.write(|transaction| {
+            let (changed, generation, noted) = self.file.write(|transaction| {
                 if transaction.generation()? != known {
                     let content = transaction.read_all()?;
                     state.generation = content.generation;
                     self.take(content);
                 }
                 let changed = change(transaction, &self.table.load())?;
-                Ok((changed, transaction.next_generation()?))
+                let generation = transaction.next_generation()?;
+                Ok((changed, generation, transaction.take_noted()))
             })?;
             state.generation = generation;
-            state.seen = None;
             let table = self.table.load();
             for record in changed.records {
                 table.set(record);
@@ -281,7 +370,9 @@ impl ApiKeys {
             for hash in &changed.removed {
                 table.remove(hash);
             }
-            (changed.result, changed.events)
+            let mut events = changed.events;
+            events.extend(noted.into_iter().map(ApiKeyEvent::Audited));
+            (changed.result, events)
         };
         self.tell(&events);
         Ok(result)
@@ -289,7 +380,7 @@ impl ApiKeys {
 
     /// All that is on the disk.
     pub(super) fn read(&self) -> Result<Content, ApiKeyError> {
-        self.lock().seen = None;
+        let _state = self.lock();
         self.file.open()
     }
 
@@ -298,7 +389,6 @@ impl ApiKeys {
         let mut state = self.lock();
         let content = self.file.open()?;
         state.generation = content.generation;
-        state.seen = None;
         self.take(content);
         Ok(())
     }
@@ -333,16 +423,16 @@ impl ApiKeys {
     }
 
     fn see_changes(&self, state: &mut State) -> Result<(), ApiKeyError> {
-        // Taken before the file is read: what changes meanwhile is seen the next time.
-        let stamp = Stamp::of(self.file.path()).ok();
-        if stamp.is_some() && stamp == state.seen {
+        let may_have_changed = self.file.storage().may_have_changed();
+        if !may_have_changed && !state.must_read {
             return Ok(());
         }
+        state.must_read = true;
         if let Some(content) = self.file.read_if_changed(state.generation)? {
             state.generation = content.generation;
             self.take(content);
         }
-        state.seen = stamp;
+        state.must_read = false;
         Ok(())
     }
 
@@ -355,6 +445,7 @@ impl ApiKeys {
                 let (last_used, uses, failures) = entry.usage.read();
                 known.usage.set_base((last_used, uses, failures));
                 entry.usage = Arc::clone(&known.usage);
+                entry.proof = Arc::clone(&known.proof);
             }
         }
         self.table
@@ -379,7 +470,6 @@ impl ApiKeys {
         if pending.is_empty() {
             return Ok(());
         }
-        state.seen = None;
         let written = self.file.write(|transaction| {
             let mut sums = Vec::with_capacity(pending.len());
             for (entry, counts) in &pending {
@@ -412,7 +502,7 @@ impl fmt::Debug for ApiKeys {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("ApiKeys")
-            .field("path", &self.settings.path)
+            .field("storage", &self.settings.storage.name())
             .finish_non_exhaustive()
     }
 }
@@ -427,6 +517,3 @@ pub(super) struct Changed<R> {
 
 /// For how long what is in memory is relied on while the database cannot be used, in milliseconds.
 const UNREAD_MAX: u64 = 10_000;
-
-/// How often it is looked which keys have ended, in milliseconds.
-const SWEEP_EVERY: u64 = 1000;

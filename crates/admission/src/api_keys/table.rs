@@ -1,4 +1,4 @@
-//! The keys in memory, as they are checked: found by their hash, without a lock.
+//! The keys in memory, as they are checked: found without a lock, by their hash or by the name that is in them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
-use super::record::{Record, Usage};
+use super::hash::Proof;
+use super::record::{ApiKeyId, Record, Usage};
 
 /// What salts the hashes of a store.
 pub(super) type Salt = [u8; 32];
@@ -16,12 +17,25 @@ pub(super) type Salt = [u8; 32];
 pub(super) struct Entry {
     pub(super) record: Record,
     pub(super) usage: Arc<Usage>,
+    /// As long as the key is the same, whatever changes about it.
+    pub(super) proof: Arc<Proof>,
+}
+
+impl Entry {
+    pub(super) fn new(record: Record, usage: Arc<Usage>) -> Self {
+        Self {
+            record,
+            usage,
+            proof: Arc::default(),
+        }
+    }
 }
 
 /// All keys of a store.
 ///
 /// In parts, so that a change copies a part of it and not all.
 pub(super) struct Table {
+    salt: Salt,
     hasher: Hasher,
     shards: Vec<ArcSwap<Shard>>,
 }
@@ -36,6 +50,7 @@ impl Table {
             shards[index(&hash)].insert(hash, Arc::new(entry));
         }
         Self {
+            salt: *salt,
             hasher: Hasher::new(salt),
             shards: shards.into_iter().map(ArcSwap::from_pointee).collect(),
         }
@@ -43,8 +58,26 @@ impl Table {
 
     /// The key whose text this is. How long that takes tells an attacker at most of a hash, which is salted with
     /// what he does not know.
+    ///
+    /// Not those that are found by their names, whose text has to be compared.
     pub(super) fn find(&self, key: &str) -> Option<Arc<Entry>> {
-        self.find_hash(&self.hasher.hash(key))
+        let found = self.find_hash(&self.hasher.hash(key));
+        found.filter(|entry| entry.record.secret.is_none())
+    }
+
+    /// The key that has this name in its text.
+    pub(super) fn find_named(&self, id: ApiKeyId) -> Option<Arc<Entry>> {
+        let found = self.find_hash(&self.name_hash(id));
+        found.filter(|entry| entry.record.secret.is_some())
+    }
+
+    /// What stands for the hash of a key that is found by its name.
+    pub(super) fn name_hash(&self, id: ApiKeyId) -> [u8; 32] {
+        self.hasher.hash(&format!("\0{id}"))
+    }
+
+    pub(super) fn salt(&self) -> &Salt {
+        &self.salt
     }
 
     pub(super) fn find_hash(&self, hash: &[u8; 32]) -> Option<Arc<Entry>> {
@@ -59,11 +92,16 @@ impl Table {
     pub(super) fn set(&self, record: Record) {
         let hash = record.hash;
         self.change(&hash, |shard| {
-            let usage = match shard.get(&hash) {
-                Some(entry) => Arc::clone(&entry.usage),
-                None => Arc::default(),
+            let (usage, proof) = match shard.get(&hash) {
+                Some(entry) => (Arc::clone(&entry.usage), Arc::clone(&entry.proof)),
+                None => Default::default(),
             };
-            shard.insert(hash, Arc::new(Entry { record, usage }));
+            let entry = Entry {
+                record,
+                usage,
+                proof,
+            };
+            shard.insert(hash, Arc::new(entry));
         });
     }
 

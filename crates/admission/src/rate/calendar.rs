@@ -73,6 +73,12 @@ fn month_of(day: u64) -> (u64, u64) {
     }
 }
 
+/// Year, month and day of a day, counted from 1970-01-01.
+pub(crate) fn date_of(day: u64) -> (u64, u64, u64) {
+    let (year, month) = month_of(day);
+    (year, month, day - first_day(year, month) + 1)
+}
+
 /// The first day of a month, counted from 1970-01-01.
 fn first_day(year: u64, month: u64) -> u64 {
     let (year, from_march) = if month > 2 {

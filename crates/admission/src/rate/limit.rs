@@ -295,7 +295,7 @@ pub(crate) fn seconds_up(at: Nanoseconds) -> u32 {
     at.div_ceil(SECOND).try_into().unwrap_or(u32::MAX)
 }
 
-const CALLS_MAX: u32 = 1_000_000_000;
+pub(super) const CALLS_MAX: u32 = 1_000_000_000;
 const WINDOW_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 impl fmt::Display for LimitFault {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::calendar::Period;
-use super::limit::{Limit, Verdict, seconds_up};
+use super::limit::{CALLS_MAX, Limit, Verdict, seconds_up};
 use super::rules::{Caller, Per, Rule, Rules};
 use crate::snapshot::{self, Mark, SnapshotError, SnapshotFault};
 use crate::table::{Cell, Key, Nanoseconds, Network, SECOND, Seed, Table};
@@ -158,9 +158,26 @@ impl Limiter {
     /// Charges a call by the rule that it falls under; `None` when there is no such rule.
     #[inline]
     pub fn check(&self, caller: &Caller<'_>, now: Nanoseconds) -> Option<(&Rule, Decision)> {
+        self.check_with(caller, None, now)
+    }
+
+    /// As [`check`](Self::check), with so many `calls` instead of the rule's if it counts by API keys and the caller
+    /// has one: a key may have a rate of its own.
+    #[inline]
+    pub fn check_with(
+        &self,
+        caller: &Caller<'_>,
+        calls: Option<u32>,
+        now: Nanoseconds,
+    ) -> Option<(&Rule, Decision)> {
         let place = self.rules.place(caller)?;
         let rule = &self.rules.all()[place];
-        Some((rule, self.charge(rule, self.key(place, caller), now)))
+        let limit = own_limit(rule, caller, calls);
+        let limit = limit.as_ref().or(rule.limit.as_ref());
+        Some((
+            rule,
+            self.charge((rule, limit), self.key(place, caller), now),
+        ))
     }
 
     /// What [`check`](Self::check) would say, without a charge.
@@ -169,24 +186,47 @@ impl Limiter {
         let rule = &self.rules.all()[place];
         Some((
             rule,
-            self.ask(rule, self.key(place, caller), rule.cost, now),
+            self.ask(
+                (rule, rule.limit.as_ref()),
+                self.key(place, caller),
+                rule.cost,
+                now,
+            ),
         ))
     }
 
     /// What is left for a caller, without a charge: what [`check`](Self::check) said last, if nothing has
     /// happened since.
     pub fn left(&self, caller: &Caller<'_>, now: Nanoseconds) -> Option<(&Rule, Decision)> {
-        let place = self.rules.place(caller)?;
-        let rule = &self.rules.all()[place];
-        Some((rule, self.ask(rule, self.key(place, caller), 0, now)))
+        self.left_with(caller, None, now)
     }
 
-    fn ask(&self, rule: &Rule, key: Key, cost: u32, now: Nanoseconds) -> Decision {
+    /// As [`left`](Self::left), for [`check_with`](Self::check_with).
+    pub fn left_with(
+        &self,
+        caller: &Caller<'_>,
+        calls: Option<u32>,
+        now: Nanoseconds,
+    ) -> Option<(&Rule, Decision)> {
+        let place = self.rules.place(caller)?;
+        let rule = &self.rules.all()[place];
+        let limit = own_limit(rule, caller, calls);
+        let limit = limit.as_ref().or(rule.limit.as_ref());
+        Some((
+            rule,
+            self.ask((rule, limit), self.key(place, caller), 0, now),
+        ))
+    }
+
+    fn ask(
+        &self,
+        (rule, limit): (&Rule, Option<&Limit>),
+        key: Key,
+        cost: u32,
+        now: Nanoseconds,
+    ) -> Decision {
         let cells = [0, 1, 2, 3].map(|sibling| self.table.peek(key.sibling(sibling)));
-        let rate = rule
-            .limit
-            .as_ref()
-            .map(|limit| (limit, limit.ask(&cells[0], now, cost)));
+        let rate = limit.map(|limit| (limit, limit.ask(&cells[0], now, cost)));
         decide(rate, &ask_quotas(rule, cost, &cells[1..], now))
     }
 
@@ -227,12 +267,16 @@ impl Limiter {
         }
     }
 
-    fn charge(&self, rule: &Rule, key: Key, now: Nanoseconds) -> Decision {
+    fn charge(
+        &self,
+        (rule, limit): (&Rule, Option<&Limit>),
+        key: Key,
+        now: Nanoseconds,
+    ) -> Decision {
         if !rule.has_quota() {
             return self.table.with([key], now, |[cell]| {
-                let rate = rule.limit.as_ref();
                 let rate =
-                    rate.map(|limit| (limit, charge_limit(limit, cell, now, rule.cost, true)));
+                    limit.map(|limit| (limit, charge_limit(limit, cell, now, rule.cost, true)));
                 decide(rate, &[])
             });
         }
@@ -243,9 +287,8 @@ impl Limiter {
                 .iter()
                 .flatten()
                 .all(|(_, quota)| quota.verdict.allowed);
-            let rate = rule.limit.as_ref();
             let rate =
-                rate.map(|limit| (limit, charge_limit(limit, cell, now, rule.cost, in_quota)));
+                limit.map(|limit| (limit, charge_limit(limit, cell, now, rule.cost, in_quota)));
             if in_quota && rate.is_none_or(|(_, verdict)| verdict.allowed) {
                 for (period, cell) in Period::ALL.into_iter().zip(quotas) {
                     if rule.quota(period).is_some() {
@@ -256,6 +299,19 @@ impl Limiter {
             decide(rate, &asked)
         })
     }
+}
+
+/// The limit of a rule with a key's own number of calls.
+fn own_limit(rule: &Rule, caller: &Caller<'_>, calls: Option<u32>) -> Option<Limit> {
+    let limit = rule
+        .limit
+        .filter(|_| rule.per == Per::ApiKey && caller.api_key.is_some())?;
+    let calls = calls?.clamp(1, CALLS_MAX);
+    Some(Limit {
+        calls,
+        burst: 0,
+        ..limit
+    })
 }
 
 /// Asks a limit, and charges it if it allows the call and nothing else forbids it.

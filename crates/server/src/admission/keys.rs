@@ -1,18 +1,27 @@
 //! The API key of a request.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
 use http::HeaderName;
-use tidegate_admission::api_keys::{self, ApiKeys, KeyRefusal, KeyVerdict, ValidKey, check_scope};
+use tidegate_admission::api_keys::{
+    self, ApiKeys, Charset, FileStorage, KeyFormat, KeyHash, KeyRefusal, KeyStorage, KeyVerdict,
+    Passphrase, RefusedSettings, ValidKey, check_scope,
+};
 use tidegate_admission::authorization::basic_challenge;
+use tidegate_admission::users::HashingCost;
 use tidegate_httpapi::{Exchange, FieldBlock, PeerAddress, RequestHead, Scheme};
 
 use super::error::AdmissionError;
+use super::events::{ApiKeyRotation, ApiKeyValidation, ask};
 use super::refusal::Refusal;
 use super::rules::Rules;
-use super::settings::ApiKeySettings;
+use super::settings::{ApiKeyHash, ApiKeySettings, ApiKeyStorage};
+use crate::component::Shared;
+use crate::event::AuthDecision;
 
 pub(super) struct KeyGate {
     store: Arc<ApiKeys>,
@@ -22,6 +31,18 @@ pub(super) struct KeyGate {
     fail_closed: bool,
     rules: Rules<Rule>,
     challenge: [String; 1],
+    rotation_grace: Duration,
+    /// When keys that are due are next to be replaced, in milliseconds since the epoch.
+    next_rotation: AtomicU64,
+}
+
+/// What becomes of a request with its key.
+pub(super) enum KeyStep {
+    /// It goes on; whether it needed one.
+    Pass(Option<ValidKey>, bool),
+    Refuse(Refusal),
+    /// A slow hash has to be made, which is nothing for this thread.
+    MayBlock,
 }
 
 struct Rule {
@@ -30,12 +51,12 @@ struct Rule {
 }
 
 impl KeyGate {
-    pub(super) fn open(settings: &ApiKeySettings) -> Result<Self, AdmissionError> {
+    pub(super) fn open(
+        settings: &ApiKeySettings,
+        handler_threads: u32,
+        shared: &Shared,
+    ) -> Result<Self, AdmissionError> {
         let setting = |name, what| AdmissionError::Setting { name, what };
-        let file = settings
-            .file
-            .as_ref()
-            .ok_or_else(|| setting("api_keys.file", "names the database, and is needed"))?;
         if HeaderName::from_bytes(settings.header.as_bytes()).is_err() {
             return Err(setting("api_keys.header", "has to be the name of a field"));
         }
@@ -59,8 +80,13 @@ impl KeyGate {
             is_required: true,
             scope: None,
         };
-        let store = ApiKeys::open(api_keys::ApiKeySettings::new(file), SystemTime::now())
-            .map_err(AdmissionError::ApiKeys)?;
+        let store = settings.store(storage(settings, shared)?)?;
+        let store = api_keys::ApiKeySettings {
+            // The other handler threads stay free for requests that need no hash.
+            hashing_max: (2, (handler_threads / 4) as usize),
+            ..store
+        };
+        let store = ApiKeys::open(store, SystemTime::now()).map_err(AdmissionError::ApiKeys)?;
         Ok(Self {
             store: Arc::new(store),
             header: settings.header.clone(),
@@ -70,34 +96,106 @@ impl KeyGate {
             rules: Rules::new(rules, any),
             // RFC 9110 §15.5.2: a 401 has a challenge. There is no registered scheme for this one.
             challenge: [basic_challenge("API key").replacen("Basic", "ApiKey", 1)],
+            rotation_grace: settings.rotation_grace,
+            next_rotation: AtomicU64::new(0),
         })
+    }
+
+    /// Has the application told what happens to keys.
+    pub(super) fn begin(&self, shared: &Arc<Shared>) {
+        let shared = Arc::downgrade(shared);
+        self.store.set_listener(move |event| {
+            let Some(shared) = Weak::upgrade(&shared) else {
+                return;
+            };
+            let events = shared.events();
+            let told = catch_unwind(AssertUnwindSafe(|| events.on_api_key_event(event)));
+            if let Err(payload) = told {
+                events.panicked(None, &*payload);
+            }
+        });
     }
 
     pub(super) fn store(&self) -> &Arc<ApiKeys> {
         &self.store
     }
 
-    pub(super) fn maintain(&self) {
-        if let Err(error) = self.store.maintain(SystemTime::now()) {
+    pub(super) fn maintain(&self, shared: Option<&Shared>) {
+        let now = SystemTime::now();
+        if let Err(error) = self.store.maintain(now) {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "API keys are not up to date"
             );
         }
+        if let Some(shared) = shared.filter(|shared| shared.events().rotates_api_keys()) {
+            self.rotate(shared, now);
+        }
     }
 
-    /// The key that lets a request in, and whether one is needed.
-    pub(super) fn judge(
-        &self,
-        exchange: &Exchange<'_>,
-    ) -> Result<(Option<ValidKey>, bool), Refusal> {
+    /// Replaces keys that are due, as far as the application takes the new ones.
+    fn rotate(&self, shared: &Shared, now: SystemTime) {
+        let milliseconds = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |time| {
+                u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+            });
+        if milliseconds < self.next_rotation.load(Ordering::Relaxed) {
+            return;
+        }
+        let events = shared.events();
+        let rotated = self.store.rotate_due(self.rotation_grace, now, |due, new| {
+            let rotation = ApiKeyRotation { due, new };
+            let taken = catch_unwind(AssertUnwindSafe(|| events.on_api_key_rotation(&rotation)));
+            taken.unwrap_or_else(|payload| {
+                events.panicked(None, &*payload);
+                false
+            })
+        });
+        let pause = match &rotated {
+            Ok(report) if report.not_taken.is_empty() => ROTATE_EVERY,
+            _ => ROTATE_AGAIN_AFTER,
+        };
+        self.next_rotation
+            .store(milliseconds.saturating_add(pause), Ordering::Relaxed);
+        match rotated {
+            Ok(report) => {
+                for id in report.not_taken {
+                    tracing::warn!(key = %id, "nobody has taken the new API key; the old one goes on");
+                }
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "API keys that are due are not replaced");
+            }
+        }
+    }
+
+    /// Whether a request's key lets it in.
+    pub(super) fn judge(&self, shared: &Shared, exchange: &Exchange<'_>) -> KeyStep {
+        self.decide(shared, exchange)
+            .unwrap_or_else(KeyStep::Refuse)
+    }
+
+    /// The key that would let a request in. Nothing is counted or told.
+    pub(super) fn peek(&self, exchange: &Exchange<'_>) -> Option<ValidKey> {
+        let head = exchange.head();
+        let key = self.given(&head).ok()??;
+        let may_look = (!self.require_https || head.registration.prefix.scheme == Scheme::Https)
+            && (exchange.may_block() || !self.store.takes_long(&key));
+        let scope = self.rules.find(head.cooked_path).scope.as_deref();
+        let address = address(exchange).filter(|_| may_look)?;
+        self.store.peek(&key, scope, address, SystemTime::now())
+    }
+
+    fn decide(&self, shared: &Shared, exchange: &Exchange<'_>) -> Result<KeyStep, Refusal> {
         let head = exchange.head();
         let rule = self.rules.find(head.cooked_path);
         let unauthorized = || Refusal::unauthorized(&self.challenge, &FieldBlock::new());
         let Some(key) = self.given(&head)? else {
             return match rule.is_required {
                 true => Err(unauthorized()),
-                false => Ok((None, false)),
+                false => Ok(KeyStep::Pass(None, false)),
             };
         };
         if self.require_https && head.registration.prefix.scheme != Scheme::Https {
@@ -108,22 +206,41 @@ impl KeyGate {
         if self.fail_closed && !self.store.is_reliable(now) {
             return Err(Refusal::busy());
         }
-        let address = match exchange.peer() {
-            PeerAddress::Tcp(address) => address.ip(),
-            // This machine.
-            PeerAddress::Unix(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            PeerAddress::Unknown => return Err(unauthorized()),
-        };
-        match self
-            .store
-            .validate(&key, rule.scope.as_deref(), address, now)
-        {
-            KeyVerdict::Accepted(key) => Ok((Some(key), rule.is_required)),
-            KeyVerdict::Refused(KeyRefusal::Scope | KeyRefusal::Address) => {
-                Err(Refusal::forbidden())
-            }
-            KeyVerdict::Refused(_) => Err(unauthorized().of_failed_proof()),
+        let address = address(exchange).ok_or_else(unauthorized)?;
+        if !exchange.may_block() && self.store.takes_long(&key) {
+            return Ok(KeyStep::MayBlock);
         }
+        let scope = rule.scope.as_deref();
+        let (verdict, known) = self.store.check(&key, scope, address, now);
+        let (key, refusal) = match verdict {
+            KeyVerdict::Accepted(key) => (Some(key), None),
+            KeyVerdict::Refused(refusal) => (known, Some(refusal)),
+        };
+        let decision = match shared.events().watches_api_keys() {
+            false => AuthDecision::ByList,
+            true => {
+                let validation = ApiKeyValidation {
+                    key: key.as_ref(),
+                    refusal,
+                    scope,
+                };
+                ask(shared, exchange, |events, request| {
+                    events.on_api_key_validation(request, &validation)
+                })?
+            }
+        };
+        let refusal = match (decision, refusal) {
+            (AuthDecision::Accept, _) | (AuthDecision::ByList, None) => {
+                return Ok(KeyStep::Pass(key, rule.is_required));
+            }
+            (AuthDecision::Refuse, None) => KeyRefusal::Unknown,
+            (AuthDecision::Refuse | AuthDecision::ByList, Some(refusal)) => refusal,
+        };
+        Err(match refusal {
+            KeyRefusal::Scope | KeyRefusal::Address => Refusal::forbidden(),
+            KeyRefusal::Busy => Refusal::busy(),
+            _ => unauthorized().of_failed_proof(),
+        })
     }
 
     /// The key that a request has. Two would be one for us and another for somebody else.
@@ -149,3 +266,82 @@ impl KeyGate {
         Ok(found)
     }
 }
+
+impl ApiKeySettings {
+    /// What a store is made of by these settings, for who works on the same without a server.
+    ///
+    /// # Errors
+    ///
+    /// The format is none, or the passphrase cannot be had.
+    pub fn store(
+        &self,
+        storage: Arc<dyn KeyStorage>,
+    ) -> Result<api_keys::ApiKeySettings, AdmissionError> {
+        let format = &self.format;
+        let charset = Charset::ALL
+            .into_iter()
+            .find(|charset| charset.name() == format.charset);
+        let charset = charset.ok_or(AdmissionError::Setting {
+            name: "api_keys.format.charset",
+            what: "is `alphanumeric`, `hex`, `unambiguous` or `base64url`",
+        })?;
+        let passphrase = self.passphrase_file.as_deref().map(Passphrase::of_file);
+        let or_none = |time: Duration| (!time.is_zero()).then_some(time);
+        Ok(api_keys::ApiKeySettings {
+            passphrase: passphrase.transpose().map_err(AdmissionError::ApiKeys)?,
+            format: KeyFormat {
+                prefix: format.prefix.clone(),
+                length: format.length as usize,
+                charset,
+                checksum: format.checksum,
+            },
+            hash: match self.hash {
+                ApiKeyHash::Sha256 => KeyHash::Sha256,
+                ApiKeyHash::Sha512 => KeyHash::Sha512,
+                ApiKeyHash::Argon2id => KeyHash::Argon2id(HashingCost::default()),
+            },
+            life: or_none(self.life),
+            purge_after: or_none(self.purge_after),
+            sweep_every: self.sweep_interval,
+            audit_entries_max: self.audit.entries.into(),
+            audit_retention: Duration::from_secs(u64::from(self.audit.days) * 86_400),
+            refused: RefusedSettings {
+                kept: self.audit.kept as usize,
+                folder: self.audit.folder.clone(),
+                days: self.audit.days,
+                ..RefusedSettings::default()
+            },
+            ..api_keys::ApiKeySettings::with_storage(storage)
+        })
+    }
+}
+
+fn storage(
+    settings: &ApiKeySettings,
+    shared: &Shared,
+) -> Result<Arc<dyn KeyStorage>, AdmissionError> {
+    if let Some(own) = shared.key_storage() {
+        return Ok(own);
+    }
+    match (settings.storage, &settings.file) {
+        (ApiKeyStorage::Memory, _) => Ok(shared.key_memory()),
+        (ApiKeyStorage::File, Some(file)) => Ok(Arc::new(FileStorage::new(file))),
+        (ApiKeyStorage::File, None) => Err(AdmissionError::Setting {
+            name: "api_keys.file",
+            what: "names the database, and is needed",
+        }),
+    }
+}
+
+fn address(exchange: &Exchange<'_>) -> Option<IpAddr> {
+    match exchange.peer() {
+        PeerAddress::Tcp(address) => Some(address.ip()),
+        // This machine.
+        PeerAddress::Unix(_) => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        PeerAddress::Unknown => None,
+    }
+}
+
+/// How often it is looked which keys are due, and when again after one was not taken, in milliseconds.
+const ROTATE_EVERY: u64 = 1_000;
+const ROTATE_AGAIN_AFTER: u64 = 60_000;

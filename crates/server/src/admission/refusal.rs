@@ -1,11 +1,14 @@
 //! What a request that may not come in is answered with: alike, whatever was wrong with what it had.
 
-use tidegate_httpapi::{FieldBlock, ResponseHead};
+use tidegate_httpapi::{Body, FieldBlock, ResponseHead};
+
+use super::events::Unauthorized;
 
 /// Why, as far as the peer is told.
 pub(super) struct Refusal {
     status: u16,
     fields: FieldBlock,
+    text: String,
     is_failed_proof: bool,
 }
 
@@ -54,16 +57,44 @@ impl Refusal {
         self.is_failed_proof
     }
 
-    pub(super) fn into_head(self) -> ResponseHead {
+    /// The answer, as the application may change it: to who has not proved who it is, or may not.
+    pub(super) fn unauthorized_answer(&self) -> Option<Unauthorized> {
+        matches!(self.status, 401 | 403).then(|| Unauthorized {
+            status: self.status,
+            text: String::new(),
+            headers: Vec::new(),
+        })
+    }
+
+    /// Takes over what the application has changed.
+    pub(super) fn change(&mut self, answer: Unauthorized) {
+        match answer.status {
+            400..=599 => self.status = answer.status,
+            status => tracing::error!(status, "a refusal cannot have this status"),
+        }
+        for (name, value) in &answer.headers {
+            self.add(name, value.as_bytes());
+        }
+        if !answer.text.is_empty() {
+            self.add("Content-Type", b"text/plain; charset=utf-8");
+        }
+        self.text = answer.text;
+    }
+
+    pub(super) fn into_answer(self) -> (ResponseHead, Body) {
         let mut head = ResponseHead::new(self.status);
         head.fields = self.fields;
-        head
+        match self.text.is_empty() {
+            true => (head, Body::Empty),
+            false => (head, Body::Shared(self.text.into_bytes().into())),
+        }
     }
 
     fn with_status(status: u16) -> Self {
         Self {
             status,
             fields: FieldBlock::new(),
+            text: String::new(),
             is_failed_proof: false,
         }
     }

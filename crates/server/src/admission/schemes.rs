@@ -1,6 +1,5 @@
 //! Who a request says it is of, and whether it is.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -13,13 +12,13 @@ use tidegate_admission::users::{ListedUser, Users, UsersSettings, Verdict};
 use tidegate_httpapi::{Body, Exchange, FieldBlock, RequestHead, ResponseHead};
 
 use super::error::AdmissionError;
+use super::events::{BeforeAuthentication, ask};
 use super::identity::{AuthType, Identity};
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::settings::{AuthScheme, AuthenticationSettings};
 use crate::component::Shared;
-use crate::event::{AuthDecision, ExceptionCause, RequestIds};
-use crate::http::{ContentLimits, Request};
+use crate::event::{AuthDecision, ExceptionCause};
 use tokens::Tokens;
 
 mod issuer;
@@ -67,6 +66,8 @@ enum Found {
     Nobody,
     User(Arc<str>, AuthType),
     Token(Box<tidegate_admission::jwt::Claims>),
+    /// Somebody whom the application lets in with a token that says nothing.
+    TokenHolder,
     Session(Arc<str>, Box<str>),
     /// It is wrong; whether Digest's nonce was all that was wrong, and whether it was a token.
     Wrong {
@@ -76,7 +77,7 @@ enum Found {
     Malformed,
     Busy,
     MayBlock,
-    HandlerPanicked,
+    Refused(Refusal),
 }
 
 const WRONG: Found = Found::Wrong {
@@ -200,6 +201,16 @@ impl SchemeGate {
         exchange: &Exchange<'_>,
         identity: &mut Identity,
     ) -> Step {
+        if shared.events().watches_before_authentication() {
+            let asked = ask(shared, exchange, |events, request| {
+                events.on_before_authentication(request)
+            });
+            match asked {
+                Ok(BeforeAuthentication::Check) => {}
+                Ok(BeforeAuthentication::Bypass) => return Step::Pass { is_required: true },
+                Err(refusal) => return Step::Refuse(refusal),
+            }
+        }
         let head = exchange.head();
         let rule = self.rules.find(head.cooked_path);
         let asks_for_session = self.sessions.is_some()
@@ -235,6 +246,12 @@ impl SchemeGate {
                     is_required: rule.is_required,
                 }
             }
+            Found::TokenHolder => {
+                identity.auth_type = Some(AuthType::Bearer);
+                Step::Pass {
+                    is_required: rule.is_required,
+                }
+            }
             Found::Session(user, id) => {
                 identity.user = Some(user);
                 identity.auth_type = Some(AuthType::Session);
@@ -253,7 +270,7 @@ impl SchemeGate {
             Found::Malformed => Step::Refuse(Refusal::malformed()),
             Found::Busy => Step::Refuse(Refusal::busy()),
             Found::MayBlock => Step::MayBlock,
-            Found::HandlerPanicked => Step::Refuse(Refusal::failed()),
+            Found::Refused(refusal) => Step::Refuse(refusal),
         }
     }
 
@@ -287,7 +304,7 @@ impl SchemeGate {
                 }
                 Ok(Authorization::Bearer(token)) if rule.allows(AuthScheme::Bearer) => {
                     if let Some(tokens) = &self.tokens {
-                        return tokens.check(token);
+                        return tokens.check(shared, exchange, token);
                     }
                 }
                 // What is not asked for is somebody else's affair, as with the HTTP Server API.
@@ -336,20 +353,12 @@ impl SchemeGate {
         let decision = match events.watches_authentication() {
             false => AuthDecision::ByList,
             true => {
-                let request = Request::without_content(exchange, &ContentLimits::NONE);
-                let asked = catch_unwind(AssertUnwindSafe(|| {
-                    events.on_authentication(&request, username, password)
-                }));
+                let asked = ask(shared, exchange, |events, request| {
+                    events.on_authentication(request, username, password)
+                });
                 match asked {
                     Ok(decision) => decision,
-                    Err(payload) => {
-                        let ids = RequestIds {
-                            connection: request.connection_id(),
-                            request: request.request_id(),
-                        };
-                        events.panicked(Some(ids), &*payload);
-                        return Found::HandlerPanicked;
-                    }
+                    Err(refusal) => return Found::Refused(refusal),
                 }
             }
         };

@@ -285,8 +285,33 @@ pub struct AuthenticationPath {
 pub struct ApiKeySettings {
     /// Whether keys are asked for. Default false.
     pub enabled: bool,
+    /// Where keys are kept. Default in a file.
+    pub storage: ApiKeyStorage,
     /// The database; `tidegate apikey` works on it, also while the server runs. No default.
     pub file: Option<PathBuf>,
+    /// A file with a passphrase of at least 16 bytes, or a random key, that all is encrypted by. A store is encrypted
+    /// from its beginning on, or never; export and import change that. Default `None`: keys are kept as hashes, and
+    /// what is known of them as it is.
+    pub passphrase_file: Option<PathBuf>,
+    /// As which hash keys are kept that are issued from now on.
+    pub hash: ApiKeyHash,
+    /// What keys look like that are issued from now on. In a settings file `[api_keys.format]`.
+    pub format: ApiKeyFormat,
+    /// How long a key lives that is issued without an end. Default zero: it has none.
+    #[serde(deserialize_with = "format::seconds")]
+    pub life: Duration,
+    /// How long after its end, or its revocation, a key is removed. Default zero: never.
+    #[serde(deserialize_with = "format::seconds")]
+    pub purge_after: Duration,
+    /// How often it is looked which keys have ended or are to be removed. Default 1 s, range 1 s to a day.
+    #[serde(deserialize_with = "format::seconds")]
+    pub sweep_interval: Duration,
+    /// How long the old key of a rotation that nobody asks for still works; see
+    /// [`Events::on_api_key_rotation`](crate::Events::on_api_key_rotation). Default a day.
+    #[serde(deserialize_with = "format::seconds")]
+    pub rotation_grace: Duration,
+    /// What is kept of what was done, and of keys that were refused. In a settings file `[api_keys.audit]`.
+    pub audit: ApiKeyAudit,
     /// The field that has the key. Default `X-API-Key`.
     pub header: String,
     /// Whether the query may have it as well, where a client cannot set fields. Default false: what is in a URL ends
@@ -307,13 +332,118 @@ impl Default for ApiKeySettings {
     fn default() -> Self {
         Self {
             enabled: false,
+            storage: ApiKeyStorage::File,
             file: None,
+            passphrase_file: None,
+            hash: ApiKeyHash::Sha256,
+            format: ApiKeyFormat::default(),
+            life: Duration::ZERO,
+            purge_after: Duration::ZERO,
+            sweep_interval: Duration::from_secs(1),
+            rotation_grace: Duration::from_secs(86_400),
+            audit: ApiKeyAudit::default(),
             header: "X-API-Key".to_owned(),
             accept_in_query: false,
             query: "api_key".to_owned(),
             require_https: false,
             fail_closed: true,
             paths: Vec::new(),
+        }
+    }
+}
+
+impl ApiKeySettings {
+    pub(crate) fn check(&self) -> Result<(), LimitError> {
+        let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        LimitError::check(
+            "api_keys.sweep_interval",
+            seconds(self.sweep_interval),
+            1..=86_400,
+        )?;
+        LimitError::check("api_keys.format.length", self.format.length, 22..=128)?;
+        LimitError::check("api_keys.audit.kept", self.audit.kept, 0..=100_000)?;
+        LimitError::check("api_keys.audit.days", self.audit.days, 1..=3_650)?;
+        LimitError::check("api_keys.audit.entries", self.audit.entries, 1..=1_000_000)
+    }
+}
+
+/// Where API keys are kept. A storage of the application's own comes with
+/// [`ServerBuilder::api_key_storage`](crate::ServerBuilder::api_key_storage), before this.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ApiKeyStorage {
+    /// In [`ApiKeySettings::file`].
+    #[default]
+    File,
+    /// In memory, as long as there is the [`Server`](crate::Server).
+    Memory,
+}
+
+/// As which hash API keys are kept. In a file nothing else is kept of them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ApiKeyHash {
+    /// SHA-256 with a salt: all that random keys need. Default.
+    #[default]
+    Sha256,
+    /// SHA-512 with a salt, where a rule asks for it.
+    Sha512,
+    /// argon2id with a salt for each key (19 MiB, 2 passes), where a rule asks for a slow hash. The first use of a
+    /// key after a start takes tens of milliseconds, on a thread that may be held up; later ones take none.
+    Argon2id,
+}
+
+/// What API keys look like.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ApiKeyFormat {
+    /// What they begin with: up to 32 letters, digits, `_`, `-`. Default `tg_`.
+    pub prefix: String,
+    /// How many random characters follow. Default 43, range 22 to 128; never less than 128 bits.
+    pub length: u32,
+    /// Of which characters: `alphanumeric`, the default, `hex`, `unambiguous` or `base64url`.
+    pub charset: String,
+    /// Whether a checksum of six characters follows. Default true.
+    pub checksum: bool,
+}
+
+impl Default for ApiKeyFormat {
+    fn default() -> Self {
+        Self {
+            prefix: "tg_".to_owned(),
+            length: 43,
+            charset: "alphanumeric".to_owned(),
+            checksum: true,
+        }
+    }
+}
+
+/// What is kept of what was done with API keys. Keys themselves never are.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ApiKeyAudit {
+    /// How many entries the store keeps of keys issued, revoked and so on. Default 10,000, range 1 to 1,000,000.
+    pub entries: u32,
+    /// How many of the last refused keys are kept in memory. Default 1000, range up to 100,000.
+    pub kept: u32,
+    /// A folder for files of refused keys, a line of JSON for each, a file for each day; at most 20 lines a second
+    /// and 16 MiB a day. It has to be there. Default `None`: none are written.
+    pub folder: Option<PathBuf>,
+    /// How many days entries and files are kept. Default 90, range 1 to 3650.
+    pub days: u32,
+}
+
+impl Default for ApiKeyAudit {
+    fn default() -> Self {
+        Self {
+            entries: 10_000,
+            kept: 1000,
+            folder: None,
+            days: 90,
         }
     }
 }

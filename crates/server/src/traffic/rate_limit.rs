@@ -82,11 +82,14 @@ impl RateLimiter {
         events: &dyn Events,
         firewall: Option<&Firewall>,
         exchange: &Exchange<'_>,
-        api_key: Option<&str>,
+        api_key: Option<(&str, Option<u32>)>,
     ) -> Option<(&Rule, Decision)> {
-        let caller = caller(exchange, api_key);
+        let (caller, rate) = (
+            caller(exchange, api_key),
+            api_key.and_then(|(_, rate)| rate),
+        );
         let address = caller.address;
-        let (rule, mut decision) = self.limiter.check(&caller, self.clock.now())?;
+        let (rule, mut decision) = self.limiter.check_with(&caller, rate, self.clock.now())?;
         if !decision.allowed {
             let limited = RateLimited {
                 rule: &rule.name,
@@ -112,10 +115,13 @@ impl RateLimiter {
     pub(super) fn left(
         &self,
         exchange: &Exchange<'_>,
-        api_key: Option<&str>,
+        api_key: Option<(&str, Option<u32>)>,
     ) -> Option<(&Rule, Decision)> {
-        let caller = caller(exchange, api_key);
-        let (rule, mut decision) = self.limiter.left(&caller, self.clock.now())?;
+        let (caller, rate) = (
+            caller(exchange, api_key),
+            api_key.and_then(|(_, rate)| rate),
+        );
+        let (rule, mut decision) = self.limiter.left_with(&caller, rate, self.clock.now())?;
         decision.allowed = true;
         Some((rule, decision))
     }
@@ -150,12 +156,12 @@ impl RateLimiter {
 }
 
 /// Who makes a request, as far as it is known here.
-fn caller<'a>(exchange: &'a Exchange<'_>, api_key: Option<&'a str>) -> Caller<'a> {
+fn caller<'a>(exchange: &'a Exchange<'_>, api_key: Option<(&'a str, Option<u32>)>) -> Caller<'a> {
     let head = exchange.head();
     Caller {
         method: head.method(),
         path: head.cooked_path,
-        api_key,
+        api_key: api_key.map(|(id, _)| id),
         // Who it is, is found out later.
         user: None,
         address: address_of(&exchange.peer()),

@@ -48,6 +48,36 @@ fn allowed(limiter: &Limiter, caller: &Caller<'_>, times: usize, now: Nanosecond
 }
 
 #[test]
+fn a_keys_own_rate_is_instead_of_the_rules() {
+    let by_key = Rule {
+        per: Per::ApiKey,
+        limit: Some(Limit {
+            burst: 2,
+            ..Limit::new(3, Duration::from_secs(60))
+        }),
+        ..rule("keys", 3)
+    };
+    let limiter = limiter(vec![by_key]);
+    let key = |id| Caller {
+        api_key: Some(id),
+        ..text("192.0.2.1")
+    };
+    let allowed = |caller: &Caller<'_>, rate| {
+        let asked = (0..20).map(|_| limiter.check_with(caller, rate, START).unwrap().1.allowed);
+        asked.filter(|allowed| *allowed).count()
+    };
+    assert_eq!(allowed(&key("plain"), None), 2);
+    assert_eq!(allowed(&key("fast"), Some(7)), 7);
+    assert_eq!(allowed(&key("slow"), Some(1)), 1);
+    // Nobody's rate is nothing, whatever a record says.
+    assert_eq!(allowed(&key("none"), Some(0)), 1);
+    let left = limiter.left_with(&key("fast"), Some(7), START).unwrap().1;
+    assert_eq!((left.limit, left.remaining), (7, 0));
+    // Who has no key has no rate of a key's.
+    assert_eq!(allowed(&text("192.0.2.1"), Some(9)), 2);
+}
+
+#[test]
 fn each_address_has_its_own_allowance() {
     let limiter = limiter(vec![rule("all", 3)]);
     assert_eq!(allowed(&limiter, &text("192.0.2.1"), 10, START), 3);

@@ -6,12 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use tidegate_admission::jwt::{Jwt, JwtAlgorithm, JwtError, JwtKeyError, JwtKeys, JwtSettings};
+use tidegate_httpapi::Exchange;
 use tokio::runtime::Handle;
 
 use super::Found;
 use super::issuer::Issuer;
 use crate::admission::error::AdmissionError;
+use crate::admission::events::{TokenValidation, ask};
 use crate::admission::settings::JwtOptions;
+use crate::component::Shared;
+use crate::event::AuthDecision;
 
 pub(super) struct Tokens {
     jwt: Jwt,
@@ -116,24 +120,40 @@ impl Tokens {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn check(&self, token: &str) -> Found {
-        match self.jwt.check(token, SystemTime::now()) {
+    pub(super) fn check(&self, shared: &Shared, exchange: &Exchange<'_>, token: &str) -> Found {
+        let result = self.jwt.check(token, SystemTime::now());
+        let decision = match shared.events().watches_tokens() {
+            false => AuthDecision::ByList,
+            true => {
+                let validation = TokenValidation {
+                    token,
+                    result: result.as_ref().map_err(|error| *error),
+                };
+                let asked = ask(shared, exchange, |events, request| {
+                    events.on_token_validation(request, &validation)
+                });
+                match asked {
+                    Ok(decision) => decision,
+                    Err(refusal) => return Found::Refused(refusal),
+                }
+            }
+        };
+        match (decision, result) {
+            (AuthDecision::Refuse, _) => WRONG_TOKEN,
             // A name goes into logs and fields.
-            Ok(claims)
+            (_, Ok(claims))
                 if claims
                     .subject()
                     .is_some_and(|name| name.chars().any(char::is_control)) =>
             {
-                super::WRONG
+                WRONG_TOKEN
             }
-            Ok(claims) => Found::Token(Box::new(claims)),
-            Err(JwtError::UnknownKey) if self.misses_key() => Found::Busy,
-            Err(error) => {
+            (_, Ok(claims)) => Found::Token(Box::new(claims)),
+            (AuthDecision::Accept, Err(_)) => Found::TokenHolder,
+            (AuthDecision::ByList, Err(JwtError::UnknownKey)) if self.misses_key() => Found::Busy,
+            (AuthDecision::ByList, Err(error)) => {
                 tracing::debug!(%error, "a token is refused");
-                Found::Wrong {
-                    is_stale: false,
-                    is_token: true,
-                }
+                WRONG_TOKEN
             }
         }
     }
@@ -158,6 +178,11 @@ fn changed(options: &JwtOptions) -> Vec<Option<SystemTime>> {
     let modified = |path: &PathBuf| fs::metadata(path).and_then(|file| file.modified()).ok();
     files(options).map(modified).collect()
 }
+
+const WRONG_TOKEN: Found = Found::Wrong {
+    is_stale: false,
+    is_token: true,
+};
 
 type Take = dyn Fn(&mut JwtKeys, &[u8]) -> Result<(), JwtKeyError>;
 

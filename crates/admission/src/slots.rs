@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Places for so many, and a bounded line of who waits.
-pub(super) struct Slots {
+pub(crate) struct Slots {
     /// Guards the two counts; nothing is called and no other lock taken while it is held.
     state: Mutex<State>,
     freed: Condvar,
@@ -17,7 +17,7 @@ struct State {
 }
 
 impl Slots {
-    pub(super) fn new(places: usize, waiting_max: usize) -> Self {
+    pub(crate) fn new(places: usize, waiting_max: usize) -> Self {
         Self {
             state: Mutex::new(State {
                 taken: 0,
@@ -30,7 +30,7 @@ impl Slots {
     }
 
     /// Takes a place, waiting for one if need be. `None` when enough wait already.
-    pub(super) fn take(&self) -> Option<Slot<'_>> {
+    pub(crate) fn take(&self) -> Option<Slot<'_>> {
         let mut state = self.lock();
         if state.taken == self.places {
             if state.waiting == self.waiting_max {
@@ -55,7 +55,7 @@ impl Slots {
 }
 
 /// A place; free again when it is dropped.
-pub(super) struct Slot<'a>(&'a Slots);
+pub(crate) struct Slot<'a>(&'a Slots);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
