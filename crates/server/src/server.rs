@@ -422,6 +422,7 @@ impl Server {
         let result = self.reload_running(&mut running, settings);
         if result.is_ok() {
             *self.lock_settings() = running.settings.clone();
+            self.state().guard = running.guard().map(Arc::clone);
         }
         self.go_on(Some(running), None);
         result

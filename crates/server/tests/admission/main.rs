@@ -1,6 +1,7 @@
 //! Who may come in, on real ports, on each event loop the system offers, in both operating modes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod api_keys;
 #[path = "../client/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod client;
