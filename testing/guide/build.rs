@@ -35,7 +35,10 @@ fn main() {
     for page in names {
         println!("cargo::rerun-if-changed={}", page.display());
         let text = fs::read_to_string(&page).expect("a page can be read");
-        let name = page.file_stem().expect("a page has a name").to_string_lossy();
+        let name = page
+            .file_stem()
+            .expect("a page has a name")
+            .to_string_lossy();
         let module = name.replace('-', "_").to_lowercase();
         fs::write(out.join(format!("{module}.md")), tests(&name, &text)).expect("can write");
         writeln!(
@@ -102,7 +105,10 @@ fn test(page: &str, program: &[&str], visit: Option<&str>) -> String {
         made += &line;
         made.push('\n');
     }
-    assert!(visited || visit.is_none(), "{page}: a visit that is never made");
+    assert!(
+        visited || visit.is_none(),
+        "{page}: a visit that is never made"
+    );
     made
 }
 

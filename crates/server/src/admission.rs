@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use tidegate_admission::api_keys::ApiKeys;
 use tidegate_admission::ban::offence::Offence;
-use tidegate_httpapi::{Admission, AuthInfo, Exchange};
+use tidegate_httpapi::{Admission, AuthInfo, Body, Exchange, ResponseHead};
 
 pub use error::AdmissionError;
 pub use events::{
@@ -37,7 +37,7 @@ pub use settings::{
 
 use crate::component::Shared;
 use crate::server::Server;
-use crate::traffic::Firewall;
+use crate::traffic::{Firewall, KeyOfRequest};
 use events::ask;
 use exchange::AdmittedExchange;
 use identity::Identity;
@@ -101,12 +101,13 @@ impl Guard {
         }
     }
 
-    /// Lets a request pass on to `answer`, or answers it.
+    /// Lets a request pass on to `answer`, or gives `answered` what it is answered with.
     pub(crate) fn admit(
         &self,
         shared: &Arc<Shared>,
         firewall: Option<&Arc<Firewall>>,
         mut exchange: Exchange<'_>,
+        answered: impl FnOnce(Exchange<'_>, (ResponseHead, Body)),
         answer: impl FnOnce(Exchange<'_>),
     ) {
         let mut identity = Identity::default();
@@ -123,7 +124,10 @@ impl Guard {
                 KeyStep::Refuse(refusal) => {
                     self.counters.keys_refused.fetch_add(1, Ordering::Relaxed);
                     match self.insists(shared, &exchange, refusal) {
-                        Some(refusal) => return self.refuse(shared, firewall, exchange, refusal),
+                        Some(refusal) => {
+                            let answer = self.refuse(shared, firewall, &exchange, refusal);
+                            return answered(exchange, answer);
+                        }
                         None => is_private = true,
                     }
                 }
@@ -134,10 +138,13 @@ impl Guard {
             match schemes.judge(shared, &exchange, &mut identity) {
                 Step::Pass { is_required } => is_private |= is_required,
                 Step::Refuse(refusal) => match self.insists(shared, &exchange, refusal) {
-                    Some(refusal) => return self.refuse(shared, firewall, exchange, refusal),
+                    Some(refusal) => {
+                        let answer = self.refuse(shared, firewall, &exchange, refusal);
+                        return answered(exchange, answer);
+                    }
                     None => is_private = true,
                 },
-                Step::Session(head, id) => return exchange.respond(head, id),
+                Step::Session(head, id) => return answered(exchange, (head, id)),
                 Step::MayBlock => return exchange.move_to_handler_thread(),
             }
         }
@@ -155,10 +162,10 @@ impl Guard {
         answer(Exchange::new(&mut around));
     }
 
-    /// The id of the valid API key that a request has, and its rate.
-    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<(String, Option<u32>)> {
+    /// The valid API key that a request has.
+    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<KeyOfRequest> {
         let key = self.keys.as_ref()?.peek(exchange)?;
-        Some((key.id().to_string(), key.rate()))
+        Some(KeyOfRequest::new(&key))
     }
 
     /// The refusal as the application wants it, or `None` if it lets the request in nevertheless.
@@ -186,6 +193,11 @@ impl Guard {
         }
     }
 
+    /// Whether it finds out which users make requests.
+    pub(crate) fn finds_users(&self) -> bool {
+        self.schemes.is_some()
+    }
+
     /// The store of API keys, for who manages them.
     pub(crate) fn api_keys(&self) -> Option<&Arc<ApiKeys>> {
         self.keys.as_ref().map(KeyGate::store)
@@ -206,9 +218,9 @@ impl Guard {
         &self,
         shared: &Shared,
         firewall: Option<&Arc<Firewall>>,
-        exchange: Exchange<'_>,
+        exchange: &Exchange<'_>,
         refusal: Refusal,
-    ) {
+    ) -> (ResponseHead, Body) {
         if let Some(firewall) = firewall
             && refusal.is_failed_proof()
         {
@@ -219,8 +231,7 @@ impl Guard {
         if refusal.is_failed_proof() {
             self.counters.failed_proofs.fetch_add(1, Ordering::Relaxed);
         }
-        let (head, body) = refusal.into_answer();
-        exchange.respond(head, body);
+        refusal.into_answer()
     }
 
     fn maintain(&self) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tidegate_admission::api_keys::{KeyStorage, MemoryStorage};
 use tidegate_httpapi::{
-    Admission, Application, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
+    Admission, Application, Body, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
     ResponseHead, Version,
 };
 
@@ -24,7 +24,7 @@ use crate::place::{Place, Places};
 use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
 use crate::tower::Mount;
-use crate::traffic::{Doors, Firewall};
+use crate::traffic::{Doors, Firewall, KeyOfRequest};
 use crate::upload::{InProgress, Intake, Uploads};
 use crate::websocket::{Fallback, Gate, Hub, Scripts};
 
@@ -197,26 +197,46 @@ impl Component {
         match &self.doors {
             None => self.identify(exchange),
             Some(doors) => {
-                let key_of = |exchange: &Exchange<'_>| self.guard.as_ref()?.key_of(exchange);
-                doors.pass(&self.shared, exchange, key_of, |exchange| {
+                let finds_users = self.guard.as_ref().is_some_and(|guard| guard.finds_users());
+                let key_of = |exchange: &Exchange<'_>| self.key_of(exchange);
+                doors.pass(&self.shared, exchange, finds_users, key_of, |exchange| {
                     self.identify(exchange);
                 });
             }
         }
     }
 
+    fn key_of(&self, exchange: &Exchange<'_>) -> Option<KeyOfRequest> {
+        self.guard.as_ref()?.key_of(exchange)
+    }
+
     /// Has the request answered, if who makes it may.
     #[inline]
     fn identify(&self, exchange: Exchange<'_>) {
-        match &self.guard {
-            Some(guard) => {
-                let firewall = self.doors.as_ref().and_then(|doors| doors.firewall());
-                guard.admit(&self.shared, firewall, exchange, |exchange| {
-                    self.answer(exchange)
-                });
+        let Some(guard) = &self.guard else {
+            return self.answer(exchange);
+        };
+        let doors = self.doors.as_ref();
+        let firewall = doors.and_then(|doors| doors.firewall());
+        let answered = |exchange: Exchange<'_>, answer: (ResponseHead, Body)| match doors {
+            Some(doors) => {
+                let key_of = |exchange: &Exchange<'_>| self.key_of(exchange);
+                doors.answer_of_guard(&self.shared, exchange, key_of, answer);
             }
-            None => self.answer(exchange),
-        }
+            None => exchange.respond(answer.0, answer.1),
+        };
+        guard.admit(
+            &self.shared,
+            firewall,
+            exchange,
+            answered,
+            |exchange| match doors {
+                Some(doors) => doors.pass_user(&self.shared, exchange, |exchange| {
+                    self.answer(exchange);
+                }),
+                None => self.answer(exchange),
+            },
+        );
     }
 
     fn answer(&self, mut exchange: Exchange<'_>) {

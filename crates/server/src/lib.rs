@@ -102,9 +102,9 @@ pub use tower::{BoxError, RequestContext};
 pub use traffic::{
     BanList, BanSettings, BruteForceSettings, CountrySettings, FilterReason, FirewallFiltered,
     FirewallSettings, FirewallViolation, FloodSettings, MessageSettings, PatternSettings,
-    RateLimitSettings, RateLimited, RateRuleSettings, RateStrategy, RateWhom, RequestPart,
-    ScoreChanged, ThreatScoreSettings, TrafficCounters, TrafficError, ViolationKind,
-    WeightSettings,
+    RateCaller, RateLimitSettings, RateLimited, RateLimits, RateRuleSettings, RateStrategy,
+    RateWhom, RequestPart, ScoreChanged, ThreatScoreSettings, TrafficCounters, TrafficError,
+    ViolationKind, WeightSettings,
 };
 pub use upload::{
     BeforeUpload, ExistingFiles, HttpUploadFiles, SaveFile, StreamType, UploadError, UploadLimits,
@@ -149,7 +149,9 @@ pub use tidegate_admission::ban::{Ban, BanReason};
 pub use tidegate_admission::country::{Country, CountryError};
 pub use tidegate_admission::flood::FloodAction;
 pub use tidegate_admission::patterns::Attack;
-pub use tidegate_admission::rate::{Cause, Decision, EndpointPattern, Period};
+pub use tidegate_admission::rate::{
+    Cause, Decision, EndpointPattern, Limit as RateLimit, Period, Strategy as LimitStrategy,
+};
 pub use tidegate_admission::{api_keys, jwt, users};
 
 pub use tidegate_proto::form_data::FormDataError;

@@ -17,11 +17,13 @@ mod notice;
 mod parsed;
 mod rate_limit;
 mod rate_settings;
+mod rates;
 
 use std::io;
 use std::sync::Arc;
 
-use tidegate_httpapi::{Exchange, OperatingMode};
+use tidegate_admission::rate::{Decision, Rule};
+use tidegate_httpapi::{Body, Exchange, OperatingMode, ResponseHead};
 
 pub use ban_list::BanList;
 pub use counters::TrafficCounters;
@@ -36,12 +38,16 @@ pub use notice::{
     ViolationKind,
 };
 pub use rate_settings::{RateLimitSettings, RateRuleSettings, RateStrategy, RateWhom};
+pub use rates::{RateCaller, RateLimits};
 
+use crate::admission::Authentication;
 use crate::component::Shared;
 use crate::settings::Settings;
 use clock::Clock;
 use keeper::Keeper;
-use rate_limit::RateLimiter;
+use limited::LimitedExchange;
+pub(crate) use rate_limit::KeyOfRequest;
+use rate_limit::{RateLimiter, Whose};
 
 /// What of it is switched on, for as long as a server runs.
 pub(crate) struct Doors {
@@ -95,6 +101,11 @@ impl Doors {
         counters
     }
 
+    /// The rate limiter, if there is one.
+    fn limiter(&self) -> Option<&Arc<RateLimiter>> {
+        self.limiter.as_ref()
+    }
+
     /// Begins to write what is to be kept: not before these are the doors of a server that runs, since what another
     /// has written would be lost.
     pub(crate) fn begin(&self) -> io::Result<()> {
@@ -108,12 +119,13 @@ impl Doors {
     }
 
     /// Has `answer` answer a request that may be made, and answers others. `key_of` says which valid API key a
-    /// request has, and the rate that is its own.
+    /// request has, `finds_users` whether it will be known which user makes it.
     pub(crate) fn pass(
         &self,
         shared: &Shared,
-        mut exchange: Exchange<'_>,
-        key_of: impl FnOnce(&Exchange<'_>) -> Option<(String, Option<u32>)>,
+        exchange: Exchange<'_>,
+        finds_users: bool,
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<KeyOfRequest>,
         answer: impl FnOnce(Exchange<'_>),
     ) {
         let has_passed = self.is_high_perf && exchange.may_block();
@@ -123,25 +135,127 @@ impl Doors {
         {
             return firewall::refuse(exchange, refusal);
         }
+        let mut stores = self
+            .firewall
+            .as_ref()
+            .is_none_or(|firewall| firewall.stores());
         let Some(limiter) = &self.limiter else {
-            return answer(exchange);
+            return go_on(exchange, None, stores, answer);
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
-        let key = key.as_ref().map(|(id, rate)| (&**id, *rate));
+        let whose = Whose {
+            api_key: key.as_ref(),
+            user: None,
+        };
+        if finds_users && limiter.awaits_user(&exchange, whose) {
+            // Counted by `pass_user`, or where it is refused.
+            return go_on(exchange, None, stores, answer);
+        }
         let firewall = self.firewall.as_deref();
         let checked = match has_passed {
-            true => limiter.left(&exchange, key),
-            false => limiter.check(shared.events(), firewall, &exchange, key),
+            true => limiter.left(&exchange, whose),
+            false => limiter.check(shared.events(), firewall, &exchange, whose),
         };
+        stores &= checked.is_none() || limiter.stores();
         match checked {
-            None => answer(exchange),
             Some((rule, decision)) if !decision.allowed => limiter.refuse(exchange, rule, decision),
-            Some(_) if !limiter.tells() => answer(exchange),
-            Some((rule, decision)) => {
-                let mut around =
-                    limited::LimitedExchange::new(exchange.take_over(), rule, decision);
-                answer(Exchange::new(&mut around));
-            }
+            checked => go_on(
+                exchange,
+                checked.filter(|_| limiter.tells()),
+                stores,
+                answer,
+            ),
         }
     }
+
+    /// As [`pass`](Self::pass), for the requests whose rule depends on the user, now that it is known which one it
+    /// is, or that it is none.
+    pub(crate) fn pass_user(
+        &self,
+        shared: &Shared,
+        mut exchange: Exchange<'_>,
+        answer: impl FnOnce(Exchange<'_>),
+    ) {
+        let Some(limiter) = self.limiter.as_ref().filter(|of| of.asks_for_users()) else {
+            return answer(exchange);
+        };
+        let found = Authentication::of(exchange.auth());
+        let key = found.as_ref().and_then(Authentication::api_key);
+        let key = key.filter(|_| limiter.asks_for_keys());
+        let key = key.map(KeyOfRequest::new);
+        let whose = Whose {
+            api_key: key.as_ref(),
+            user: found.as_ref().and_then(Authentication::user),
+        };
+        if !limiter.awaits_user(&exchange, whose) {
+            return answer(exchange);
+        }
+        let may_move = self.is_high_perf && !exchange.may_block();
+        let is_counted =
+            self.is_high_perf && !may_move && limiter.take_counted(exchange.head().request_id);
+        let firewall = self.firewall.as_deref();
+        let checked = match is_counted {
+            true => limiter.left(&exchange, whose),
+            false => limiter.check(shared.events(), firewall, &exchange, whose),
+        };
+        let Some((rule, decision)) = checked else {
+            return answer(exchange);
+        };
+        if !decision.allowed {
+            return limiter.refuse(exchange, rule, decision);
+        }
+        let told = limiter.tells().then_some((rule, decision));
+        let mut around = LimitedExchange::new(exchange.take_over(), told, limiter.stores());
+        if may_move {
+            around = around.counted_by(limiter);
+        }
+        answer(Exchange::new(&mut around));
+    }
+
+    /// Answers a request of which it was not found out whose it is, as the guard would; unless there were too many
+    /// such.
+    pub(crate) fn answer_of_guard(
+        &self,
+        shared: &Shared,
+        exchange: Exchange<'_>,
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<KeyOfRequest>,
+        (mut head, body): (ResponseHead, Body),
+    ) {
+        let Some(limiter) = self.limiter.as_ref().filter(|of| of.asks_for_users()) else {
+            return exchange.respond(head, body);
+        };
+        let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
+        let whose = Whose {
+            api_key: key.as_ref(),
+            user: None,
+        };
+        if limiter.awaits_user(&exchange, whose) {
+            let firewall = self.firewall.as_deref();
+            match limiter.check(shared.events(), firewall, &exchange, whose) {
+                Some((rule, decision)) if !decision.allowed => {
+                    return limiter.refuse(exchange, rule, decision);
+                }
+                Some((rule, decision)) if limiter.tells() => {
+                    limited::tell(&mut head, &rule.name, &decision);
+                }
+                _ => {}
+            }
+        }
+        exchange.respond(head, body);
+    }
+}
+
+/// Has a request answered. `told` is what the answer tells, `stores` whether it may be stored.
+#[inline]
+fn go_on(
+    mut exchange: Exchange<'_>,
+    told: Option<(&Rule, Decision)>,
+    stores: bool,
+    answer: impl FnOnce(Exchange<'_>),
+) {
+    if told.is_none() && stores {
+        return answer(exchange);
+    }
+    let mut around = LimitedExchange::new(exchange.take_over(), told, stores);
+    answer(Exchange::new(&mut around));
 }

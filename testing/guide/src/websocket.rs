@@ -25,7 +25,11 @@ impl Socket {
         let status = line.split(' ').nth(1).unwrap().parse().unwrap();
         while line != "\r\n" {
             line.clear();
-            assert_ne!(stream.read_line(&mut line).unwrap(), 0, "a head without an end");
+            assert_ne!(
+                stream.read_line(&mut line).unwrap(),
+                0,
+                "a head without an end"
+            );
         }
         Self { stream, status }
     }

@@ -174,10 +174,8 @@ impl Limiter {
         let rule = &self.rules.all()[place];
         let limit = own_limit(rule, caller, calls);
         let limit = limit.as_ref().or(rule.limit.as_ref());
-        Some((
-            rule,
-            self.charge((rule, limit), self.key(place, caller), now),
-        ))
+        let key = self.key(place, caller);
+        Some((rule, self.charge((rule, limit), key, rule.cost, now)))
     }
 
     /// What [`check`](Self::check) would say, without a charge.
@@ -248,6 +246,49 @@ impl Limiter {
         })
     }
 
+    /// Charges a call of this cost to a rule, by its name, as if one of these had called; `None`: no rule has that
+    /// name.
+    ///
+    /// Of `caller` counts what the rule goes by: the API key, the user or the address.
+    pub fn consume_of_rule(
+        &self,
+        rule: &str,
+        caller: &Caller<'_>,
+        cost: u32,
+        now: Nanoseconds,
+    ) -> Option<Decision> {
+        let place = self.named(rule)?;
+        let rule = &self.rules.all()[place];
+        Some(self.charge(
+            (rule, rule.limit.as_ref()),
+            self.key(place, caller),
+            cost,
+            now,
+        ))
+    }
+
+    /// What [`consume_of_rule`](Self::consume_of_rule) would say, without a charge.
+    pub fn ask_rule(
+        &self,
+        rule: &str,
+        caller: &Caller<'_>,
+        cost: u32,
+        now: Nanoseconds,
+    ) -> Option<Decision> {
+        let place = self.named(rule)?;
+        let rule = &self.rules.all()[place];
+        Some(self.ask(
+            (rule, rule.limit.as_ref()),
+            self.key(place, caller),
+            cost,
+            now,
+        ))
+    }
+
+    fn named(&self, name: &str) -> Option<usize> {
+        self.rules.all().iter().position(|rule| &*rule.name == name)
+    }
+
     fn key(&self, place: usize, caller: &Caller<'_>) -> Key {
         let rule = &self.rules.all()[place];
         let seed = self.table.seed();
@@ -271,28 +312,27 @@ impl Limiter {
         &self,
         (rule, limit): (&Rule, Option<&Limit>),
         key: Key,
+        cost: u32,
         now: Nanoseconds,
     ) -> Decision {
         if !rule.has_quota() {
             return self.table.with([key], now, |[cell]| {
-                let rate =
-                    limit.map(|limit| (limit, charge_limit(limit, cell, now, rule.cost, true)));
+                let rate = limit.map(|limit| (limit, charge_limit(limit, cell, now, cost, true)));
                 decide(rate, &[])
             });
         }
         let keys = [0, 1, 2, 3].map(|index| key.sibling(index));
         self.table.with(keys, now, |[cell, quotas @ ..]| {
-            let asked = ask_quotas(rule, rule.cost, quotas, now);
+            let asked = ask_quotas(rule, cost, quotas, now);
             let in_quota = asked
                 .iter()
                 .flatten()
                 .all(|(_, quota)| quota.verdict.allowed);
-            let rate =
-                limit.map(|limit| (limit, charge_limit(limit, cell, now, rule.cost, in_quota)));
+            let rate = limit.map(|limit| (limit, charge_limit(limit, cell, now, cost, in_quota)));
             if in_quota && rate.is_none_or(|(_, verdict)| verdict.allowed) {
                 for (period, cell) in Period::ALL.into_iter().zip(quotas) {
                     if rule.quota(period).is_some() {
-                        charge_quota(period, cell, now, rule.cost);
+                        charge_quota(period, cell, now, cost);
                     }
                 }
             }

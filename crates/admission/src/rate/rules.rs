@@ -123,6 +123,16 @@ impl Rules {
         self.0.iter().position(|rule| rule.applies.to(caller))
     }
 
+    /// Whether the rule that a caller falls under, or whom it counts, depends on which user it is: then it is to
+    /// be charged when that is known.
+    #[inline]
+    pub fn depend_on_user(&self, caller: &Caller<'_>) -> bool {
+        let may_apply =
+            |rule: &&Rule| matches!(rule.applies, Applies::User(_)) || rule.applies.to(caller);
+        let first = self.0.iter().find(may_apply);
+        first.is_some_and(|rule| rule.per == Per::User || matches!(rule.applies, Applies::User(_)))
+    }
+
     /// All rules.
     pub fn all(&self) -> &[Rule] {
         &self.0
@@ -356,6 +366,40 @@ mod tests {
         assert_eq!(found("GET", "/", Some("b"), Some("u")), Some("key"));
         assert_eq!(found("GET", "/", None, Some("u")), Some("user"));
         assert_eq!(found("GET", "/", None, None), Some("address"));
+    }
+
+    #[test]
+    fn what_depends_on_the_user_is_known_before_the_user_is() {
+        let mut shared = rule("shared", Applies::Endpoint("/shared".parse().unwrap()));
+        shared.per = Per::User;
+        let rules = Rules::new(vec![
+            rule("address", Applies::Address(Vec::new())),
+            rule("user", Applies::User(Some("u".into()))),
+            rule("key", Applies::ApiKey(Some("a".into()))),
+            rule("login", Applies::Endpoint("/login".parse().unwrap())),
+            shared,
+        ])
+        .unwrap();
+        let depends = |path, api_key| {
+            rules.depend_on_user(&Caller {
+                method: "GET",
+                path,
+                api_key,
+                user: None,
+                address: None,
+            })
+        };
+        assert!(!depends("/login", None) && !depends("/", Some("a")));
+        assert!(depends("/shared", Some("a")) && depends("/", Some("b")) && depends("/", None));
+        let rules = Rules::new(vec![rule("address", Applies::Address(Vec::new()))]).unwrap();
+        let caller = Caller {
+            method: "GET",
+            path: "/",
+            api_key: None,
+            user: None,
+            address: None,
+        };
+        assert!(!rules.depend_on_user(&caller));
     }
 
     #[test]

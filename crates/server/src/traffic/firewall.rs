@@ -42,6 +42,7 @@ pub(crate) struct Firewall {
     allow: AddressList,
     block: AddressList,
     v6_bits: u8,
+    stores: bool,
     /// What is counted for addresses.
     table: Table,
     floods: FloodLimits,
@@ -130,6 +131,7 @@ impl Firewall {
             allow: list(&settings.allow, &settings.allow_files)?,
             block: list(&settings.block, &settings.block_files)?,
             v6_bits: settings.ipv6_prefix_length,
+            stores: settings.cached_answers,
             table: Table::new(settings.states_max as usize, random_seed()),
             floods: FloodLimits {
                 connections: connections
@@ -158,6 +160,11 @@ impl Firewall {
             database,
             counts: Counts::default(),
         })
+    }
+
+    /// Whether answers may be stored, which are served without asking.
+    pub(super) fn stores(&self) -> bool {
+        self.stores
     }
 
     /// Whether a new connection may stay.

@@ -33,6 +33,9 @@ pub struct FirewallSettings {
     pub block: Vec<AddressRange>,
     /// Files with more of them. Default none.
     pub block_files: Vec<PathBuf>,
+    /// Whether answers may be kept by the response cache, which serves them, on connections that there are, without
+    /// asking. Default false: they are not kept.
+    pub cached_answers: bool,
     /// Common bits of the IPv6 addresses that count as one. Default 64, range 16 to 128.
     pub ipv6_prefix_length: u8,
     /// Most states of addresses that are kept, 32 bytes each. Default 1,000,000, range 1,024 to 100,000,000.
@@ -68,6 +71,7 @@ impl Default for FirewallSettings {
             allow_files: Vec::new(),
             block: Vec::new(),
             block_files: Vec::new(),
+            cached_answers: false,
             ipv6_prefix_length: 64,
             states_max: 1_000_000,
             connections: FloodSettings::default(),

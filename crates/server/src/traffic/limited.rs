@@ -1,4 +1,5 @@
-//! A request under a rule of the rate limiter: whatever answers it, now or later, says what is left.
+//! A request under a rule of the rate limiter or the firewall: whatever answers it, now or later, says what is left,
+//! and is not stored where the next request for the same would have to be asked about too.
 //!
 //! Source: draft-ietf-httpapi-ratelimit-headers-10; the `X-RateLimit` fields are the component's.
 
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use tidegate_admission::rate::{Decision, Rule};
 use tidegate_httpapi::{
-    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening,
-    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HeadCachePolicy, HomeThread,
+    Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
+
+use super::rate_limit::RateLimiter;
 
 /// Adds what a rule has left.
 pub(super) fn tell(head: &mut ResponseHead, rule: &str, decision: &Decision) {
@@ -63,24 +66,53 @@ pub(super) fn seconds_up(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }
 
+/// What is done with every answer to a request.
+#[derive(Clone)]
+struct OnAnswer<Name> {
+    /// The rule that it falls under, and what that has left, if it is told.
+    told: Option<(Name, Decision)>,
+    /// Whether the response cache may keep it.
+    stores: bool,
+}
+
+impl<Name: AsRef<str>> OnAnswer<Name> {
+    fn apply(&self, head: &mut ResponseHead) {
+        if !self.stores {
+            head.cache = HeadCachePolicy::NONE;
+        }
+        if let Some((rule, decision)) = &self.told {
+            tell(head, rule.as_ref(), decision);
+        }
+    }
+}
+
 /// An exchange around another.
 pub(super) struct LimitedExchange<'a> {
     inner: &'a mut dyn ExchangeBackend,
-    rule: &'a Rule,
-    decision: Decision,
+    on_answer: OnAnswer<&'a str>,
+    /// Who is to know that it was counted, should it be moved.
+    counted_by: Option<&'a RateLimiter>,
 }
 
 impl<'a> LimitedExchange<'a> {
+    /// Around `inner`. `told` is what answers tell, `stores` whether they may be stored.
     pub(super) fn new(
         inner: &'a mut dyn ExchangeBackend,
-        rule: &'a Rule,
-        decision: Decision,
+        told: Option<(&'a Rule, Decision)>,
+        stores: bool,
     ) -> Self {
+        let told = told.map(|(rule, decision)| (&*rule.name, decision));
         Self {
             inner,
-            rule,
-            decision,
+            on_answer: OnAnswer { told, stores },
+            counted_by: None,
         }
+    }
+
+    /// Has it be known to `limiter` that the request was counted, should it be moved.
+    pub(super) fn counted_by(mut self, limiter: &'a RateLimiter) -> Self {
+        self.counted_by = Some(limiter);
+        self
     }
 }
 
@@ -130,12 +162,12 @@ impl ExchangeBackend for LimitedExchange<'_> {
     }
 
     fn respond(&mut self, mut head: ResponseHead, body: Body) {
-        tell(&mut head, &self.rule.name, &self.decision);
+        self.on_answer.apply(&mut head);
         self.inner.respond(head, body);
     }
 
     fn upgrade(&mut self, mut head: ResponseHead, opening: Opening) {
-        tell(&mut head, &self.rule.name, &self.decision);
+        self.on_answer.apply(&mut head);
         self.inner.upgrade(head, opening);
     }
 
@@ -151,8 +183,13 @@ impl ExchangeBackend for LimitedExchange<'_> {
         let deferred = self.inner.defer();
         let later = LimitedResponder {
             inner: Some(deferred.responder.into_backend()),
-            rule: self.rule.name.clone(),
-            decision: self.decision,
+            on_answer: OnAnswer {
+                told: self
+                    .on_answer
+                    .told
+                    .map(|(rule, decision)| (Box::from(rule), decision)),
+                stores: self.on_answer.stores,
+            },
         };
         Deferred {
             responder: Responder::new(Box::new(later)),
@@ -161,6 +198,9 @@ impl ExchangeBackend for LimitedExchange<'_> {
     }
 
     fn move_to_handler_thread(&mut self) {
+        if let Some(limiter) = self.counted_by {
+            limiter.keep_counted(self.inner.head().request_id);
+        }
         self.inner.move_to_handler_thread();
     }
 }
@@ -169,14 +209,13 @@ impl ExchangeBackend for LimitedExchange<'_> {
 struct LimitedResponder {
     /// Until it has answered.
     inner: Option<Box<dyn RespondLater>>,
-    rule: Box<str>,
-    decision: Decision,
+    on_answer: OnAnswer<Box<str>>,
 }
 
 impl LimitedResponder {
     fn answer(&mut self, mut head: ResponseHead, body: Body) {
         if let Some(inner) = self.inner.take() {
-            tell(&mut head, &self.rule, &self.decision);
+            self.on_answer.apply(&mut head);
             inner.respond(head, body);
         }
     }
@@ -195,7 +234,7 @@ impl RespondLater for LimitedResponder {
 
     fn upgrade(mut self: Box<Self>, mut head: ResponseHead, opening: Opening) {
         if let Some(inner) = self.inner.take() {
-            tell(&mut head, &self.rule, &self.decision);
+            self.on_answer.apply(&mut head);
             inner.upgrade(head, opening);
         }
     }

@@ -1,12 +1,16 @@
 //! The rate limiter: how often requests may be made. Source: the component's RateLimiter.
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+use tidegate_admission::api_keys::ValidKey;
 use tidegate_admission::ban::offence::Offence;
 use tidegate_admission::rate::{Caller, Cause, Decision, Limiter, LimiterBounds, Rule};
 use tidegate_admission::snapshot::{self, SnapshotFault};
-use tidegate_httpapi::{Admission, Exchange, ResponseHead};
+use tidegate_admission::table::Nanoseconds;
+use tidegate_httpapi::{Admission, Exchange, RequestId, ResponseHead};
 
 use super::clock::Clock;
 use super::counters::RateCounts;
@@ -24,6 +28,11 @@ pub(crate) struct RateLimiter {
     status: u16,
     tells: bool,
     asks_for_keys: bool,
+    asks_for_users: bool,
+    stores: bool,
+    /// Requests that were counted and are to be called with again, by their numbers. Locked when a request whose
+    /// rule depends on its user goes to a thread that may block.
+    counted: Mutex<FxHashSet<RequestId>>,
     state_file: Option<PathBuf>,
     pub(super) save_interval: Duration,
     pub(super) counts: RateCounts,
@@ -32,7 +41,7 @@ pub(crate) struct RateLimiter {
 impl RateLimiter {
     pub(super) fn open(settings: &RateLimitSettings, clock: Clock) -> Result<Self, TrafficError> {
         let rules = settings.rules()?;
-        let asks_for_keys = rules.ask_for_api_key();
+        let (asks_for_keys, asks_for_users) = (rules.ask_for_api_key(), rules.ask_for_user());
         let bounds = LimiterBounds {
             keys_max: settings.states_max as usize,
             v6_bits: settings.ipv6_prefix_length,
@@ -60,10 +69,18 @@ impl RateLimiter {
             status: settings.status,
             tells: settings.headers,
             asks_for_keys,
+            asks_for_users,
+            stores: settings.cached_answers,
+            counted: Mutex::default(),
             state_file: settings.state_file.clone(),
             save_interval: settings.save_interval,
             counts: RateCounts::default(),
         })
+    }
+
+    /// The allowances, and the time.
+    pub(super) fn at_hand(&self) -> (&Limiter, Nanoseconds) {
+        (&self.limiter, self.clock.now())
     }
 
     /// Whether answers say what is left.
@@ -76,20 +93,59 @@ impl RateLimiter {
         self.asks_for_keys
     }
 
+    /// Whether a rule goes by users.
+    pub(super) fn asks_for_users(&self) -> bool {
+        self.asks_for_users
+    }
+
+    /// Whether answers to what is counted may be stored.
+    pub(super) fn stores(&self) -> bool {
+        self.stores
+    }
+
+    /// Whether a request is to be counted when it is known whose it is.
+    #[inline]
+    pub(super) fn awaits_user(&self, exchange: &Exchange<'_>, whose: Whose<'_>) -> bool {
+        let rules = self.limiter.rules();
+        let whose = Whose {
+            user: None,
+            ..whose
+        };
+        self.asks_for_users && rules.depend_on_user(&caller(exchange, whose))
+    }
+
+    /// A request that was counted goes to a thread that may block, where all is asked again.
+    pub(super) fn keep_counted(&self, request: RequestId) {
+        let mut counted = self.lock_counted();
+        if counted.len() >= COUNTED_MAX {
+            // Of connections that ended meanwhile, mostly.
+            counted.clear();
+        }
+        counted.insert(request);
+    }
+
+    /// Whether a request was counted before it came to this thread.
+    pub(super) fn take_counted(&self, request: RequestId) -> bool {
+        self.lock_counted().remove(&request)
+    }
+
+    fn lock_counted(&self) -> MutexGuard<'_, FxHashSet<RequestId>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Charges a request; `None` when no rule is for it.
     pub(super) fn check(
         &self,
         events: &dyn Events,
         firewall: Option<&Firewall>,
         exchange: &Exchange<'_>,
-        api_key: Option<(&str, Option<u32>)>,
+        whose: Whose<'_>,
     ) -> Option<(&Rule, Decision)> {
-        let (caller, rate) = (
-            caller(exchange, api_key),
-            api_key.and_then(|(_, rate)| rate),
-        );
+        let caller = caller(exchange, whose);
         let address = caller.address;
-        let (rule, mut decision) = self.limiter.check_with(&caller, rate, self.clock.now())?;
+        let (rule, mut decision) =
+            self.limiter
+                .check_with(&caller, whose.rate(), self.clock.now())?;
         if !decision.allowed {
             let limited = RateLimited {
                 rule: &rule.name,
@@ -115,13 +171,11 @@ impl RateLimiter {
     pub(super) fn left(
         &self,
         exchange: &Exchange<'_>,
-        api_key: Option<(&str, Option<u32>)>,
+        whose: Whose<'_>,
     ) -> Option<(&Rule, Decision)> {
-        let (caller, rate) = (
-            caller(exchange, api_key),
-            api_key.and_then(|(_, rate)| rate),
-        );
-        let (rule, mut decision) = self.limiter.left_with(&caller, rate, self.clock.now())?;
+        let caller = caller(exchange, whose);
+        let now = self.clock.now();
+        let (rule, mut decision) = self.limiter.left_with(&caller, whose.rate(), now)?;
         decision.allowed = true;
         Some((rule, decision))
     }
@@ -155,15 +209,50 @@ impl RateLimiter {
     }
 }
 
-/// Who makes a request, as far as it is known here.
-fn caller<'a>(exchange: &'a Exchange<'_>, api_key: Option<(&'a str, Option<u32>)>) -> Caller<'a> {
+/// Whose a request is, as far as it is known.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Whose<'a> {
+    pub(super) api_key: Option<&'a KeyOfRequest>,
+    pub(super) user: Option<&'a str>,
+}
+
+impl Whose<'_> {
+    /// The rate that its key has instead of the rule's.
+    fn rate(self) -> Option<u32> {
+        self.api_key?.rate
+    }
+}
+
+/// The valid API key that a request has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeyOfRequest {
+    id: [u8; 16],
+    rate: Option<u32>,
+}
+
+impl KeyOfRequest {
+    pub(crate) fn new(key: &ValidKey) -> Self {
+        Self {
+            id: key.id().to_digits(),
+            rate: key.rate(),
+        }
+    }
+
+    fn id(&self) -> &str {
+        std::str::from_utf8(&self.id).unwrap_or_default()
+    }
+}
+
+/// Requests that wait for a thread at the same time, far fewer than which do.
+const COUNTED_MAX: usize = 65_536;
+
+fn caller<'a>(exchange: &'a Exchange<'_>, whose: Whose<'a>) -> Caller<'a> {
     let head = exchange.head();
     Caller {
         method: head.method(),
         path: head.cooked_path,
-        api_key: api_key.map(|(id, _)| id),
-        // Who it is, is found out later.
-        user: None,
+        api_key: whose.api_key.map(KeyOfRequest::id),
+        user: whose.user,
         address: address_of(&exchange.peer()),
     }
 }

@@ -13,8 +13,9 @@ use crate::settings::format;
 
 /// How often requests may be made. `[rate_limit]` in a settings file.
 ///
-/// A request falls under one rule at most: of those for endpoints, then those for API keys, then those for
-/// addresses, the first that applies. What the response cache serves is not counted.
+/// A request falls under one rule at most: of those for endpoints, then those for API keys, then those for users,
+/// then those for addresses, the first that applies. Where it depends on the user, it is counted when the user has
+/// proved to be it, else before anybody is asked who it is; a proof that fails counts to the address.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -25,7 +26,7 @@ pub struct RateLimitSettings {
     pub status: u16,
     /// Whether answers say what is left: `RateLimit`, `RateLimit-Policy` and `X-RateLimit-Limit`,
     /// `-Remaining`, `-Reset`, the last in seconds from now. Default true. Responses that the response cache is to
-    /// keep say nothing. Source: draft-ietf-httpapi-ratelimit-headers-10.
+    /// keep, where it may, say nothing. Source: draft-ietf-httpapi-ratelimit-headers-10.
     pub headers: bool,
     /// Common bits of the IPv6 addresses that count as one. Default 64, range 16 to 128.
     pub ipv6_prefix_length: u8,
@@ -39,6 +40,9 @@ pub struct RateLimitSettings {
     /// How often it is written; also when the server stops. Default 10 s, range 1 s to a day.
     #[serde(deserialize_with = "format::seconds")]
     pub save_interval: Duration,
+    /// Whether answers to requests under a rule may be kept by the response cache, which serves them without
+    /// counting. Default false: they are not kept.
+    pub cached_answers: bool,
     /// The rules. `[[rate_limit.rule]]` in a settings file.
     pub rule: Vec<RateRuleSettings>,
 }
@@ -53,6 +57,7 @@ impl Default for RateLimitSettings {
             states_max: 1_000_000,
             state_file: None,
             save_interval: Duration::from_secs(10),
+            cached_answers: false,
             rule: Vec::new(),
         }
     }
@@ -60,7 +65,7 @@ impl Default for RateLimitSettings {
 
 /// A rule: for which requests, and what is allowed.
 ///
-/// Of `endpoint`, `api_key` and `addresses` one may be given; without any, it is for all addresses.
+/// Of `endpoint`, `api_key`, `user` and `addresses` one may be given; without any, it is for all addresses.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateRuleSettings {
@@ -71,10 +76,13 @@ pub struct RateRuleSettings {
     pub endpoint: Option<EndpointPattern>,
     /// Requests with the API key of this id; `*` is any. Without API keys no request has one.
     pub api_key: Option<String>,
+    /// Requests of this user; `*` is any. Without authentication no request has one.
+    pub user: Option<String>,
     /// Requests from these addresses.
     #[serde(deserialize_with = "parsed::list")]
     pub addresses: Vec<AddressRange>,
-    /// Who shares an allowance. Default: of a rule for API keys the key, else the address.
+    /// Who shares an allowance. Default: of a rule for API keys the key, of one for users the user, else the
+    /// address.
     pub per: Option<RateWhom>,
     /// How requests are counted. Default token-bucket.
     pub strategy: RateStrategy,
@@ -104,6 +112,8 @@ pub struct RateRuleSettings {
 pub enum RateWhom {
     /// Whoever has the same API key; without one, the same address.
     ApiKey,
+    /// The same user; without one, the same address.
+    User,
     /// The same address.
     Address,
     /// All together.
@@ -146,14 +156,20 @@ impl RateLimitSettings {
 impl RateRuleSettings {
     fn rule(&self) -> Result<Rule, TrafficError> {
         let of = |name: &String| (name != "*").then(|| name.as_str().into());
-        let (applies, per) = match (&self.endpoint, &self.api_key, &self.addresses[..]) {
-            (Some(endpoint), None, []) => (Applies::Endpoint(endpoint.clone()), Per::Address),
-            (None, Some(key), []) => (Applies::ApiKey(of(key)), Per::ApiKey),
-            (None, None, addresses) => (Applies::Address(addresses.to_vec()), Per::Address),
+        let (applies, per) = match (
+            &self.endpoint,
+            &self.api_key,
+            &self.user,
+            &self.addresses[..],
+        ) {
+            (Some(endpoint), None, None, []) => (Applies::Endpoint(endpoint.clone()), Per::Address),
+            (None, Some(key), None, []) => (Applies::ApiKey(of(key)), Per::ApiKey),
+            (None, None, Some(user), []) => (Applies::User(of(user)), Per::User),
+            (None, None, None, addresses) => (Applies::Address(addresses.to_vec()), Per::Address),
             _ => {
                 return Err(TrafficError::Setting {
                     key: "rate_limit.rule",
-                    wanted: "may have one of endpoint, api_key and addresses: make two rules of it",
+                    wanted: "may have one of endpoint, api_key, user and addresses: make two rules of it",
                 });
             }
         };
@@ -175,6 +191,7 @@ impl RateRuleSettings {
             per: match self.per {
                 None => per,
                 Some(RateWhom::ApiKey) => Per::ApiKey,
+                Some(RateWhom::User) => Per::User,
                 Some(RateWhom::Address) => Per::Address,
                 Some(RateWhom::All) => Per::All,
             },

@@ -11,6 +11,7 @@ mod firewall;
 mod http2_client;
 mod messages;
 mod rate_limit;
+mod users;
 #[path = "../client/websocket.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod websocket;

@@ -18,7 +18,7 @@ use crate::client::setting::{in_each_setting, start, stop};
 use crate::http2_client;
 use crate::websocket::Opening;
 
-fn rule(name: &str, limit: u32) -> RateRuleSettings {
+pub(crate) fn rule(name: &str, limit: u32) -> RateRuleSettings {
     RateRuleSettings {
         name: name.to_owned(),
         limit,
@@ -27,7 +27,7 @@ fn rule(name: &str, limit: u32) -> RateRuleSettings {
     }
 }
 
-fn rules(rule: Vec<RateRuleSettings>) -> RateLimitSettings {
+pub(crate) fn rules(rule: Vec<RateRuleSettings>) -> RateLimitSettings {
     let mut settings = RateLimitSettings::default();
     settings.enabled = true;
     settings.rule = rule;
@@ -35,7 +35,7 @@ fn rules(rule: Vec<RateRuleSettings>) -> RateLimitSettings {
 }
 
 /// Counts the requests that reach the application, which reads their content.
-fn counting(builder: ServerBuilder) -> (ServerBuilder, Arc<AtomicU32>) {
+pub(crate) fn counting(builder: ServerBuilder) -> (ServerBuilder, Arc<AtomicU32>) {
     let count = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&count);
     let builder = builder.on_http_request(move |request, response| -> Result<(), HandlerError> {
