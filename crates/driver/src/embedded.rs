@@ -256,15 +256,19 @@ impl Embedded {
 
     /// Waits until the workers have ended, which they do soon after `ends`: but for one that the application
     /// holds up in a handler.
-    fn join(&self, threads: Vec<WorkerThread>, ends: Instant) {
+    fn join(&self, threads: Vec<WorkerThread>, ends: Instant, silent: &[usize]) {
         for (worker, thread) in threads.into_iter().enumerate() {
             if thread.handle.thread().id() == thread::current().id() {
                 continue;
             }
+            let mut patience = match silent.contains(&worker) {
+                true => Duration::ZERO,
+                false => SILENT_AFTER,
+            };
             loop {
                 let left = ends.saturating_duration_since(Instant::now());
-                if thread.ended.recv_timeout(left + SILENT_AFTER) != Err(RecvTimeoutError::Timeout)
-                {
+                let waited = left + std::mem::replace(&mut patience, SILENT_AFTER);
+                if thread.ended.recv_timeout(waited) != Err(RecvTimeoutError::Timeout) {
                     let _ = thread.handle.join();
                     break;
                 }
@@ -606,11 +610,12 @@ impl Backend for Embedded {
         let ends = Instant::now() + deadline;
         self.post_all(|| Message::Stop(ends));
         // Nobody may be sent to who does not listen.
-        for worker in self.silent_workers(SILENT_AFTER) {
+        let silent = self.silent_workers(SILENT_AFTER);
+        for &worker in &silent {
             listeners.stop_for(worker);
         }
         drop(listeners);
-        self.join(threads, ends);
+        self.join(threads, ends, &silent);
         for queue in &queues {
             queue.close();
         }

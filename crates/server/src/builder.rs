@@ -12,6 +12,7 @@ use tidegate_httpapi::{
     Admission, Backend, ConnectionInfo, Http2Limits, HttpProtocols, RequestLimits,
     ServerHeaderMode, Verbosity503,
 };
+use tidegate_os::KeptListeners;
 use tokio::runtime::Handle;
 use tower_service::Service;
 
@@ -43,6 +44,7 @@ use crate::traffic::{
     ScoreChanged,
 };
 use crate::upload::{BeforeUpload, HttpUploadFiles, SaveFile, UploadSettings, UploadedFile};
+use crate::watchdog::{WatchDogRestart, WatchDogSettings};
 use crate::websocket::{
     Connection, Disconnect, Handshake, HandshakeResponse, Hub, SubProtocol, WebSocketSettings,
 };
@@ -60,6 +62,7 @@ pub struct ServerBuilder {
     runtime: Option<Handle>,
     backend: Option<Arc<dyn Backend>>,
     key_storage: Option<Arc<dyn KeyStorage>>,
+    listeners: KeptListeners,
     /// The first binding that is none.
     fault: Option<BindingError>,
 }
@@ -398,6 +401,28 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets whether a server that has stopped by itself is started anew.
+    ///
+    /// ```
+    /// let mut watchdog = tidegate::WatchDogSettings::default();
+    /// watchdog.enabled = true;
+    /// watchdog.monitor.enabled = true;
+    /// let builder = tidegate::Server::builder()
+    ///     .watchdog(watchdog)
+    ///     .on_watchdog_restart(|_, restart| eprintln!("attempt {}", restart.attempt));
+    /// ```
+    pub fn watchdog(mut self, settings: WatchDogSettings) -> Self {
+        self.settings.watchdog = settings;
+        self
+    }
+
+    /// Listens on sockets that outlive the server, in place of ones that it would open, and stores what it opens
+    /// where these come from; see [`service`](crate::service).
+    pub fn listeners(mut self, listeners: KeptListeners) -> Self {
+        self.listeners = listeners;
+        self
+    }
+
     /// Sets how many waiting connections the system holds for each listener.
     pub fn listen_backlog(mut self, connections: u32) -> Self {
         self.settings.listen_backlog = connections;
@@ -486,6 +511,15 @@ impl ServerBuilder {
         handler: impl Fn(&mut Vec<Binding>) + Send + Sync + 'static,
     ) -> Self {
         self.handlers.before_binding = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_watchdog_restart`].
+    pub fn on_watchdog_restart(
+        mut self,
+        handler: impl Fn(&Server, &WatchDogRestart) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.watchdog_restart = Some(Box::new(handler));
         self
     }
 
@@ -806,6 +840,7 @@ impl ServerBuilder {
             Hub::new(self.protocols),
         );
         let shared = shared.with_key_storage(self.key_storage);
+        let shared = shared.with_listeners(self.listeners);
         Ok(Server::new(shared, self.backend, self.settings))
     }
 

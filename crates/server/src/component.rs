@@ -11,6 +11,7 @@ use tidegate_httpapi::{
     Admission, Application, Body, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
     ResponseHead, Version,
 };
+use tidegate_os::KeptListeners;
 
 use crate::admission::Guard;
 use crate::cors::{self, Cors};
@@ -26,6 +27,7 @@ use crate::settings::Settings;
 use crate::tower::Mount;
 use crate::traffic::{Doors, Firewall, KeyOfRequest};
 use crate::upload::{InProgress, Intake, Uploads};
+use crate::watchdog::MonitorPeers;
 use crate::websocket::{Fallback, Gate, Hub, Scripts};
 
 /// What a server and all it has in progress share.
@@ -38,6 +40,10 @@ pub(crate) struct Shared {
     /// Where the application keeps API keys itself.
     key_storage: Option<Arc<dyn KeyStorage>>,
     key_memory: Arc<MemoryStorage>,
+    /// Sockets that outlive the server.
+    listeners: KeptListeners,
+    /// Where the monitor connects from.
+    monitor_peers: Arc<MonitorPeers>,
 }
 
 impl Shared {
@@ -55,6 +61,8 @@ impl Shared {
             event_streams: EventStreams::new(),
             key_storage: None,
             key_memory: Arc::default(),
+            listeners: KeptListeners::default(),
+            monitor_peers: Arc::default(),
         }
     }
 
@@ -69,6 +77,18 @@ impl Shared {
 
     pub(crate) fn key_memory(&self) -> Arc<dyn KeyStorage> {
         Arc::clone(&self.key_memory) as _
+    }
+
+    pub(crate) fn with_listeners(self, listeners: KeptListeners) -> Self {
+        Self { listeners, ..self }
+    }
+
+    pub(crate) fn listeners(&self) -> &KeptListeners {
+        &self.listeners
+    }
+
+    pub(crate) fn monitor_peers(&self) -> &Arc<MonitorPeers> {
+        &self.monitor_peers
     }
 
     pub(crate) fn events(&self) -> &dyn Events {
@@ -465,6 +485,20 @@ pub(crate) struct Doorman {
 
 impl ConnectionFilter for Doorman {
     fn connected(&self, connection: &ConnectionInfo) -> Admission {
+        let monitor = &self.shared.monitor_peers;
+        if monitor.contain(&connection.peer) {
+            return Admission::Accept;
+        }
+        let admission = self.ask(connection);
+        if admission == Admission::Refuse {
+            monitor.refused(&connection.peer);
+        }
+        admission
+    }
+}
+
+impl Doorman {
+    fn ask(&self, connection: &ConnectionInfo) -> Admission {
         let events = self.shared.events();
         if let Some(firewall) = &self.firewall
             && firewall.connection(events, connection) == Admission::Refuse

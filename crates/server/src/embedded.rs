@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use tidegate_driver as driver;
 use tidegate_httpapi::{ApiError, Backend, CertificateInfo, TlsBinding, TlsBindingKey};
+use tidegate_os::KeptListeners;
 
 use crate::settings::{Io, Settings};
 use crate::store::Stored;
@@ -24,9 +25,11 @@ pub(crate) fn start(
     settings: &Settings,
     stored: &Stored,
     accepts_websockets: bool,
+    listeners: &KeptListeners,
 ) -> Result<Arc<dyn Backend>, ApiError> {
     let mut embedded = driver_settings(settings, stored);
     embedded.http2_limits.extended_connect &= accepts_websockets;
+    embedded.listeners = listeners.clone();
     let backend = driver::Embedded::start(embedded)?;
     Ok(backend)
 }

@@ -59,6 +59,8 @@ pub enum Error {
     NeedsStart(Vec<&'static str>),
     /// There is nothing to listen on: the handler of `on_before_binding` left no binding.
     NoBinding,
+    /// Sockets were handed over that no binding listens on: their names and addresses.
+    UnusedListeners(Vec<String>),
     /// The address of a binding is taken by another program.
     AddressInUse(Arc<ApiError>),
     /// A binding's address or port cannot be listened on for another reason, such as permission.
@@ -87,6 +89,9 @@ impl Error {
             Self::Busy => "wait with wait_started() or wait_stopped()",
             Self::NotStarted => "call start() or run() first",
             Self::NeedsStart(_) => "change the others alone, or stop the server and start it",
+            Self::UnusedListeners(_) => {
+                "make the addresses of the socket unit and of the bindings the same"
+            }
             Self::Ssl(error) => error.way_out(),
             Self::Files(error) => error.way_out(),
             Self::Upload(error) => error.way_out(),
@@ -204,6 +209,11 @@ impl fmt::Display for Error {
                     "only a start puts a change of these into effect: {names}"
                 )
             }
+            Self::UnusedListeners(names) => write!(
+                formatter,
+                "no binding listens on sockets that were handed over: {}",
+                names.join(", ")
+            ),
             Self::NoBinding => formatter.write_str("there is no binding to listen on"),
             Self::AddressInUse(error)
             | Self::Listen(error)

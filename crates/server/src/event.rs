@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use tidegate_admission::api_keys::ApiKeyEvent;
 use tidegate_admission::country::Country;
 use tidegate_httpapi::{
-    Admission, BodyError, ConnectionId, ConnectionInfo, RequestId, StreamReset,
+    Admission, BackendFailure, BodyError, ConnectionId, ConnectionInfo, RequestId, StreamReset,
 };
 
 use crate::admission::{
@@ -29,6 +29,7 @@ use crate::server::Server;
 use crate::tower::BoxError;
 use crate::traffic::{FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
 use crate::upload::{BeforeUpload, SaveFile, UploadError, UploadedFile};
+use crate::watchdog::WatchDogRestart;
 use crate::websocket::{
     Connection, Disconnect, Handshake, HandshakeError, HandshakeResponse, Opcode, Violation,
     WriteError,
@@ -72,6 +73,14 @@ pub trait Events: Send + Sync + 'static {
     /// The server has stopped: it takes no more requests, and those in progress have ended.
     fn on_shutdown(&self, server: &Server) {
         let _ = server;
+    }
+
+    /// The server has stopped though nobody asked it to, or does not answer, and the watchdog is about to start
+    /// it anew; [`on_startup`](Self::on_startup) tells when it has.
+    ///
+    /// Called on the watchdog's thread. Only where [`watchdog`](crate::Settings::watchdog) is enabled.
+    fn on_watchdog_restart(&self, server: &Server, restart: &WatchDogRestart) {
+        let _ = (server, restart);
     }
 
     /// A connection has been made; nothing has been read from it. Refusing it closes it at once.
@@ -709,6 +718,8 @@ pub enum ExceptionCause {
     Runtime(io::Error),
     /// Starting or restarting the server failed.
     Start(Error),
+    /// A part of the driver serves no more; the watchdog, if it is enabled, starts the server anew.
+    Driver(BackendFailure),
 }
 
 impl fmt::Display for Exception {
@@ -738,6 +749,7 @@ impl fmt::Display for Exception {
                 )
             }
             ExceptionCause::Start(error) => write!(formatter, "{error:?}"),
+            ExceptionCause::Driver(failure) => failure.fmt(formatter),
         }
     }
 }
@@ -763,6 +775,8 @@ impl dyn Events {
         match &exception.cause {
             // Whoever waits for the start is told as well, and would tell a person twice.
             ExceptionCause::Start(_) => tracing::debug!("{exception}"),
+            // The driver has.
+            ExceptionCause::Driver(_) => tracing::debug!("{exception}"),
             _ => tracing::error!(
                 connection = exception.connection_id.map(|id| id.0),
                 request = exception.request_id.map(|id| id.0),

@@ -41,6 +41,7 @@ pub use settings::{
 };
 pub(crate) use tunnel::Tunnels;
 pub use upstream::UpstreamState;
+pub(crate) use upstream::unverified_tls;
 pub use url::{UpstreamUrl, UpstreamUrlError, UpstreamUrlFault};
 
 use self::head::{Changes, Outgoing, asks_for_websocket, forwards_left, times_seen};

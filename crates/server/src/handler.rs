@@ -22,6 +22,7 @@ use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
 use crate::traffic::{FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
 use crate::upload::{BeforeUpload, SaveFile, UploadedFile};
+use crate::watchdog::WatchDogRestart;
 use crate::websocket::{Connection, Disconnect, Handshake, HandshakeResponse};
 
 type Handler<A> = Option<Box<dyn Fn(&A) + Send + Sync>>;
@@ -65,6 +66,8 @@ type FragmentHandler =
     Box<dyn Fn(&Connection, &Fragment<'_>) -> Result<(), HandlerError> + Send + Sync>;
 
 type DisconnectHandler = Box<dyn Fn(&Connection, &Disconnect) + Send + Sync>;
+
+type WatchDogHandler = Box<dyn Fn(&Server, &WatchDogRestart) + Send + Sync>;
 
 type HeartbeatHandler = Box<dyn Fn(&Connection) -> BeforeHeartbeat + Send + Sync>;
 
@@ -117,6 +120,7 @@ pub(crate) struct Handlers {
     pub(crate) before_binding: Option<BindingsHandler>,
     pub(crate) startup: Handler<Server>,
     pub(crate) shutdown: Handler<Server>,
+    pub(crate) watchdog_restart: Option<WatchDogHandler>,
     pub(crate) tcp_connect: Option<ConnectHandler>,
     pub(crate) authentication: Option<AuthenticationHandler>,
     pub(crate) admission: AdmissionHandlers,
@@ -169,6 +173,13 @@ impl Events for Handlers {
         match &self.startup {
             Some(handler) => handler(server),
             None => self.rest().on_startup(server),
+        }
+    }
+
+    fn on_watchdog_restart(&self, server: &Server, restart: &WatchDogRestart) {
+        match &self.watchdog_restart {
+            Some(handler) => handler(server, restart),
+            None => self.rest().on_watchdog_restart(server, restart),
         }
     }
 

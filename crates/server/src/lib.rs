@@ -53,12 +53,14 @@ mod proxy_protocol;
 mod replaceable;
 mod runtime;
 mod server;
+pub mod service;
 mod settings;
 mod store;
 mod tls;
 mod tower;
 mod traffic;
 mod upload;
+mod watchdog;
 mod websocket;
 
 pub use admission::{
@@ -109,6 +111,9 @@ pub use traffic::{
 pub use upload::{
     BeforeUpload, ExistingFiles, HttpUploadFiles, SaveFile, StreamType, UploadError, UploadLimits,
     UploadSettings, UploadSetupError, UploadedFile, Uploads,
+};
+pub use watchdog::{
+    ProbeError, ProbeFault, WatchDogMonitor, WatchDogReason, WatchDogRestart, WatchDogSettings,
 };
 pub use websocket::{
     Acknowledgment, CallError, ChannelClient, ChannelProtocol, ChannelProtocolBuilder,

@@ -173,6 +173,10 @@ impl Running {
         self.guard.as_ref()
     }
 
+    pub(crate) fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
     pub(crate) fn queue(&self) -> RequestQueueId {
         self.queue
     }

@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
 use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, Scheme, TlsBindingInfo};
+use tidegate_os::{KeptListeners, ListenAddress};
 
 use crate::admission::Guard;
 use crate::binding::Place;
@@ -30,6 +32,9 @@ use crate::store::Stored;
 use crate::tls::{Configuration, Plan};
 use crate::traffic::Doors;
 use crate::upload::Intake;
+use crate::watchdog::{
+    self, Monitor, ProbeError, Watch, WatchDogReason, WatchDogRestart, WatchDogSettings, Watched,
+};
 use crate::websocket::{Connections, Guid, Message, Recipients, SubProtocol, WriteError};
 
 /// A server; clones are handles to the same one. Dropping the last handle stops it, without waiting.
@@ -73,6 +78,12 @@ struct Inner {
     state: Mutex<State>,
     /// Told of each change of the phase.
     changed: Condvar,
+    /// What the watchdog knows.
+    watch: Arc<Watch>,
+    /// What asks whether the server answers, from when that was asked first. Locked while it is asked for.
+    monitor: Mutex<Option<Monitor>>,
+    /// The sockets that were handed over have been found in use once.
+    listeners_matched: AtomicBool,
 }
 
 struct State {
@@ -97,6 +108,8 @@ struct State {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
     Stopped,
+    /// It could not be started again, and the watchdog will try.
+    Down,
     Starting,
     Active,
     Restarting,
@@ -127,6 +140,9 @@ impl Server {
                     failure: None,
                 }),
                 changed: Condvar::new(),
+                watch: Arc::default(),
+                monitor: Mutex::default(),
+                listeners_matched: AtomicBool::new(false),
             }),
         }
     }
@@ -145,8 +161,8 @@ impl Server {
     ///
     /// It is started already, or no thread can be made.
     pub fn start(&self) -> Result<(), Error> {
-        self.begin(Phase::Starting, |phase| match phase {
-            Phase::Stopped => Ok(()),
+        self.begin(Phase::Starting, Scope::Changes, |phase| match phase {
+            Phase::Stopped | Phase::Down => Ok(()),
             _ => Err(Error::AlreadyStarted),
         })
     }
@@ -186,8 +202,13 @@ impl Server {
     /// [`wait_stopped`](Self::wait_stopped) waits for it. A server that is not started stays so.
     pub fn stop(&self) {
         let mut state = self.state();
+        self.inner.watch.dismiss();
         match state.phase {
             Phase::Stopped | Phase::Stopping => {}
+            Phase::Down => {
+                state.phase = Phase::Stopped;
+                self.inner.changed.notify_all();
+            }
             Phase::Starting | Phase::Restarting => state.stop_requested = true,
             Phase::Active => {
                 state.phase = Phase::Stopping;
@@ -219,10 +240,61 @@ impl Server {
     ///
     /// It is being started or stopped, or no thread can be made.
     pub fn restart(&self) -> Result<(), Error> {
-        self.begin(Phase::Restarting, |phase| match phase {
-            Phase::Stopped | Phase::Active => Ok(()),
+        self.begin(Phase::Restarting, Scope::Changes, |phase| match phase {
+            Phase::Stopped | Phase::Down | Phase::Active => Ok(()),
             _ => Err(Error::Busy),
         })
+    }
+
+    /// Whether the server answers its clients: connects to each address that it listens on, and asks each worker
+    /// thread, as the watchdog's [monitor](crate::WatchDogMonitor) does. Blocks for `within` at most; not for
+    /// handlers in HighPerf mode, nor for async ones.
+    ///
+    /// # Errors
+    ///
+    /// It does not, or does not run. A server with as many connections as it may have is not asked.
+    pub fn probe(&self, within: Duration) -> Result<(), ProbeError> {
+        let (backend, bindings, settings) = {
+            let state = self.state();
+            let running = state.running.as_ref().ok_or(ProbeError::NotStarted)?;
+            let bindings = running.bindings().to_vec();
+            (
+                Arc::clone(running.backend()),
+                bindings,
+                running.settings.clone(),
+            )
+        };
+        backend.probe(within).map_err(ProbeError::Worker)?;
+        let most = u64::from(settings.max_connections);
+        if most != 0 && backend.connection_count() >= most {
+            return Ok(());
+        }
+        let shared = &self.inner.shared;
+        let runtime = shared.runtime().handle();
+        let runtime = runtime.map_err(|error| ProbeError::NotAsked(Arc::new(error)))?;
+        let questions = {
+            let mut monitor = self.monitor();
+            let not_asked = |error| ProbeError::NotAsked(Arc::new(error));
+            if !monitor.as_ref().is_some_and(|there| there.is_of(&backend)) {
+                *monitor = Some(Monitor::open(&backend).map_err(not_asked)?);
+            }
+            let Some(monitor) = &mut *monitor else {
+                return Err(ProbeError::NotStarted);
+            };
+            monitor.follow(&bindings, &settings).map_err(not_asked)?;
+            monitor.questions()
+        };
+        let answered = watchdog::ask(questions, within, runtime, shared.monitor_peers());
+        // One that has begun to stop meanwhile owes nobody an answer.
+        match answered {
+            Err(_) if self.state().running.is_none() => Err(ProbeError::NotStarted),
+            answered => answered,
+        }
+    }
+
+    fn monitor(&self) -> MutexGuard<'_, Option<Monitor>> {
+        let monitor = self.inner.monitor.lock();
+        monitor.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All WebSocket connections: who there is, broadcasts, groups.
@@ -309,7 +381,8 @@ impl Server {
         // A driver that serves nobody needs no more.
         settings.io_threads = Some(1);
         settings.error_log.enabled = false;
-        let backend = embedded::start(&settings, &bindings.stored, accepts_websockets)?;
+        let listeners = KeptListeners::default();
+        let backend = embedded::start(&settings, &bindings.stored, accepts_websockets, &listeners)?;
         let prepared = Configuration::new(Arc::clone(&backend)).prepare(&bindings.plan);
         backend.stop(Duration::ZERO);
         drop(opened);
@@ -358,6 +431,12 @@ impl Server {
     pub(crate) fn serving(&self) -> Option<(Arc<dyn Backend>, RequestQueueId)> {
         let state = self.state();
         Some((state.backend.clone()?, state.queue?))
+    }
+
+    /// Whether somebody would start the server anew.
+    #[cfg(test)]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.inner.watch.tries_again()
     }
 
     /// What requests have to pass, as long as they are taken.
@@ -442,19 +521,21 @@ impl Server {
     fn begin(
         &self,
         phase: Phase,
+        scope: Scope,
         may_follow: impl FnOnce(Phase) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let mut state = self.state();
         may_follow(state.phase)?;
         let before = std::mem::replace(&mut state.phase, phase);
         state.failure = None;
+        self.inner.watch.want();
         let running = state.running.take();
         drop(state);
         let handover = Arc::new(Mutex::new(running));
         let (server, taken) = (self.clone(), Arc::clone(&handover));
         let spawned = spawn(move || {
             let running = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
-            server.open(running);
+            server.open(running, scope);
         });
         if let Err(error) = spawned {
             let mut state = self.state();
@@ -470,11 +551,12 @@ impl Server {
     }
 
     /// Starts, or restarts what is running.
-    fn open(&self, running: Option<Running>) {
+    fn open(&self, running: Option<Running>, scope: Scope) {
         let settings = self.settings();
-        let is_rebinding = running
-            .as_ref()
-            .is_some_and(|running| running.settings.differs_in_bindings_only(&settings));
+        let is_rebinding = scope == Scope::Changes
+            && running
+                .as_ref()
+                .is_some_and(|running| running.settings.differs_in_bindings_only(&settings));
         let (running, result) = match running {
             Some(running) if is_rebinding => self.rebind(running, settings),
             running => {
@@ -512,8 +594,12 @@ impl Server {
         state.failure = failure;
         state.phase = match &running {
             Some(_) => Phase::Active,
+            None if !state.stop_requested && self.inner.watch.tries_again() => Phase::Down,
             None => Phase::Stopped,
         };
+        let is_watched = running
+            .as_ref()
+            .is_some_and(|running| running.settings.watchdog.enabled);
         state.running = running;
         let stop_requested = std::mem::take(&mut state.stop_requested);
         if stop_requested && state.phase == Phase::Active {
@@ -521,7 +607,22 @@ impl Server {
             drop(state);
             return self.close();
         }
+        drop(state);
+        if is_watched && self.inner.watch.begin() {
+            self.watch();
+        }
         self.inner.changed.notify_all();
+    }
+
+    /// Has a thread watch the server.
+    fn watch(&self) {
+        let watch = Arc::clone(&self.inner.watch);
+        let server = WatchedServer(Arc::downgrade(&self.inner));
+        let thread = thread::Builder::new().name("tidegate-watchdog".to_owned());
+        if let Err(error) = thread.spawn(move || watch.run(&server)) {
+            tracing::error!(%error, "there is no thread for the watchdog");
+            self.inner.watch.has_not_begun();
+        }
     }
 
     fn start_driver(
@@ -537,17 +638,57 @@ impl Server {
                 owned: false,
             },
             None => Driver {
-                backend: embedded::start(&settings, &bindings.stored, accepts_websockets)?,
+                backend: embedded::start(
+                    &settings,
+                    &bindings.stored,
+                    accepts_websockets,
+                    self.inner.shared.listeners(),
+                )?,
                 owned: true,
             },
         };
-        Ok(Running::start(
+        let shared = Arc::downgrade(&self.inner.shared);
+        let listener = self.inner.watch.next_listener(Box::new(move |failure| {
+            if let Some(shared) = shared.upgrade() {
+                let cause = ExceptionCause::Driver(failure.clone());
+                shared.events().exception(None, cause);
+            }
+        }));
+        driver.backend.set_failure_listener(Some(listener));
+        let running = Running::start(
             driver,
             settings,
             bindings,
             kept,
             (&self.inner.shared, opened),
-        )?)
+        )?;
+        self.match_listeners(running)
+    }
+
+    /// Looks whether all sockets that were handed over are used. Later, bindings may be taken out.
+    fn match_listeners(&self, running: Running) -> Result<Running, Error> {
+        let endpoints = running.backend().endpoints();
+        let used: Vec<_> = endpoints
+            .into_iter()
+            .map(|endpoint| match endpoint {
+                Endpoint::Tcp(address) => ListenAddress::Tcp(address),
+                Endpoint::Unix(path) => ListenAddress::Unix(path),
+            })
+            .collect();
+        let unused = self.inner.shared.listeners().unused(&used);
+        // Only the control thread comes here, one at a time.
+        let was_matched = self.inner.listeners_matched.load(Ordering::Relaxed);
+        if unused.is_empty() || was_matched {
+            self.inner.listeners_matched.store(true, Ordering::Relaxed);
+            return Ok(running);
+        }
+        running.stop();
+        let names = unused.iter();
+        Err(Error::UnusedListeners(
+            names
+                .map(|(name, address)| format!("{name} ({address})"))
+                .collect(),
+        ))
     }
 
     /// Makes what of the settings may fail, and says whether WebSockets are accepted.
@@ -642,6 +783,10 @@ impl Server {
     fn shut_down(&self, running: Running) -> Configuration {
         // They have no end of their own, and the stop would wait for that.
         self.inner.shared.event_streams().end();
+        if let Some(monitor) = self.monitor().take() {
+            monitor.close();
+        }
+        running.backend().set_failure_listener(None);
         let kept = running.stop();
         let mut state = self.state();
         state.backend = None;
@@ -687,6 +832,7 @@ impl fmt::Debug for Server {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        self.watch.dismiss();
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let Some(running) = state.running.take() else {
             return;
@@ -713,9 +859,86 @@ impl Drop for Inner {
                     failure: None,
                 }),
                 changed: Condvar::new(),
+                watch: Arc::default(),
+                monitor: Mutex::new(
+                    self.monitor
+                        .get_mut()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .take(),
+                ),
+                listeners_matched: AtomicBool::new(true),
             }),
         };
         server.stop();
+    }
+}
+
+/// How much of a server a restart starts anew.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scope {
+    /// What the settings have changed of it.
+    Changes,
+    /// All of it.
+    Whole,
+}
+
+/// A server as its watchdog has it: being watched keeps nobody from dropping it.
+struct WatchedServer(Weak<Inner>);
+
+impl WatchedServer {
+    fn server(&self) -> Option<Server> {
+        Some(Server {
+            inner: self.0.upgrade()?,
+        })
+    }
+}
+
+impl Watched for WatchedServer {
+    fn settings(&self) -> Option<WatchDogSettings> {
+        Some(self.server()?.lock_settings().watchdog.clone())
+    }
+
+    fn look(&self, monitor: Option<Duration>) -> Option<WatchDogReason> {
+        let server = self.server()?;
+        {
+            let state = server.state();
+            if state.phase == Phase::Down {
+                let failure = state.failure.clone().unwrap_or(Error::NotStarted);
+                return Some(WatchDogReason::NotStarted(failure));
+            }
+        }
+        match server.probe(monitor?) {
+            // It is being started or stopped.
+            Ok(()) | Err(ProbeError::NotStarted) => None,
+            Err(error) => Some(WatchDogReason::Silent(error)),
+        }
+    }
+
+    fn restart(&self, restart: &WatchDogRestart) -> bool {
+        let Some(server) = self.server() else {
+            return false;
+        };
+        server.tell(|events| events.on_watchdog_restart(&server, restart));
+        let begun = server.begin(Phase::Restarting, Scope::Whole, |phase| match phase {
+            Phase::Down | Phase::Active => Ok(()),
+            _ => Err(Error::Busy),
+        });
+        if begun.is_ok() {
+            // Why it failed is told by the next look.
+            let _ = server.wait_started();
+        }
+        begun.is_ok()
+    }
+
+    fn give_up(&self) {
+        let Some(server) = self.server() else {
+            return;
+        };
+        let mut state = server.state();
+        if state.phase == Phase::Down {
+            state.phase = Phase::Stopped;
+            server.inner.changed.notify_all();
+        }
     }
 }
 

@@ -34,6 +34,7 @@ use crate::proxy_protocol::ProxyProtocol;
 use crate::tls::{BindingOptions, SslSettings, file};
 use crate::traffic::{FirewallSettings, RateLimitSettings};
 use crate::upload::{HttpUploadFiles, StreamType, UploadSettings};
+use crate::watchdog::WatchDogSettings;
 use crate::websocket::WebSocketSettings;
 
 /// All properties of a server.
@@ -145,6 +146,8 @@ pub struct Settings {
     pub error_log: ErrorLog,
     /// Metrics for Prometheus. Default off.
     pub metrics: MetricsSettings,
+    /// Whether a server that has stopped by itself is started anew.
+    pub watchdog: WatchDogSettings,
     /// Waiting connections that the system holds for each listener. Default 4096, range 1 to 65,535.
     pub listen_backlog: u32,
     /// The file with the settings of the whole service, which this server heeds: reservations, certificates of
@@ -199,6 +202,7 @@ impl Default for Settings {
             log: Logging::default(),
             error_log: ErrorLog::default(),
             metrics: MetricsSettings::default(),
+            watchdog: WatchDogSettings::default(),
             listen_backlog: 4096,
             store: None,
             shutdown_deadline: Duration::from_secs(30),
@@ -244,6 +248,7 @@ impl Settings {
             1_048_576..=u32::MAX,
         )?;
         self.log.check()?;
+        self.watchdog.check()?;
         LimitError::check("listen_backlog", self.listen_backlog, 1..=65_535)?;
         self.queue_properties().check()
     }

@@ -14,3 +14,4 @@ mod responses;
 mod sites;
 mod streams;
 mod tls;
+mod watchdog;

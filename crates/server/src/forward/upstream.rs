@@ -8,6 +8,8 @@ pub(super) mod http2;
 mod stream;
 mod tls;
 
+pub(crate) use tls::unverified_tls;
+
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

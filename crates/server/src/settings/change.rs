@@ -44,6 +44,7 @@ impl Settings {
             forward,
             files: _,
             shutdown_deadline: _,
+            watchdog: _,
             // The others.
             thread_pool_size,
             read_buffer_size,

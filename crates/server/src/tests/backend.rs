@@ -75,6 +75,7 @@ struct State {
     certificates: Vec<(TlsBindingKey, String)>,
     may_block: bool,
     tls: Option<Arc<TlsInfo>>,
+    failure_listener: Option<Arc<dyn FailureListener>>,
 }
 
 /// The backend.
@@ -109,6 +110,24 @@ impl TestBackend {
         let mut bound: Vec<_> = bound.map(|(key, chain)| format!("{key} {chain}")).collect();
         bound.sort();
         bound
+    }
+
+    /// Refuses nothing from now on.
+    pub(super) fn refuse_nothing(&self) {
+        self.state().refused = None;
+    }
+
+    /// Tells that a worker has ended. False: nobody listens.
+    pub(super) fn fail(&self) -> bool {
+        let listener = self.state().failure_listener.clone();
+        let Some(listener) = listener else {
+            return false;
+        };
+        listener.failed(BackendFailure::Ended {
+            worker: 0,
+            cause: "as asked for".into(),
+        });
+        true
     }
 
     /// Secures connections from now on.
@@ -291,6 +310,10 @@ impl Backend for TestBackend {
 
     fn bind_request_queue(&self, _: UrlGroupId, _: Option<RequestQueueId>) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    fn set_failure_listener(&self, listener: Option<Arc<dyn FailureListener>>) {
+        self.state().failure_listener = listener;
     }
 
     fn add_url(&self, _: UrlGroupId, prefix: &UrlPrefix, context: u64) -> Result<(), ApiError> {

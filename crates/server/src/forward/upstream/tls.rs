@@ -158,6 +158,15 @@ fn system_roots() -> Result<RootCertStore, ForwardFault> {
     }
 }
 
+/// Makes TLS connections by these protocols to a server that need not prove who it is.
+pub(crate) fn unverified_tls(protocols: &[&[u8]]) -> Option<TlsConnector> {
+    let mut options = UpstreamTls::default();
+    options.danger_accept_invalid_certificates = true;
+    let mut config = config(&options).ok()?;
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Some(TlsConnector::from(Arc::new(config)))
+}
+
 /// Accepts any certificate, as is asked for by a setting whose name warns of it. That whoever shows it has
 /// its key is verified nevertheless.
 #[derive(Debug)]
