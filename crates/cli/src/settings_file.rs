@@ -9,7 +9,7 @@ mod place;
 
 use std::fmt;
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use tidegate::Settings;
@@ -31,6 +31,36 @@ pub(crate) fn read(path: &Path) -> Result<Settings, FileError> {
     parse(&text).map_err(|(at, problem)| {
         let line = at.map(|at| Line::of(&text, at));
         error(FileFault::Content { line, problem })
+    })
+}
+
+/// The range of the whole number that a key has, of which `max` is the largest that its kind can hold.
+pub(crate) fn range(table: &str, name: &str, max: u64) -> Option<RangeInclusive<u64>> {
+    known::range(table, name, max)
+}
+
+/// All keys that there are, by their whole names.
+pub(crate) fn keys() -> Vec<String> {
+    known::all()
+}
+
+/// The key that was probably meant, by its whole name.
+pub(crate) fn nearest_key(name: &str) -> Option<String> {
+    let keys = keys();
+    nearest(name, keys.iter()).cloned().or_else(|| {
+        let last = name.rsplit('.').next()?;
+        let of_last = |key: &&String| key.rsplit('.').next() == Some(last);
+        let names: Vec<_> = keys
+            .iter()
+            .filter_map(|key| key.rsplit('.').next())
+            .collect();
+        let lasts: Vec<String> = names.into_iter().map(str::to_owned).collect();
+        let meant = nearest(last, lasts.iter())?;
+        let by_name = |key: &&String| key.rsplit('.').next() == Some(meant);
+        keys.iter()
+            .find(of_last)
+            .or_else(|| keys.iter().find(by_name))
+            .cloned()
     })
 }
 

@@ -6,8 +6,11 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+
 /// Limits on a request's head and content framing.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq)]
+#[schemars(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RequestLimits {
     /// Longest single field line, and longest request target, in bytes.
@@ -196,7 +199,8 @@ impl CacheLimits {
 ///
 /// Each counter is one connection's own; those `_per_minute` begin anew each minute. Whoever passes one
 /// is answered as [`on_flood`](Self::on_flood) says: GOAWAY with `ENHANCE_YOUR_CALM`, or an abrupt close.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, JsonSchema, PartialEq)]
+#[schemars(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Http2Limits {
     /// Most streams at once, announced as SETTINGS_MAX_CONCURRENT_STREAMS. Default 100, range 1 to 65,535.
@@ -238,11 +242,14 @@ pub struct Http2Limits {
     pub on_flood: FloodAnswer,
     /// Whether streams may carry WebSocket, announced as SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441).
     /// Default true.
+    // In a settings file `websocket.rfc8441` says so.
+    #[schemars(skip)]
     pub extended_connect: bool,
 }
 
 /// How a connection ends that asks for too much.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, JsonSchema, PartialEq)]
+#[schemars(rename_all = "kebab-case")]
 pub enum FloodAnswer {
     /// GOAWAY with `ENHANCE_YOUR_CALM`, then the end.
     #[default]

@@ -7,14 +7,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use tidegate_httpapi::{HttpProtocols, PrefixError, Scheme, UrlPrefix};
 
 use crate::proxy_protocol::ProxyProtocol;
+use crate::settings::schema::SwitchOr;
 use crate::tls::SslOptions;
-use crate::tls::file::{SslValue, some_protocols};
+use crate::tls::file::{ProtocolWord, SslTable, SslValue, some_protocols};
 
 /// One endpoint of a server: a URL prefix, or a Unix socket and the path served there.
 ///
@@ -325,20 +327,33 @@ impl<'de> Visitor<'de> for BindingVisitor {
     }
 }
 
-/// A binding as a table of a settings file.
-#[derive(Deserialize)]
+/// A binding as a table: `host` and `port`, or `unix`. As a text it is a whole prefix, such as
+/// `http://+:8080/api/`, or `unix:/run/site.sock`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BindingParts {
+pub(crate) struct BindingParts {
+    /// A name, an address, `+` or `*`.
     host: Option<String>,
+    /// The port. Range 1 to 65,535.
     port: Option<u16>,
+    /// A Unix socket.
     unix: Option<PathBuf>,
+    /// The path; what is under it belongs to it. Default `/`.
     #[serde(default = "root_path")]
     path: String,
+    /// A number that requests have which came here: [`Request::url_context`](crate::Request::url_context).
     #[serde(default)]
     context: u64,
+    /// Whether it is https, and what secures it in place of the table `ssl` above all bindings.
+    #[schemars(with = "Option<SwitchOr<SslTable>>")]
     ssl: Option<SslValue>,
+    /// The versions of HTTP that are offered, in place of `protocols` above all tables.
     #[serde(default, deserialize_with = "some_protocols")]
+    #[schemars(with = "Option<Vec<ProtocolWord>>")]
     protocols: Option<HttpProtocols>,
+    /// Whether connections begin with a PROXY header, and who is believed, in place of `proxy_protocol` above
+    /// all tables.
+    #[schemars(with = "Option<SwitchOr<Vec<String>>>")]
     proxy_protocol: Option<ProxyProtocol>,
 }
 

@@ -8,11 +8,13 @@ mod cache;
 mod change;
 pub(crate) mod format;
 mod logging;
+pub(crate) mod schema;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate_httpapi::{
     Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, LogRollover, OperatingMode,
     QueueProperties, RequestLimits, Scheme, ServerHeaderMode, SessionProperties, Verbosity503,
@@ -22,7 +24,7 @@ pub use cache::CacheSettings;
 pub use logging::Logging;
 
 use crate::admission::{ApiKeySettings, AuthenticationSettings};
-use crate::binding::{Binding, BindingError};
+use crate::binding::{Binding, BindingError, BindingParts};
 use crate::cors::{self, CorsSettings};
 use crate::error::Error;
 use crate::files::{self, FilesSettings};
@@ -40,7 +42,7 @@ use crate::websocket::WebSocketSettings;
 /// All properties of a server.
 ///
 /// In a settings file a time is a number of seconds, whole or with a fraction.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Settings {
@@ -53,8 +55,10 @@ pub struct Settings {
     /// 80 and 443 need privileges on most platforms; range 1 to 65,535.
     pub port: Option<u16>,
     /// Further bindings.
+    #[schemars(with = "Vec<schema::TextOr<BindingParts>>")]
     pub bindings: Vec<Binding>,
     /// Whether host and port are https, and what secures https bindings without options of their own.
+    #[schemars(with = "schema::SwitchOr<file::SslTable>")]
     pub ssl: SslSettings,
     /// What starting does for bindings besides listening.
     pub binding_options: BindingOptions,
@@ -63,9 +67,11 @@ pub struct Settings {
     ///
     /// In a settings file a list: `["http1"]`, `["http2"]` or both.
     #[serde(deserialize_with = "file::protocols")]
+    #[schemars(with = "Vec<file::ProtocolWord>")]
     pub protocols: HttpProtocols,
     /// Whether connections begin with a PROXY header, for bindings that do not say so themselves. Default
     /// off. On a Unix socket they never do.
+    #[schemars(with = "schema::SwitchOr<Vec<String>>")]
     pub proxy_protocol: ProxyProtocol,
     /// Handler threads. Default 32, range 1 to 1024. Source: the component's ThreadPoolSize.
     pub thread_pool_size: u32,
@@ -342,7 +348,7 @@ impl Settings {
 }
 
 /// How requests reach the application. Source: the component's FineTune.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct FineTune {
     /// Most requests parsed, routed and not yet taken by the application. Default 1000, range 1 to
@@ -388,7 +394,7 @@ impl FineTune {
 ///
 /// The driver has timeouts of its own, which are these defaults; `enabled` puts these in their place.
 /// A time or rate of 0 leaves the driver's.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
     /// Whether the other fields are used. Default false.
@@ -446,7 +452,7 @@ impl Timeouts {
 }
 
 /// Which event loop the driver's workers run on.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Io {
@@ -460,7 +466,7 @@ pub enum Io {
 }
 
 /// The HTTPERR log: one line for each request or connection that the driver itself ended.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ErrorLog {

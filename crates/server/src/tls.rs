@@ -12,6 +12,7 @@ mod plan;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_httpapi::{CertificateSource, ClientCertificates, HttpProtocols, TlsBinding};
 
@@ -138,7 +139,7 @@ impl SslOptions {
 }
 
 /// What starting does for bindings besides listening. Source: the component's BindingOptions.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BindingOptions {

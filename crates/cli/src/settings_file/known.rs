@@ -2,6 +2,8 @@
 //!
 //! It is asked with small files of one key: what it answers to one that cannot be, names what can.
 
+use std::ops::RangeInclusive;
+
 use tidegate::Settings;
 
 use super::place::Place;
@@ -52,16 +54,34 @@ pub(super) fn allowed(place: &Place, kind: &str) -> String {
         kind if kind.starts_with("struct ") => return "a table".to_owned(),
         kind => return kind.to_owned(),
     };
-    let files = [0, kind_max]
-        .into_iter()
-        .flat_map(|number| files(place, number));
-    let range = files.into_iter().find_map(|text| {
-        let settings: Settings = toml::from_str(&text).ok()?;
-        let error = settings.check().err()?;
-        (error.name.rsplit('.').next() == Some(place.name())).then_some(error.range)
-    });
+    let range = range(&place.table(), place.name(), kind_max);
     let (first, last) = range.map_or((0, kind_max), |range| range.into_inner());
     format!("{first} to {last}")
+}
+
+/// The range of a whole number, of which `max` is the largest that its kind can hold.
+pub(super) fn range(table: &str, name: &str, max: u64) -> Option<RangeInclusive<u64>> {
+    let texts = [0, max].into_iter().flat_map(|number| {
+        let headers = headers(table).into_iter();
+        headers.map(move |header| format!("{header}{name} = {number}"))
+    });
+    texts.into_iter().find_map(|text| {
+        let settings: Settings = toml::from_str(&text).ok()?;
+        let error = settings.check().err()?;
+        (error.name.rsplit('.').next() == Some(name)).then_some(error.range)
+    })
+}
+
+/// All keys, by their whole names, tables among them.
+pub(super) fn all() -> Vec<String> {
+    let whole = |table: &str, key: String| match table {
+        "" => key,
+        table => format!("{table}.{key}"),
+    };
+    let tables = tables().into_iter();
+    tables
+        .flat_map(|(table, keys)| keys.into_iter().map(move |key| whole(&table, key)))
+        .collect()
 }
 
 /// The words between backticks after `expected`.
@@ -128,11 +148,6 @@ fn headers(table: &str) -> Vec<String> {
         format!("[[{table}]]\n"),
         format!("[[{outer}]]\n[{table}]\n"),
     ]
-}
-
-fn files(place: &Place, number: u64) -> impl Iterator<Item = String> {
-    let headers = headers(&place.table()).into_iter();
-    headers.map(move |header| format!("{header}{} = {number}", place.name()))
 }
 
 fn distance(word: &str, other: &str) -> usize {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate_httpapi::LimitError;
 
 use crate::settings::format;
@@ -14,7 +15,7 @@ use crate::settings::format;
 ///
 /// Source: the component's Authentication. There, sessions and credentials in URLs are on unless switched off; here
 /// they are off, since what is in a URL ends up in logs, histories and `Referer` fields.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AuthenticationSettings {
@@ -30,6 +31,7 @@ pub struct AuthenticationSettings {
     /// Further users, `user=password`, with passwords as they are. They come before the file's.
     ///
     /// Source: the component's AuthUsers.
+    #[schemars(with = "Vec<String>")]
     pub users: Vec<AuthUser>,
     /// Whether Basic may be used. Default true. The password travels as it is: only over TLS.
     pub basic: bool,
@@ -118,7 +120,7 @@ impl AuthenticationSettings {
 }
 
 /// A user and the password. In a settings file `"user=password"`.
-#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(try_from = "String")]
 pub struct AuthUser {
     /// The name.
@@ -158,7 +160,7 @@ impl fmt::Debug for AuthUser {
 }
 
 /// The Digest scheme (RFC 7616).
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DigestOptions {
@@ -185,7 +187,7 @@ impl Default for DigestOptions {
 }
 
 /// Signed tokens (RFC 7519), which come as `Authorization: Bearer`.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct JwtOptions {
@@ -246,7 +248,7 @@ impl Default for JwtOptions {
 }
 
 /// How somebody may say who they are.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AuthScheme {
@@ -263,7 +265,7 @@ pub enum AuthScheme {
 }
 
 /// What a part of the paths needs.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct AuthenticationPath {
     /// The path; what is under it belongs to it. Letter case and repeated slashes do not count.
@@ -279,7 +281,7 @@ pub struct AuthenticationPath {
 /// Which requests need an API key. `[api_keys]` in a settings file.
 ///
 /// Source: the component's APIKeyManager.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiKeySettings {
@@ -369,7 +371,7 @@ impl ApiKeySettings {
 
 /// Where API keys are kept. A storage of the application's own comes with
 /// [`ServerBuilder::api_key_storage`](crate::ServerBuilder::api_key_storage), before this.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ApiKeyStorage {
@@ -381,7 +383,7 @@ pub enum ApiKeyStorage {
 }
 
 /// As which hash API keys are kept. In a file nothing else is kept of them.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ApiKeyHash {
@@ -396,7 +398,7 @@ pub enum ApiKeyHash {
 }
 
 /// What API keys look like.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiKeyFormat {
@@ -422,7 +424,7 @@ impl Default for ApiKeyFormat {
 }
 
 /// What is kept of what was done with API keys. Keys themselves never are.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ApiKeyAudit {
@@ -449,7 +451,7 @@ impl Default for ApiKeyAudit {
 }
 
 /// What a part of the paths needs of a key.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyPath {
     /// The path; what is under it belongs to it. Letter case and repeated slashes do not count.

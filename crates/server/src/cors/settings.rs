@@ -4,12 +4,14 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderName, Method};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use tidegate_httpapi::LimitError;
 
 use super::origins::CorsOrigins;
 use crate::place;
 use crate::settings::format;
+use crate::settings::schema::TextOr;
 
 /// Which pages of other origins may use what is served under a path. `[[cors]]` in a settings file.
 ///
@@ -28,25 +30,29 @@ use crate::settings::format;
 /// ```
 ///
 /// Where several paths match, the longest counts, alone.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct CorsSettings {
     /// The path at and under which this holds. Default `/`, all paths.
     pub path: String,
     /// The origins that pages may have. Default none.
     #[serde(deserialize_with = "origins")]
+    #[schemars(with = "TextOr<Vec<String>>")]
     pub origins: CorsOrigins,
     /// The methods that pages may use. GET, HEAD and POST need not be listed: browsers ask for no
     /// permission. Default none but these.
     #[serde(deserialize_with = "list")]
+    #[schemars(with = "TextOr<Vec<String>>")]
     pub methods: CorsList,
     /// The header fields that pages may set, besides the few that browsers ask for no permission to set.
     /// Default none.
     #[serde(deserialize_with = "list")]
+    #[schemars(with = "TextOr<Vec<String>>")]
     pub headers: CorsList,
     /// The header fields of answers that pages may read, besides the few that they always may. Default
     /// none.
     #[serde(deserialize_with = "list")]
+    #[schemars(with = "TextOr<Vec<String>>")]
     pub exposed_headers: CorsList,
     /// Whether requests may carry cookies, client certificates and HTTP authentication. Not together with
     /// all origins, nor with all exposed header fields. Default false.

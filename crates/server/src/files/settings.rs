@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_httpapi::{FieldBlock, FieldError, LimitError};
 
@@ -22,7 +23,7 @@ use super::coding::ContentCoding;
 /// ```
 ///
 /// In a settings file each is a `[[files]]`.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FilesSettings {

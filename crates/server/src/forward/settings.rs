@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 use tidegate_httpapi::{AddressRange, FieldBlock, LimitError};
 
 use super::fault::ForwardFault;
@@ -26,7 +27,7 @@ use crate::settings::format;
 /// let builder = tidegate::Server::builder().forward(api);
 /// # Ok::<(), tidegate::UpstreamUrlError>(())
 /// ```
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ForwardSettings {
@@ -34,6 +35,7 @@ pub struct ForwardSettings {
     /// place of events.
     pub path: String,
     /// The upstreams, at least one. A path in a URL comes before the path that is forwarded.
+    #[schemars(with = "Vec<String>")]
     pub to: Vec<UpstreamUrl>,
     /// Whether [`path`](Self::path) is taken off before the upstream's own is put on. Default false.
     pub strip_path: bool,
@@ -43,6 +45,7 @@ pub struct ForwardSettings {
     /// An upstream that reads such escapes in another way may see another path than whoever decided here.
     pub raw_path: bool,
     /// The `Host` that the upstream sees. Default that of its URL.
+    #[schemars(with = "String")]
     pub host: ForwardHost,
     /// An `Origin` in place of the one that came; one that did not come is not made up. Default `None`: as
     /// it came.
@@ -62,6 +65,7 @@ pub struct ForwardSettings {
     ///
     /// In a settings file a list such as `["192.0.2.7", "2001:db8::/32"]`.
     #[serde(deserialize_with = "ranges")]
+    #[schemars(with = "Vec<String>")]
     pub trusted_proxies: Vec<AddressRange>,
     /// What this server is called in `Via`. Default `None`: `tidegate-` and a number that is drawn at start.
     ///
@@ -296,7 +300,7 @@ impl From<String> for ForwardHost {
 }
 
 /// Which fields tell an upstream who the client is, which host it asked for, and by which scheme.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ForwardedFields {
@@ -322,7 +326,7 @@ impl ForwardedFields {
 }
 
 /// Whether upstreams are spoken to in HTTP/2.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum UpstreamHttp2 {
@@ -336,7 +340,7 @@ pub enum UpstreamHttp2 {
 }
 
 /// How https upstreams are verified, and what they are shown.
-#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct UpstreamTls {
@@ -356,7 +360,7 @@ pub struct UpstreamTls {
 }
 
 /// Which upstream gets a request.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Balance {
@@ -371,7 +375,7 @@ pub enum Balance {
 ///
 /// One of several gets none for an interval after it has failed `fall` times in a row. With a path, it is
 /// asked each interval, and gets none until it has answered well `rise` times in a row.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HealthSettings {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_httpapi::{Host, Scheme, UrlPrefix};
 
@@ -13,7 +14,7 @@ use crate::binding::Binding;
 /// Whether what the server counts can be read over HTTP, in the text formats of Prometheus.
 ///
 /// In a settings file: `[metrics]`.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MetricsSettings {
@@ -25,6 +26,7 @@ pub struct MetricsSettings {
     /// It has a request queue of its own: an application that is overloaded does not keep it from answering.
     /// Nothing of the application's rules about who may come in holds there. Who is to read it from elsewhere
     /// needs another binding, such as `https://+:9464/metrics/`, and should have a `token_file`.
+    #[schemars(with = "crate::settings::schema::TextOr<crate::binding::BindingParts>")]
     pub url: Binding,
     /// A file whose first line is the token that readers must show (`Authorization: Bearer …`, RFC 6750).
     /// Default `None`: they need none. It is read when the server starts.

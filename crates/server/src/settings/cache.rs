@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_httpapi::{CacheLimits, LimitError};
 
@@ -10,7 +11,7 @@ use super::format;
 /// What of responses is kept in the driver, to be served again without the application.
 ///
 /// Only responses are that ask for it by [`Response::cache`](crate::Response::cache).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CacheSettings {

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use tidegate_httpapi::{
     FloodAnswer, Http2Limits, LogFormat, LogRollover, LogSelection, OperatingMode, RequestLimits,
     ServerHeaderMode, Verbosity503,
 };
 
 /// Spells [`OperatingMode`].
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "OperatingMode", rename_all = "kebab-case")]
 pub(super) enum OperatingModeNames {
     Classic,
@@ -19,7 +20,7 @@ pub(super) enum OperatingModeNames {
 }
 
 /// Spells [`Verbosity503`].
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "Verbosity503", rename_all = "kebab-case")]
 pub(super) enum Verbosity503Names {
     Basic,
@@ -28,7 +29,7 @@ pub(super) enum Verbosity503Names {
 }
 
 /// Spells [`ServerHeaderMode`].
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "ServerHeaderMode", rename_all = "kebab-case")]
 pub(super) enum ServerHeaderNames {
     Full,
@@ -37,8 +38,9 @@ pub(super) enum ServerHeaderNames {
 }
 
 /// Spells [`LogFormat`].
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "LogFormat", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub(super) enum LogFormatNames {
     W3c,
     Ncsa,
@@ -47,7 +49,7 @@ pub(super) enum LogFormatNames {
 }
 
 /// Spells [`LogSelection`].
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "LogSelection", rename_all = "kebab-case")]
 pub(super) enum LogSelectionNames {
     All,
@@ -56,8 +58,9 @@ pub(super) enum LogSelectionNames {
 }
 
 /// Spells [`LogRollover`].
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "LogRollover", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub(super) enum LogRolloverNames {
     Size,
     Hourly,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use tidegate_httpapi::{
@@ -20,7 +21,7 @@ use super::format;
 /// written is lost, counted ([`Server::log_counters`](crate::Server::log_counters)) and told in the log. A
 /// file that was moved away is begun anew within a second, or at
 /// [`Server::flush_log_buffer`](crate::Server::flush_log_buffer).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Logging {
@@ -38,6 +39,7 @@ pub struct Logging {
     /// Which fields W3C and JSON lines have; NCSA and IIS lines have theirs. Default
     /// [`LogFields::DEFAULT`]. In a settings file a list of W3C's names, such as `["date", "time", "c-ip"]`.
     #[serde(deserialize_with = "fields")]
+    #[schemars(with = "Vec<String>")]
     pub fields: LogFields,
     /// Which answers are logged: `all` (the default), `errors-only` (from status 400 on) or `success-only`.
     #[serde(with = "format::LogSelectionNames")]

@@ -5,9 +5,10 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use tidegate_httpapi::{
     CertificateAuthorities, CertificateSource, ClientCertificates, HttpProtocols,
 };
@@ -62,22 +63,37 @@ impl<'de> Visitor<'de> for SslVisitor {
     }
 }
 
-/// The table `[ssl]`.
-#[derive(Deserialize)]
+/// What secures https bindings. The certificate is `certificate` with `key`, or `pkcs12`, or `directory`;
+/// files are read again when they have changed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct SslTable {
+pub(crate) struct SslTable {
+    /// Whether it is https. Default true, since there is a table.
     enabled: bool,
+    /// The certificate's chain, PEM.
     certificate: Option<PathBuf>,
+    /// Its key, PEM. Default: it is in the same file as the chain.
     key: Option<PathBuf>,
+    /// A PKCS#12 file with chain and key.
     pkcs12: Option<PathBuf>,
+    /// The password of the PKCS#12 file. Default: it has none.
     password: Option<String>,
+    /// A directory of certificates, each of which answers for the names in it: `NAME.pem` with chain and key,
+    /// `NAME.crt` beside `NAME.key`, or a folder with `fullchain.pem` and `privkey.pem`.
     directory: Option<PathBuf>,
+    /// A file with a DER-encoded OCSP response to staple, read again as it changes. Default none.
     ocsp_response: Option<PathBuf>,
+    /// Whether clients show a certificate. Default off.
     client_certificates: ClientCertificatesWord,
+    /// A PEM file with the certificates of those who may issue clients' ones. Default none.
     client_authorities: Option<PathBuf>,
+    /// A PEM file with lists of clients' certificates that were revoked. Default none.
     revocation_lists: Option<PathBuf>,
+    /// Whether TLS 1.2 is spoken. Default true.
     tls12: bool,
+    /// Whether TLS 1.3 is spoken. Default true.
     tls13: bool,
+    /// Whether clients may resume sessions by tickets. Default true.
     session_tickets: bool,
 }
 
@@ -102,9 +118,9 @@ impl Default for SslTable {
     }
 }
 
-#[derive(Clone, Copy, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-enum ClientCertificatesWord {
+pub(crate) enum ClientCertificatesWord {
     Off,
     Request,
     Require,
@@ -199,9 +215,9 @@ pub(crate) fn some_protocols<'de, D: Deserializer<'de>>(
     protocols(deserializer).map(Some)
 }
 
-#[derive(Deserialize, Eq, PartialEq)]
+#[derive(Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-enum ProtocolWord {
+pub(crate) enum ProtocolWord {
     Http1,
     Http2,
 }

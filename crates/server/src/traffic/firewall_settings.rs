@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_admission::ban::BanRules;
 use tidegate_admission::ban::offence::{OffenceRules, Weights};
@@ -17,7 +18,7 @@ use crate::settings::format;
 ///
 /// Each part does nothing until it is switched on or given something. Connections of Unix sockets have no address
 /// and pass all that goes by addresses. What the response cache serves is not looked at.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FirewallSettings {
@@ -25,11 +26,13 @@ pub struct FirewallSettings {
     pub enabled: bool,
     /// Addresses and ranges that pass the firewall whatever they do. Default none.
     #[serde(deserialize_with = "parsed::list")]
+    #[schemars(with = "Vec<String>")]
     pub allow: Vec<AddressRange>,
     /// Files with more of them, one a line; `#` and `;` begin a comment. Default none.
     pub allow_files: Vec<PathBuf>,
     /// Addresses and ranges whose connections are closed at once. Default none.
     #[serde(deserialize_with = "parsed::list")]
+    #[schemars(with = "Vec<String>")]
     pub block: Vec<AddressRange>,
     /// Files with more of them. Default none.
     pub block_files: Vec<PathBuf>,
@@ -87,7 +90,7 @@ impl Default for FirewallSettings {
 }
 
 /// So many in a time.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct FloodSettings {
     /// Whether they are counted. Default false.
@@ -110,7 +113,7 @@ impl Default for FloodSettings {
 }
 
 /// What WebSocket messages may be. A connection that breaks a rule is closed with 1008.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MessageSettings {
@@ -120,12 +123,13 @@ pub struct MessageSettings {
     /// 1,000,000,000. Source: the
     /// component's FloodProtection.
     pub limit: u32,
-    /// Default 1 s, range above 0, up to 40 days.
+    /// In how long a time. Default 1 s, range above 0, up to 40 days.
     #[serde(deserialize_with = "format::seconds")]
     pub window: Duration,
     /// What becomes of a message that is too much: `deny` closes the connection, `log` lets it through and tells
     /// of it, `allow` lets it through. Default deny.
     #[serde(deserialize_with = "flood_action")]
+    #[schemars(with = "FloodActionNames")]
     pub action: FloodAction,
     /// Longest message, in bytes; 0 is unlimited. Default 0. `websocket.max_message_size` holds beside it.
     pub max_bytes: u64,
@@ -146,7 +150,7 @@ impl Default for MessageSettings {
 /// What attacks look like, and where it is looked for.
 ///
 /// It is a net with holes: it keeps common probes away, and is no substitute for code that is safe.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PatternSettings {
@@ -190,7 +194,7 @@ impl Default for PatternSettings {
 }
 
 /// Attempts to log in that fail.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BruteForceSettings {
@@ -198,7 +202,7 @@ pub struct BruteForceSettings {
     pub enabled: bool,
     /// With this many within `window` an address is banned. Default 5, range 1 to 1,000,000,000.
     pub attempts: u32,
-    /// Default 300 s, range above 0, up to 40 days.
+    /// In how long a time. Default 300 s, range above 0, up to 40 days.
     #[serde(deserialize_with = "format::seconds")]
     pub window: Duration,
 }
@@ -214,7 +218,7 @@ impl Default for BruteForceSettings {
 }
 
 /// What each offence counts, and when it is enough.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ThreatScoreSettings {
@@ -240,7 +244,7 @@ impl Default for ThreatScoreSettings {
 }
 
 /// What each offence adds to the score of an address. Each at most 1,000,000.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WeightSettings {
@@ -273,7 +277,7 @@ impl Default for WeightSettings {
 }
 
 /// How long bans are, and where they are kept.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BanSettings {
@@ -306,7 +310,7 @@ impl Default for BanSettings {
 }
 
 /// Which countries may come in, by a database that you supply.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CountrySettings {
@@ -316,9 +320,11 @@ pub struct CountrySettings {
     pub database: Option<PathBuf>,
     /// Countries that may, by their two letters; empty is all. Default all.
     #[serde(deserialize_with = "parsed::list")]
+    #[schemars(with = "Vec<String>")]
     pub allow: Vec<Country>,
     /// Countries that may not, also when they are allowed. Default none.
     #[serde(deserialize_with = "parsed::list")]
+    #[schemars(with = "Vec<String>")]
     pub block: Vec<Country>,
     /// Whether addresses are kept out whose country is not known, such as private ones. Default false.
     pub block_unknown: bool,
@@ -418,16 +424,17 @@ impl FirewallSettings {
 fn flood_action<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<FloodAction, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    enum Names {
-        Deny,
-        Allow,
-        Log,
-    }
-    Ok(match Names::deserialize(deserializer)? {
-        Names::Deny => FloodAction::Deny,
-        Names::Allow => FloodAction::Allow,
-        Names::Log => FloodAction::Log,
+    Ok(match FloodActionNames::deserialize(deserializer)? {
+        FloodActionNames::Deny => FloodAction::Deny,
+        FloodActionNames::Allow => FloodAction::Allow,
+        FloodActionNames::Log => FloodAction::Log,
     })
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum FloodActionNames {
+    Deny,
+    Allow,
+    Log,
 }

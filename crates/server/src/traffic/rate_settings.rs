@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate_admission::rate::{Applies, EndpointPattern, Limit, Per, Rule, Rules, Strategy};
 use tidegate_httpapi::{AddressRange, LimitError};
 
@@ -16,7 +17,7 @@ use crate::settings::format;
 /// A request falls under one rule at most: of those for endpoints, then those for API keys, then those for users,
 /// then those for addresses, the first that applies. Where it depends on the user, it is counted when the user has
 /// proved to be it, else before anybody is asked who it is; a proof that fails counts to the address.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct RateLimitSettings {
@@ -66,13 +67,14 @@ impl Default for RateLimitSettings {
 /// A rule: for which requests, and what is allowed.
 ///
 /// Of `endpoint`, `api_key`, `user` and `addresses` one may be given; without any, it is for all addresses.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct RateRuleSettings {
     /// Names it, to clients as well. Letters, digits, `-`, `_` and `.`; each name once.
     pub name: String,
     /// Requests for these endpoints: `/api/*`, `POST /login`.
     #[serde(deserialize_with = "parsed::option")]
+    #[schemars(with = "Option<String>")]
     pub endpoint: Option<EndpointPattern>,
     /// Requests with the API key of this id; `*` is any. Without API keys no request has one.
     pub api_key: Option<String>,
@@ -80,6 +82,7 @@ pub struct RateRuleSettings {
     pub user: Option<String>,
     /// Requests from these addresses.
     #[serde(deserialize_with = "parsed::list")]
+    #[schemars(with = "Vec<String>")]
     pub addresses: Vec<AddressRange>,
     /// Who shares an allowance. Default: of a rule for API keys the key, of one for users the user, else the
     /// address.
@@ -107,7 +110,7 @@ pub struct RateRuleSettings {
 }
 
 /// Who shares an allowance.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RateWhom {
     /// Whoever has the same API key; without one, the same address.
@@ -121,7 +124,7 @@ pub enum RateWhom {
 }
 
 /// How requests are counted.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RateStrategy {
     /// The allowance grows back steadily.

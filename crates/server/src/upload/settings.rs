@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate_httpapi::LimitError;
 
 /// What becomes of forms with files, and of files that are sent without a form. Source: the component's
@@ -11,7 +12,7 @@ use tidegate_httpapi::LimitError;
 /// By default they are content like any other, in memory. With
 /// [`in_directory`](Self::in_directory) they go to disk as they arrive, and the handler of requests is called
 /// once all is there: [`Request::uploads`](crate::Request::uploads) tells it what came.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct HttpUploadFiles {
@@ -77,7 +78,7 @@ impl Default for HttpUploadFiles {
 }
 
 /// Where the content of uploads is kept.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StreamType {
     /// In memory. The default. Source: pstMemoryStream.
@@ -88,7 +89,7 @@ pub enum StreamType {
 }
 
 /// What happens when an upload's file has the name of one that is there.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ExistingFiles {
@@ -107,7 +108,7 @@ pub enum ExistingFiles {
 /// Both are answered with 201 and where the files are, as JSON, or as a page where the client wants one. All
 /// other requests under the path are served as if this place were not there: with static files of the same
 /// directory under the same path, what was put there can be had again.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct UploadSettings {
@@ -145,7 +146,7 @@ impl UploadSettings {
 }
 
 /// How much a form may hold. More is answered with 413, and nothing of the upload stays.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct UploadLimits {

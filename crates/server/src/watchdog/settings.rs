@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_httpapi::LimitError;
 
@@ -12,7 +13,7 @@ use tidegate_httpapi::LimitError;
 /// [`monitor`](Self::monitor), and when a restart fails. One that is [stopped](crate::Server::stop), or whose
 /// first start fails, is left alone. The whole server is started anew: connections end as at a stop, requests
 /// in progress have [`shutdown_deadline`](crate::Settings::shutdown_deadline).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct WatchDogSettings {
     /// Whether it is. Default false. Source: the component's WatchDog.Enabled.
@@ -38,7 +39,7 @@ pub struct WatchDogSettings {
 /// asked as well, each of them. What cannot be asked is left out: a port whose PROXY headers are believed of
 /// others only. A connection to a Unix socket is told to
 /// [`on_tcp_connect`](crate::Events::on_tcp_connect), since nothing tells it from others. A server that has as many connections as it may is not asked.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct WatchDogMonitor {
     /// Whether it is. Default false. Source: the component's WatchDog.Monitor.Enabled.

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tidegate_httpapi::LimitError;
 
 /// Pings that the server sends by itself, to find peers that are gone and to keep the way open through
 /// equipment that forgets idle connections. Source: the component's HeartBeat.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeartbeatSettings {
     /// Whether pings are sent. Default false. Source: the component's HeartBeat.Enabled.
@@ -34,7 +35,7 @@ pub struct HeartbeatSettings {
 }
 
 /// Which connections are pinged.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum HeartbeatKind {

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 use tidegate_httpapi::LimitError;
 use tidegate_proto::websocket::{DeflateSettings, FragmentedMessages, OriginList};
+
+use crate::settings::schema::TextOr;
 
 use super::heartbeat::HeartbeatSettings;
 use super::send_queue::{Level, Overflow, QueueLimits};
 
 /// All properties of a server's WebSocket connections.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct WebSocketSettings {
@@ -116,7 +119,7 @@ impl WebSocketSettings {
 }
 
 /// What waits to be sent on a connection while its peer is slow. Source: the component's QueueOptions.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct QueueOptions {
@@ -160,7 +163,7 @@ impl QueueOptions {
 /// Compression of messages, RFC 7692. Source: the component's Extensions.PerMessage_Deflate.
 ///
 /// A peer that does not offer it is spoken to without.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PerMessageDeflate {
@@ -219,7 +222,7 @@ impl PerMessageDeflate {
 
 /// What carries connections of clients that cannot open a WebSocket, mostly because a proxy on the way lets
 /// none pass. Source: the component's FallBack.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct FallbackOptions {
@@ -232,7 +235,7 @@ pub struct FallbackOptions {
 /// tells. Source: the component's FallBack.ServerSentEvents.
 ///
 #[doc = include_str!("fallback/wire.md")]
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ServerSentEventsFallback {
@@ -264,7 +267,7 @@ impl ServerSentEventsFallback {
 }
 
 /// Who may open a WebSocket. Source: the component's SecurityOptions.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SecurityOptions {
@@ -272,6 +275,7 @@ pub struct SecurityOptions {
     /// Default empty. Another origin is answered with 403. A program that is no browser sends none,
     /// and is let in.
     #[serde(deserialize_with = "origins")]
+    #[schemars(with = "TextOr<Vec<String>>")]
     pub origins_allowed: OriginList,
     /// Whether a version other than 13 is answered with 426. Default true.
     pub enforce_websocket_version: bool,
@@ -289,7 +293,7 @@ impl Default for SecurityOptions {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(remote = "FragmentedMessages", rename_all = "kebab-case")]
 enum FragmentedMessagesNames {
     Whole,

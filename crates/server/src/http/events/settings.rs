@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tidegate_httpapi::LimitError;
 
 use crate::settings::format;
 
 /// Streams of events, all of a server.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct EventStreamSettings {
     /// How long nothing may be sent on a stream before a comment is, which clients pass over; 0 sends

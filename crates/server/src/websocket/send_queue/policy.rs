@@ -1,12 +1,13 @@
 //! How much may wait on a connection, what goes first, and what becomes of the rest.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// How early a waiting message is sent. Source: the component's QueueOptions, qmNone to qmLevel3.
 ///
 /// Of what waits, all of a level goes before any of the next, and in the order in which it was sent.
 /// A streamed message goes as one: its level is that of its first part.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Before all others, since it would not wait at all if the peer were fast enough. The default.
@@ -26,7 +27,7 @@ pub enum Level {
 /// message whose first part has been sent nothing is dropped, for the peer could not tell where it ends;
 /// its parts have room of their own, as much again. When that is full too, `wait` waits and every other
 /// policy ends the connection.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Overflow {
