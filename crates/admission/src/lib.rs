@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address_list;
+pub mod administrator;
 pub mod api_keys;
 pub mod authorization;
 pub mod ban;
