@@ -16,6 +16,7 @@ use tidegate_os::KeptListeners;
 use tokio::runtime::Handle;
 use tower_service::Service;
 
+use crate::administration::AdministrationSettings;
 use crate::admission::{
     ApiKeyRotation, ApiKeySettings, ApiKeyValidation, AuthenticationSettings, BeforeAuthentication,
     TokenValidation, Unauthorized,
@@ -340,6 +341,18 @@ impl ServerBuilder {
         handler: impl Fn(&Request<'_>, &mut Unauthorized) -> Admission + Send + Sync + 'static,
     ) -> Self {
         self.handlers.admission.unauthorized = Some(Box::new(handler));
+        self
+    }
+
+    /// Sets up a page for whoever looks after the server.
+    ///
+    /// ```
+    /// let mut administration = tidegate::AdministrationSettings::default();
+    /// administration.enabled = true;
+    /// let builder = tidegate::Server::builder().administration(administration);
+    /// ```
+    pub fn administration(mut self, settings: AdministrationSettings) -> Self {
+        self.settings.administration = settings;
         self
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tidegate_httpapi::{ApiError, LimitError};
 
+use crate::administration::AdministrationError;
 use crate::admission::AdmissionError;
 use crate::binding::BindingError;
 use crate::cors::CorsError;
@@ -41,6 +42,8 @@ pub enum Error {
     Files(FilesError),
     /// Nobody can be let in as the settings say.
     Admission(Arc<AdmissionError>),
+    /// There can be no administration as the settings say.
+    Administration(Arc<AdministrationError>),
     /// Uploads cannot be taken in as the settings say.
     Upload(UploadSetupError),
     /// The firewall or the rate limiter cannot be as the settings say.
@@ -96,6 +99,7 @@ impl Error {
             Self::Files(error) => error.way_out(),
             Self::Upload(error) => error.way_out(),
             Self::Metrics(error) => return error.way_out(),
+            Self::Administration(error) => return error.way_out(),
             Self::Driver(error) => match &**error {
                 ApiError::AlreadyRegistered { .. } => "each binding may be given once",
                 ApiError::SchemeConflict { .. } => "choose another port",
@@ -155,6 +159,12 @@ impl From<AdmissionError> for Error {
     }
 }
 
+impl From<AdministrationError> for Error {
+    fn from(error: AdministrationError) -> Self {
+        Self::Administration(Arc::new(error))
+    }
+}
+
 impl From<UploadSetupError> for Error {
     fn from(error: UploadSetupError) -> Self {
         Self::Upload(error)
@@ -195,6 +205,7 @@ impl fmt::Display for Error {
             Self::Ssl(error) => error.fmt(formatter),
             Self::Files(error) => error.fmt(formatter),
             Self::Admission(error) => error.fmt(formatter),
+            Self::Administration(error) => error.fmt(formatter),
             Self::Upload(error) => error.fmt(formatter),
             Self::Traffic(error) => error.fmt(formatter),
             Self::Metrics(error) => error.fmt(formatter),
@@ -249,6 +260,7 @@ impl std::error::Error for Error {
             Self::Binding(error) => error.source(),
             Self::Files(error) => error.source(),
             Self::Admission(error) => std::error::Error::source(&**error),
+            Self::Administration(error) => std::error::Error::source(&**error),
             Self::Upload(error) => error.source(),
             Self::Traffic(error) => error.source(),
             Self::Metrics(error) => error.source(),

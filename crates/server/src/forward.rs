@@ -41,6 +41,7 @@ pub use settings::{
 };
 pub(crate) use tunnel::Tunnels;
 pub use upstream::UpstreamState;
+pub(crate) use upstream::client_config;
 pub(crate) use upstream::unverified_tls;
 pub use url::{UpstreamUrl, UpstreamUrlError, UpstreamUrlFault};
 

@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod administration;
 mod admission;
 mod binding;
 mod builder;
@@ -63,6 +64,11 @@ mod upload;
 mod watchdog;
 mod websocket;
 
+pub use administration::{
+    AdministrationClient, AdministrationClientError, AdministrationError, AdministrationSettings,
+    Cached, ConnectionList, LatencySummary, Live, Namespace, NamespaceCertificate, NamespaceTls,
+    NamespaceUrl, RunningServer, ServerInfo, WebSocketConnection,
+};
 pub use admission::{
     AdmissionCounters, AdmissionError, ApiKeyAudit, ApiKeyFormat, ApiKeyHash, ApiKeyPath,
     ApiKeyRotation, ApiKeySettings, ApiKeyStorage, ApiKeyValidation, AuthScheme, AuthType,

@@ -11,6 +11,7 @@ use tidegate_httpapi::{
     Timeouts, UrlGroupId,
 };
 
+use crate::administration::Administration;
 use crate::admission::Guard;
 use crate::binding::{Binding, Place};
 use crate::component::{Component, Doorman, Opened, Shared};
@@ -59,6 +60,8 @@ pub(crate) struct Running {
     /// What asks how often.
     pub(crate) doors: Option<Arc<Doors>>,
     operations: Operations,
+    /// What those who look after it see.
+    pub(crate) administration: Option<Administration>,
     /// What it was started with.
     pub(crate) settings: Settings,
 }
@@ -157,6 +160,7 @@ impl Running {
             guard,
             doors,
             operations,
+            administration: None,
             settings,
         })
     }
@@ -281,7 +285,10 @@ impl Running {
 
     /// Ends all of it: takes no more requests, and waits for those in progress. What is left is taken
     /// back by being dropped, or is there for the next start.
-    pub(crate) fn stop(self) -> Configuration {
+    pub(crate) fn stop(mut self) -> Configuration {
+        if let Some(administration) = &mut self.administration {
+            administration.withdraw();
+        }
         let deadline = self.settings.shutdown_deadline;
         if let Some(fallback) = &self.fallback {
             // Its streams have no end of their own, and the driver waits for that.
@@ -303,6 +310,10 @@ impl Running {
         }
         if let Some(doors) = &self.doors {
             doors.close();
+        }
+        if let Some(administration) = self.administration {
+            // It has shown how the others ended.
+            administration.stop();
         }
         self.configuration
     }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tidegate_httpapi::{Backend, BackendInfo, Endpoint, RequestQueueId, Scheme, TlsBindingInfo};
 use tidegate_os::{KeptListeners, ListenAddress};
 
+use crate::administration::{Administration, Prepared};
 use crate::admission::Guard;
 use crate::binding::Place;
 use crate::builder::ServerBuilder;
@@ -100,10 +101,15 @@ struct State {
     doors: Option<Arc<Doors>>,
     /// What answers them.
     application: Option<Arc<Replaceable>>,
+    /// Gives a link to the administration.
+    sign_in_link: Option<SignInLink>,
     stop_requested: bool,
     /// Why the last start or restart failed.
     failure: Option<Error>,
 }
+
+/// Gives a link, each time another.
+type SignInLink = Arc<dyn Fn() -> String + Send + Sync>;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
@@ -136,6 +142,7 @@ impl Server {
                     guard: None,
                     doors: None,
                     application: None,
+                    sign_in_link: None,
                     stop_requested: false,
                     failure: None,
                 }),
@@ -463,6 +470,12 @@ impl Server {
         Ok(state.doors.clone())
     }
 
+    /// A link to the [administration](crate::AdministrationSettings) that signs a browser in, once and within an
+    /// hour; `None` while there is none.
+    pub fn administration_link(&self) -> Option<String> {
+        self.state().sign_in_link.as_ref().map(|link| link())
+    }
+
     /// How many connections are open now.
     pub fn connection_count(&self) -> u64 {
         let backend = self.state().backend.clone();
@@ -577,6 +590,10 @@ impl Server {
         state.application = running
             .as_ref()
             .map(|running| Arc::clone(running.application()));
+        let administration = running
+            .as_ref()
+            .and_then(|running| running.administration.as_ref());
+        state.sign_in_link = administration.map(Administration::sign_in_link);
         drop(state);
         if running.is_some() && !is_rebinding {
             self.tell(|events| events.on_startup(self));
@@ -632,6 +649,7 @@ impl Server {
     ) -> Result<Running, Error> {
         let bindings = self.bindings(&settings)?;
         let (opened, accepts_websockets) = self.open_parts(&settings)?;
+        let administration = Prepared::open(&settings)?;
         let driver = match &self.inner.given {
             Some(given) => Driver {
                 backend: Arc::clone(given),
@@ -662,7 +680,19 @@ impl Server {
             kept,
             (&self.inner.shared, opened),
         )?;
-        self.match_listeners(running)
+        let mut running = self.match_listeners(running)?;
+        if let Some(prepared) = administration {
+            let at = (running.backend(), running.queue());
+            let started = Administration::start(prepared, &running.settings, at, self.downgrade());
+            match started {
+                Ok(administration) => running.administration = Some(administration),
+                Err(error) => {
+                    running.stop();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(running)
     }
 
     /// Looks whether all sockets that were handed over are used. Later, bindings may be taken out.
@@ -751,6 +781,7 @@ impl Server {
         }
         let mut all = bindings.clone();
         all.extend(settings.operation_bindings());
+        all.extend(settings.administration_bindings()?);
         let stored = Stored::read(settings.store.as_deref())?;
         let is_https = |port| {
             let mut prefixes = bindings.iter().filter_map(|binding| match binding.place() {
@@ -794,6 +825,7 @@ impl Server {
         state.guard = None;
         state.doors = None;
         state.application = None;
+        state.sign_in_link = None;
         drop(state);
         self.tell(|events| events.on_shutdown(self));
         kept
@@ -855,6 +887,7 @@ impl Drop for Inner {
                     guard: state.guard.take(),
                     doors: state.doors.take(),
                     application: state.application.take(),
+                    sign_in_link: state.sign_in_link.take(),
                     stop_requested: false,
                     failure: None,
                 }),

@@ -23,6 +23,7 @@ use tidegate_httpapi::{
 pub use cache::CacheSettings;
 pub use logging::Logging;
 
+use crate::administration::AdministrationSettings;
 use crate::admission::{ApiKeySettings, AuthenticationSettings};
 use crate::binding::{Binding, BindingError, BindingParts};
 use crate::cors::{self, CorsSettings};
@@ -138,6 +139,8 @@ pub struct Settings {
     pub authentication: AuthenticationSettings,
     /// Which requests need an API key.
     pub api_keys: ApiKeySettings,
+    /// A page for whoever looks after the server.
+    pub administration: AdministrationSettings,
     /// The response cache.
     pub cache: CacheSettings,
     /// WebSocket connections.
@@ -201,6 +204,7 @@ impl Default for Settings {
             forward: Vec::new(),
             authentication: AuthenticationSettings::default(),
             api_keys: ApiKeySettings::default(),
+            administration: AdministrationSettings::default(),
             cache: CacheSettings::default(),
             websocket: WebSocketSettings::default(),
             event_streams: EventStreamSettings::default(),
@@ -237,6 +241,7 @@ impl Settings {
         self.http2.check()?;
         self.authentication.check()?;
         self.api_keys.check()?;
+        self.administration.check()?;
         self.cache.check()?;
         self.firewall.check()?;
         self.rate_limit.check()?;
@@ -265,6 +270,7 @@ impl Settings {
         cors::check(&self.cors)?;
         files::check(&self.files)?;
         self.collect_bindings()?;
+        self.administration.prefix()?;
         Ok(self.check_forwards()?)
     }
 
@@ -342,7 +348,8 @@ impl Settings {
         properties.accepts_per_worker = self.fine_tune.accepts_per_worker;
         properties.skip_completion_on_success = self.fine_tune.skip_completion_on_success;
         properties.content_bytes_max = self.longest_content();
-        properties.measures_latency = self.metrics.measures_latency();
+        properties.measures_latency =
+            self.metrics.measures_latency() || self.administration.enabled;
         properties
     }
 }

@@ -27,6 +27,7 @@ use self::http1::Http1Connection;
 pub(super) use self::stream::BoxIo;
 use self::stream::HomeStream;
 use self::tls::Tls;
+pub(crate) use self::tls::client_config;
 use super::error::ForwardFailure;
 use super::fault::ForwardFault;
 use super::health::Health;

@@ -56,6 +56,7 @@ impl Settings {
             io_threads,
             request_limits,
             http2,
+            administration,
             cache,
             websocket,
             firewall,
@@ -98,6 +99,7 @@ impl Settings {
             ("io_threads", *io_threads != other.io_threads),
             ("request_limits", *request_limits != other.request_limits),
             ("http2", *http2 != other.http2),
+            ("administration", *administration != other.administration),
             ("cache", *cache != other.cache),
             ("websocket", *websocket != other.websocket),
             (

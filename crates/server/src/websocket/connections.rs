@@ -271,6 +271,11 @@ impl Connections {
         self.hub().registry.snapshot()
     }
 
+    /// So many of those there are now, in no order.
+    pub(crate) fn some(&self, count: usize) -> Vec<Connection> {
+        self.hub().registry.some(count)
+    }
+
     /// The connection of this name, if it lives.
     pub fn find(&self, guid: Guid) -> Option<Connection> {
         self.hub().registry.get(guid.id()?)

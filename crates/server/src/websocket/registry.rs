@@ -81,6 +81,19 @@ impl<T: Clone> Registry<T> {
         all
     }
 
+    /// So many connections, or all if there are not as many; the same ones while none comes or goes.
+    pub(crate) fn some(&self, count: usize) -> Vec<T> {
+        let mut some = Vec::with_capacity(count.min(self.count()));
+        for part in self.parts.iter() {
+            let room = count - some.len();
+            some.extend(part.read().values().take(room).cloned());
+            if some.len() == count {
+                break;
+            }
+        }
+        some
+    }
+
     fn part(&self, id: u64) -> &Part<T> {
         // Numbers are taken by each of the driver's threads in runs; this spreads them, and leaves to
         // the tables bits that are independent of it.

@@ -37,7 +37,7 @@ impl Tls {
             key: "server_name",
             reason: format!("{name}: {error}"),
         })?;
-        let config = config(options)?;
+        let config = client_config(options)?;
         let with = |protocols: &[&[u8]]| {
             let mut config = config.clone();
             config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
@@ -74,7 +74,8 @@ impl Tls {
     }
 }
 
-fn config(options: &UpstreamTls) -> Result<ClientConfig, ForwardFault> {
+/// How TLS with a server is begun.
+pub(crate) fn client_config(options: &UpstreamTls) -> Result<ClientConfig, ForwardFault> {
     let provider = tls_provider();
     let fault = |key: &'static str, reason: String| ForwardFault::Tls { key, reason };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
@@ -162,7 +163,7 @@ fn system_roots() -> Result<RootCertStore, ForwardFault> {
 pub(crate) fn unverified_tls(protocols: &[&[u8]]) -> Option<TlsConnector> {
     let mut options = UpstreamTls::default();
     options.danger_accept_invalid_certificates = true;
-    let mut config = config(&options).ok()?;
+    let mut config = client_config(&options).ok()?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Some(TlsConnector::from(Arc::new(config)))
 }
