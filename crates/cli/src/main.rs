@@ -21,6 +21,7 @@ mod signals;
 #[path = "signals/other.rs"]
 mod signals;
 mod site;
+mod top;
 mod user;
 
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ enum Command {
     Man(man::Options),
     Reference(reference::Options),
     Firewall(firewall::Options),
+    Top(top::Options),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         Ok(Command::User(options)) => user::run(&options),
         Ok(Command::Apikey(options)) => apikey::run(&options),
         Ok(Command::Firewall(options)) => firewall::run(&options),
+        Ok(Command::Top(options)) => top::run(&options),
         Err(error) => error.exit(),
     }
 }

@@ -131,6 +131,17 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = TIMEOUTS)]
     shutdown_deadline: Option<Duration>,
 
+    /// Serve the administration: a page with live charts, and what `tidegate top` shows, for whoever has the
+    /// token in its file. At http://localhost:9180/tidegate/, or at this URL
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    #[arg(require_equals = true, value_hint = ValueHint::Url, help_heading = ADMINISTRATION)]
+    administration: Option<String>,
+
+    /// File with the administration's token, which is made when it is missing
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = ADMINISTRATION)]
+    administration_token_file: Option<PathBuf>,
+
     /// Folder in which the folder HTTPERR is made, with a line for each request or connection that the
     /// server itself ended; or `off`. Without it, the folder is where the system or the user keeps logs
     #[arg(long, value_name = "DIR|off", value_hint = ValueHint::DirPath, help_heading = LOGS)]
@@ -197,6 +208,15 @@ impl Options {
         set(&mut settings.listen_backlog, self.listen_backlog);
         set(&mut settings.read_buffer_size, self.read_buffer_size);
         set(&mut settings.shutdown_deadline, self.shutdown_deadline);
+        let administration = &mut settings.administration;
+        if let Some(url) = &self.administration {
+            administration.enabled = true;
+            if !url.is_empty() {
+                administration.url.clone_from(url);
+            }
+        }
+        let token_file = self.administration_token_file.clone();
+        set(&mut administration.token_file, token_file.map(Some));
         self.apply_timeouts(&mut settings.timeouts);
         match &self.error_log {
             Some(off) if off.as_os_str() == "off" => settings.error_log.enabled = false,
@@ -375,6 +395,7 @@ const MODE: &str = "Operating mode";
 const DRIVER: &str = "Driver";
 const LIMITS: &str = "Limits";
 const TIMEOUTS: &str = "Timeouts";
+const ADMINISTRATION: &str = "Administration";
 const LOGS: &str = "Logs";
 
 #[cfg(test)]
@@ -419,7 +440,8 @@ mod tests {
              --max-request-body-size 7 --verbosity-503 full --listen-backlog 8 \
              --read-buffer-size 4096 --timeout-header-wait 1 --timeout-entity-body 2 \
              --timeout-drain-entity-body 3 --timeout-request-queue 4 --timeout-idle-connection 5.5 \
-             --min-send-rate 9 --shutdown-deadline 0.5 --error-log logs";
+             --min-send-rate 9 --shutdown-deadline 0.5 --error-log logs \
+             --administration=http://localhost:1/a/ --administration-token-file token";
         let flags: Vec<_> = flags.split_whitespace().collect();
         let settings = apply(&flags, Settings::default()).unwrap();
         let mut wanted = Settings::default();
@@ -448,6 +470,9 @@ mod tests {
         };
         wanted.shutdown_deadline = Duration::from_millis(500);
         wanted.error_log.directory = Some("logs".into());
+        wanted.administration.enabled = true;
+        wanted.administration.url = "http://localhost:1/a/".to_owned();
+        wanted.administration.token_file = Some("token".into());
         assert_eq!(settings, wanted);
     }
 

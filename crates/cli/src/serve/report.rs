@@ -36,6 +36,11 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
     if settings.log.enabled {
         line("requests", &settings.log.folder().display().to_string());
     }
+    if let Some(link) = server.administration_link() {
+        let mut line = |name: &str, value: &str| entry(&mut report, name, value);
+        line("admin", &settings.administration.url);
+        line("", &format!("{link} signs in, once"));
+    }
     report.push_str("Ctrl-C stops it.");
     report
 }

@@ -247,6 +247,15 @@ impl AdministrationClient {
         self.get_as("api/live")
     }
 
+    /// The live values that are kept, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn history(&self) -> Result<Vec<Live>, AdministrationClientError> {
+        self.get_as("api/history")
+    }
+
     /// Sessions, URL groups and request queues, with what they have counted.
     ///
     /// # Errors
