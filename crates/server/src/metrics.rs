@@ -73,6 +73,11 @@ impl Server {
         })
     }
 
+    /// What all WebSocket connections have done.
+    pub(crate) fn websocket_counters(&self) -> WebSocketCounters {
+        self.shared().websockets().counters()
+    }
+
     /// What the server has counted, and what it holds now; of what is not started there is nothing.
     ///
     /// It takes no lock that a request waits for, and asks nothing of the threads that serve requests.

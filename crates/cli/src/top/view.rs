@@ -242,10 +242,11 @@ impl Seen {
             row("websockets", Ink::Strong, now.websockets.to_string()).add(
                 Ink::Plain,
                 format!(
-                    "   {}/s sent   {}/s received   {}/s broadcasts",
+                    "   {}/s sent   {}/s received   {}/s broadcasts to {}/s",
                     number(rate(|live| live.messages_sent)),
                     number(rate(|live| live.messages_received)),
-                    number(rate(|live| live.broadcasts))
+                    number(rate(|live| live.broadcasts)),
+                    number(rate(|live| live.broadcast_deliveries))
                 ),
             ),
             refusals(now),

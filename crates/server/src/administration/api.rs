@@ -25,7 +25,10 @@ pub(super) fn answer(desk: &Desk, path: &str, request: &Request<'_>, response: &
             response.content_type("application/json").bytes(history);
             return;
         }
-        "metrics" if reads => metrics(desk),
+        "metrics" if reads => match metrics(desk) {
+            Some(metrics) => metrics,
+            None => return refuse_with(response, 503, "the server is being stopped"),
+        },
         "state" if reads => to_value(desk.backend.service_state()),
         "namespace" if reads => namespace(desk),
         "connections" if reads => {
@@ -99,12 +102,12 @@ pub(super) fn server(desk: &Desk) -> Value {
     })
 }
 
-fn metrics(desk: &Desk) -> Value {
-    json!({
-        "counters": desk.backend.counters(),
+fn metrics(desk: &Desk) -> Option<Value> {
+    Some(json!({
+        "metrics": desk.about.upgrade()?.metrics(),
         "live": desk.series.last(),
         "latency": desk.series.latency(),
-    })
+    }))
 }
 
 fn namespace(desk: &Desk) -> Value {

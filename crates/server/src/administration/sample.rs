@@ -95,8 +95,14 @@ pub struct Live {
     pub messages_received: u64,
     /// Messages sent on these, those of broadcasts among them: one for each connection.
     pub messages_sent: u64,
-    /// Broadcasts.
+    /// Messages that were sent to many at once.
     pub broadcasts: u64,
+    /// To how many connections these went, together.
+    pub broadcast_deliveries: u64,
+    /// Messages that wait to be sent.
+    pub messages_queued: u64,
+    /// Messages that were dropped since a queue was full.
+    pub messages_dropped: u64,
     /// Records of logs that were lost.
     pub log_records_lost: u64,
     /// How long requests took that ended since the values before.
@@ -435,19 +441,22 @@ pub(super) fn take(backend: &dyn Backend, queue: RequestQueueId) -> (Live, Laten
         cache_misses: cache.misses,
         cached: cache.cached,
         cached_bytes: cache.bytes,
-        websockets: 0,
-        messages_received: 0,
-        messages_sent: 0,
-        broadcasts: 0,
         log_records_lost: logs.requests_lost + logs.errors_lost,
-        latency: LatencySummary::default(),
+        ..Live::default()
     };
     (live, own.latency.take().unwrap_or_default())
 }
 
 /// Adds what is known of a server's WebSocket connections.
 pub(super) fn add_websockets(live: &mut Live, server: &Server) {
-    live.websockets = server.connections().count() as u64;
+    let counters = server.websocket_counters();
+    live.websockets = counters.connections;
+    live.messages_received = counters.messages_received;
+    live.messages_sent = counters.messages_sent;
+    live.broadcasts = counters.broadcasts;
+    live.broadcast_deliveries = counters.broadcast_deliveries;
+    live.messages_queued = counters.queued_messages;
+    live.messages_dropped = counters.dropped;
 }
 
 pub(super) fn unix_seconds(time: SystemTime) -> f64 {

@@ -139,14 +139,17 @@ const CHARTS = [
   },
   {
     title: "WebSocket connections", show: count, whole: true,
-    lines: [{ name: "open", color: "violet", of: (p) => p.live.websockets, fill: true }],
+    lines: [
+      { name: "open", color: "violet", of: (p) => p.live.websockets, fill: true },
+      { name: "messages waiting", color: "amber", of: (p) => p.live.messages_queued },
+    ],
   },
   {
     title: "WebSocket messages per second", show: count,
     lines: [
       { name: "sent", color: "accent", of: (p) => p.rate("messages_sent"), fill: true },
       { name: "received", color: "blue", of: (p) => p.rate("messages_received") },
-      { name: "broadcasts", color: "amber", of: (p) => p.rate("broadcasts") },
+      { name: "of broadcasts", color: "amber", of: (p) => p.rate("broadcast_deliveries") },
     ],
   },
 ];
