@@ -10,6 +10,7 @@ mod check;
 mod completions;
 mod console;
 mod firewall;
+mod http;
 mod man;
 mod reference;
 mod serve;
@@ -48,6 +49,7 @@ enum Command {
     Reference(reference::Options),
     Firewall(firewall::Options),
     Top(top::Options),
+    Http(http::Options),
 }
 
 fn main() -> ExitCode {
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Ok(Command::Apikey(options)) => apikey::run(&options),
         Ok(Command::Firewall(options)) => firewall::run(&options),
         Ok(Command::Top(options)) => top::run(&options),
+        Ok(Command::Http(options)) => http::run(&options),
         Err(error) => error.exit(),
     }
 }

@@ -20,16 +20,20 @@ use tracing_subscriber::EnvFilter;
 pub(crate) use self::options::{Options, show_defaults};
 use self::reload::Source;
 use crate::console::say;
+use crate::http;
 use crate::settings_file;
 use crate::signals::{Signal, Signals};
 use crate::site::{self, Site};
 
 /// Does what the command line asks for.
 pub(crate) fn run(options: Options) -> ExitCode {
-    let source = Source::new(options);
+    let mut source = Source::new(options);
     let options = source.options();
     match settings(options).and_then(|settings| start_log(options).map(|()| settings)) {
-        Ok(settings) => serve(source, settings),
+        Ok(settings) => {
+            source.watch_store(settings.store.clone());
+            serve(source, settings)
+        }
         Err(message) => refuse(message),
     }
 }
@@ -65,6 +69,9 @@ fn settings(options: &Options) -> Result<Settings, String> {
         None => Settings::default(),
     };
     options.apply(&mut settings)?;
+    if settings.store.is_none() && !options.names_store() {
+        settings.store = http::default_store().filter(|file| file.as_os_str() != "none");
+    }
     if settings.host.is_none() && settings.port.is_none() && settings.bindings.is_empty() {
         settings.bindings = default_bindings(&settings)?;
     }

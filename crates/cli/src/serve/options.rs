@@ -43,6 +43,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     root: Option<PathBuf>,
 
+    /// The settings of the whole service to heed, which `tidegate http` keeps: reservations, certificates, addresses
+    /// to listen on, timeouts; none heeds nothing. Without it `store` of the settings file, TIDEGATE_STORE, else
+    /// /var/lib/tidegate/http.toml for the superuser and the user's state folder for others
+    #[arg(long, value_name = "FILE|none", value_hint = ValueHint::FilePath)]
+    store: Option<PathBuf>,
+
     #[command(flatten)]
     tls: TlsOptions,
 
@@ -177,6 +183,11 @@ impl Options {
             }
         }
         self.tls.apply(settings)?;
+        settings.store = match &self.store {
+            Some(none) if none.as_os_str() == "none" => None,
+            Some(file) => Some(file.clone()),
+            None => settings.store.take(),
+        };
         if let Some(root) = &self.root {
             let mut site = FilesSettings::new(root);
             // What else the file says of the site at / holds for this folder.
@@ -227,6 +238,11 @@ impl Options {
             None => {}
         }
         settings.check().map_err(|error| flag_out_of_range(&error))
+    }
+
+    /// Whether a flag says which store is heeded, or that none is.
+    pub(super) fn names_store(&self) -> bool {
+        self.store.is_some()
     }
 
     /// One flag suffices to put the timeouts into effect. Those of a file that does not enable them

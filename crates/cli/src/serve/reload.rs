@@ -1,9 +1,9 @@
-//! A settings file that is read again while the server runs: at SIGHUP, and when it has changed.
+//! A settings file, and the store, that are read again while the server runs: at SIGHUP, and when they have changed.
 //!
-//! Either all of what it says comes into effect or nothing, and a person is told which of it differs.
+//! Either all of what they say comes into effect or nothing, and a person is told which of it differs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tidegate::{Error, Server};
@@ -17,6 +17,11 @@ pub(super) struct Source {
     text: String,
     /// The file as it was when last looked at.
     seen: Option<Stamp>,
+    /// The store that the server heeds.
+    store: Option<PathBuf>,
+    /// What of it is in effect.
+    stored: String,
+    store_seen: Option<Stamp>,
 }
 
 /// By what a changed file is known.
@@ -33,61 +38,85 @@ impl Source {
             options,
             text: String::new(),
             seen: None,
+            store: None,
+            stored: String::new(),
+            store_seen: None,
         };
-        source.seen = source.stamp();
-        source.text = source.read().unwrap_or_default();
+        source.seen = stamp(source.path());
+        source.text = read(source.path());
         source
+    }
+
+    /// Looks after this store as well. Called before the server reads it.
+    pub(super) fn watch_store(&mut self, store: Option<PathBuf>) {
+        self.store = store;
+        self.store_seen = stamp(self.store.as_deref());
+        self.stored = read(self.store.as_deref());
     }
 
     pub(super) fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Waits until the file has changed and has stayed as it is for a while, since a file that is being
+    /// Waits until one of the files has changed and has stayed as it is for a while, since a file that is being
     /// written is no news yet. For ever when there is none.
     pub(super) async fn changed(&self) {
-        let mut last = self.seen;
+        let stamps = || (stamp(self.path()), stamp(self.store.as_deref()));
+        let mut last = (self.seen, self.store_seen);
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let now = self.stamp();
-            if now == last && now != self.seen && now.is_some() {
+            let now = stamps();
+            let has_file_changed = now.0 != self.seen && now.0.is_some();
+            // One that is gone is empty.
+            let has_store_changed = now.1 != self.store_seen;
+            if now == last && (has_file_changed || has_store_changed) {
                 return;
             }
             last = now;
         }
     }
 
-    /// Puts what the file says now into effect, reads certificates again, and has log files that were moved
+    /// Puts what the files say now into effect, reads certificates again, and has log files that were moved
     /// away begun anew. Gives what a person is told.
     pub(super) fn reload(&mut self, server: &Server) -> String {
         server.flush_log_buffer();
-        self.seen = self.stamp();
-        let Some(file) = self
-            .options
-            .file
-            .as_ref()
-            .map(|file| file.display().to_string())
-        else {
-            return certificates(server).unwrap_or_else(|| {
-                "logs go on in their files; there is no settings file to read again".to_owned()
+        self.seen = stamp(self.path());
+        self.store_seen = stamp(self.store.as_deref());
+        let named = |path: Option<&Path>| path.map(|path| path.display().to_string());
+        let (file, store) = (named(self.path()), named(self.store.as_deref()));
+        let (text, stored) = (read(self.path()), read(self.store.as_deref()));
+        let changed_file = file.as_ref().filter(|_| text != self.text);
+        let changed_store = store.as_ref().filter(|_| stored != self.stored);
+        let changed: Vec<_> = changed_file
+            .into_iter()
+            .chain(changed_store)
+            .cloned()
+            .collect();
+        if changed.is_empty() {
+            return certificates(server).unwrap_or_else(|| match file {
+                Some(file) => format!("logs go on in their files; {file} has not changed"),
+                None => {
+                    "logs go on in their files; there is no settings file to read again".to_owned()
+                }
             });
-        };
-        let text = self.read().unwrap_or_default();
-        if text == self.text {
-            return certificates(server)
-                .unwrap_or_else(|| format!("logs go on in their files; {file} has not changed"));
         }
         match self.put_into_effect(server) {
             Ok(()) => {
                 let differences = differences(&self.text, &text);
                 self.text = text;
+                self.stored = stored;
                 let certificates = certificates(server).map(|told| format!("\n{told}"));
+                let verb = if changed.len() == 1 { "is" } else { "are" };
                 format!(
-                    "{file} is in effect{differences}{}",
+                    "{} {verb} in effect{differences}{}",
+                    changed.join(" and "),
                     certificates.unwrap_or_default()
                 )
             }
-            Err(message) => format!("{file} is refused, all stays as it was: {message}"),
+            Err(message) => format!(
+                "{} is refused, all stays as it was: {message}",
+                changed.join(" and ")
+            ),
         }
     }
 
@@ -106,21 +135,23 @@ impl Source {
             .map_err(|error: Error| explain(&error))
     }
 
-    fn path(&self) -> Option<&PathBuf> {
-        self.options.file.as_ref()
+    fn path(&self) -> Option<&Path> {
+        self.options.file.as_deref()
     }
+}
 
-    fn read(&self) -> Option<String> {
-        fs::read_to_string(self.path()?).ok()
-    }
+/// What is in a file; nothing, where it cannot be read.
+fn read(path: Option<&Path>) -> String {
+    let text = path.map(fs::read_to_string);
+    text.and_then(Result::ok).unwrap_or_default()
+}
 
-    fn stamp(&self) -> Option<Stamp> {
-        let metadata = fs::metadata(self.path()?).ok()?;
-        Some(Stamp {
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-        })
-    }
+fn stamp(path: Option<&Path>) -> Option<Stamp> {
+    let metadata = fs::metadata(path?).ok()?;
+    Some(Stamp {
+        modified: metadata.modified().ok(),
+        length: metadata.len(),
+    })
 }
 
 /// Reads certificates again, and says what came of it; nothing without TLS.

@@ -33,6 +33,14 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
         Some(folder) => line("HTTPERR", &folder.display().to_string()),
         None => line("HTTPERR", "off"),
     }
+    if let Some(store) = &settings.store {
+        let missing = if store.exists() {
+            ""
+        } else {
+            ", not there yet"
+        };
+        line("store", &format!("{}{missing}", store.display()));
+    }
     if settings.log.enabled {
         line("requests", &settings.log.folder().display().to_string());
     }

@@ -71,6 +71,8 @@ pub(crate) fn start(flags: &[&str]) -> Result<Program, String> {
         .arg("--error-log")
         .arg(folder.path())
         .env_remove("RUST_LOG")
+        // What the machine keeps is no test's matter.
+        .env("TIDEGATE_STORE", folder.path().join("http.toml"))
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -97,3 +97,44 @@ impl Stored {
         (limit(self) != limit(before)).then_some("maxcacheresponsesize")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored() -> Stored {
+        let mut stored = Stored::default();
+        let configuration = &mut stored.configuration;
+        configuration.set_idle_connection_timeout(Some(60)).unwrap();
+        configuration.set_header_wait_timeout(Some(65_535)).unwrap();
+        configuration
+            .set_cache_response_bytes_max(Some(5_000))
+            .unwrap();
+        stored
+    }
+
+    #[test]
+    fn a_servers_own_timeouts_come_first() {
+        let mut settings = Settings::default();
+        let timeouts = stored().timeouts(&settings);
+        assert_eq!(timeouts.idle_connection, Some(Duration::from_secs(60)));
+        assert_eq!(timeouts.header_wait, None);
+        assert_eq!(timeouts.entity_body, Some(Duration::from_secs(120)));
+        settings.timeouts.enabled = true;
+        settings.timeouts.header_wait = Duration::from_secs(7);
+        settings.timeouts.idle_connection = Duration::ZERO;
+        let timeouts = stored().timeouts(&settings);
+        assert_eq!(timeouts.idle_connection, Some(Duration::from_secs(60)));
+        assert_eq!(timeouts.header_wait, Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_servers_own_limit_of_the_cache_comes_first() {
+        let mut settings = Settings::default();
+        assert_eq!(stored().cache_limits(&settings).content_bytes_max, 5_000);
+        settings.cache.max_response_bytes = 9_000;
+        assert_eq!(stored().cache_limits(&settings).content_bytes_max, 9_000);
+        let start = stored().differences_for_start(&Stored::default());
+        assert_eq!(start, Some("maxcacheresponsesize"));
+    }
+}
