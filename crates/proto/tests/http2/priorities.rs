@@ -53,7 +53,7 @@ fn lower_urgencies_come_first() {
     client.write(usual, 1, true);
     assert_eq!(turns(&mut client, 2), [1, 1]);
     client.write(low, 1, true);
-    assert_eq!(turns(&mut client, 2), []);
+    assert_eq!(turns(&mut client, 2), Vec::<u32>::new());
 }
 
 #[test]
