@@ -10,7 +10,7 @@ mod program;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use program::{Answer, everywhere, free_port, start};
+use program::{Answer, everywhere, everywhere_with, free_port, start};
 
 fn pattern(count: usize) -> Vec<u8> {
     (0..count).map(|index| (index % 251) as u8).collect()
@@ -442,4 +442,39 @@ fn flags_take_the_place_of_the_files_settings() {
     let output = program.output();
     assert!(output.contains("poll, 1 thread\n"), "{output}");
     assert!(output.contains("3 handler threads"), "{output}");
+}
+
+#[test]
+fn metrics_are_told_where_the_file_says_and_the_report_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site.toml");
+    let url = format!("http://localhost:{}/metrics", free_port());
+    let text = format!("[metrics]\nenabled = true\nurl = \"{url}\"\n");
+    std::fs::write(&file, text).unwrap();
+    everywhere_with(&[file.to_str().unwrap()], |program| {
+        let told = program.output();
+        assert!(told.contains(&format!("metrics   {url}\n")), "{told}");
+        assert_eq!(program.get("/hello").status, 200);
+        let host = url
+            .strip_prefix("http://")
+            .and_then(|rest| rest.strip_suffix("/metrics"));
+        let host = host.unwrap();
+        let mut stream = std::net::TcpStream::connect(host).unwrap();
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let line = "tidegate_http_responses_total{class=\"2xx\"} 1\n";
+        assert!(answer.contains(line), "{answer}");
+    });
+    let token = folder.path().join("none");
+    let text = format!(
+        "[metrics]\nenabled = true\ntoken_file = '{}'\n",
+        token.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let output = start(&[file.to_str().unwrap()]).unwrap_err();
+    assert!(output.contains("metrics.token_file"), "{output}");
+    assert!(output.contains("cannot be read"), "{output}");
 }

@@ -9,9 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::Waker;
 use std::time::Instant;
 
-use tidegate_engine::{
-    ConnectionCount, HostRoute, PerWorker, PortKey, Snapshot, TimerWheel, WorkerCounters,
-};
+use tidegate_engine::{ConnectionCount, HostRoute, PortKey, Snapshot, TimerWheel, WorkerCounters};
 use tidegate_httpapi::{
     AddressRange, BackendFailure, ConnectionFilter, FailureListener, HttpProtocols, PeerAddress,
     TlsInfo, Version,
@@ -52,8 +50,8 @@ pub(crate) struct Shared {
     /// Reads the files that are not in memory.
     pub(crate) file_reader: FileReader,
     pub(crate) connections: Arc<ConnectionCount>,
-    /// What workers have counted.
-    pub(crate) counters: Arc<PerWorker<WorkerCounters>>,
+    /// What workers have counted, each for itself.
+    pub(crate) counters: Box<[Arc<WorkerCounters>]>,
     /// The version of the last snapshot that is in all mailboxes.
     pub(crate) published: AtomicU64,
     /// Which certificate a new connection gets. Written when one changes, read once for each handshake.

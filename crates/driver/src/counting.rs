@@ -16,17 +16,18 @@ use crate::connection::Connection;
 use crate::core::Core;
 use crate::queue::Queue;
 
-/// A worker's own counts among those of all.
+/// A worker's own counts, and which of groups' and queues' are its own.
 pub(crate) struct OwnCounters {
-    all: Arc<PerWorker<WorkerCounters>>,
+    own: Arc<WorkerCounters>,
     /// Which worker this is.
     worker: usize,
 }
 
 impl OwnCounters {
-    pub(crate) fn new(all: &Arc<PerWorker<WorkerCounters>>, worker: usize) -> Self {
+    /// Those of this worker, by its number.
+    pub(crate) fn new(all: &[Arc<WorkerCounters>], worker: usize) -> Self {
         Self {
-            all: Arc::clone(all),
+            own: all.get(worker).cloned().unwrap_or_default(),
             worker,
         }
     }
@@ -116,7 +117,7 @@ impl Deref for OwnCounters {
 
     #[inline]
     fn deref(&self) -> &WorkerCounters {
-        self.all.of(self.worker)
+        &self.own
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tidegate_engine::{ConnectionCount, Control, ListenChange, PerWorker, Snapshot};
+use tidegate_engine::{ConnectionCount, Control, ListenChange, Snapshot};
 use tidegate_httpapi::{
     AddressRange, ApiError, Application, Backend, BackendCounters, BackendFailure, BackendInfo,
     CacheCounters, CacheFlush, CachedResponse, Caller, ConnectionFilter, ConnectionId,
@@ -89,7 +89,7 @@ impl Embedded {
             cache: ResponseCache::new(&settings.cache, Arc::clone(&snapshot)),
             file_reader: FileReader::default(),
             connections: Arc::new(ConnectionCount::default()),
-            counters: Arc::new(PerWorker::new(count)),
+            counters: (0..count).map(|_| Arc::default()).collect(),
             published: AtomicU64::new(snapshot.version()),
             tls_bindings: RwLock::default(),
             cleartext: RwLock::default(),

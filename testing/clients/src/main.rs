@@ -14,6 +14,7 @@ mod error;
 mod expect;
 mod frames;
 mod java;
+mod metrics;
 mod nghttp2;
 mod node;
 mod openssl;

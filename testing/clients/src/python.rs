@@ -1,9 +1,11 @@
-//! Clients written in Python: the standard library's, requests, httpx, httpx-sse, aiohttp, h2; and REDbot, a linter.
+//! Clients written in Python: the standard library's, requests, httpx, httpx-sse, aiohttp, h2; the parsers of
+//! Prometheus' client; and REDbot, a linter.
 
 use std::process::Command;
 use std::time::Duration;
 
 use crate::error::ClientError;
+use crate::metrics;
 use crate::process;
 use crate::suite::{Bench, Case, folder};
 use crate::uploads::DropBox;
@@ -59,6 +61,10 @@ pub(crate) const CASES: &[Case] = &[
         run: uploads,
     },
     Case {
+        name: "prometheus-client",
+        run: metrics::read,
+    },
+    Case {
         name: "REDbot",
         run: |bench| script(bench, "with_redbot.py"),
     },
@@ -110,4 +116,4 @@ pub(crate) fn script_at(
 }
 
 /// Far longer than a script takes.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);

@@ -44,6 +44,10 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
     if settings.log.enabled {
         line("requests", &settings.log.folder().display().to_string());
     }
+    if settings.metrics.enabled {
+        let url = settings.metrics.url.to_string();
+        entry(&mut report, "metrics", url.trim_end_matches('/'));
+    }
     if let Some(link) = server.administration_link() {
         let mut line = |name: &str, value: &str| entry(&mut report, name, value);
         line("admin", &settings.administration.url);

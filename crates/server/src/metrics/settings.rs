@@ -25,7 +25,8 @@ pub struct MetricsSettings {
     ///
     /// It has a request queue of its own: an application that is overloaded does not keep it from answering.
     /// Nothing of the application's rules about who may come in holds there. Who is to read it from elsewhere
-    /// needs another binding, such as `https://+:9464/metrics/`, and should have a `token_file`.
+    /// needs another binding, such as `https://+:9464/metrics/`, and should have a `token_file`. On a port of
+    /// the application it needs the host of the application's binding: `+` is searched before all others.
     #[schemars(with = "crate::settings::schema::TextOr<crate::binding::BindingParts>")]
     pub url: Binding,
     /// A file whose first line is the token that readers must show (`Authorization: Bearer …`, RFC 6750).

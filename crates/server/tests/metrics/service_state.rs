@@ -11,10 +11,12 @@ use crate::client::setting::{all_settings, builder, in_each_setting, start, stop
 fn the_state_is_as_the_settings_say() {
     for (io, operating_mode) in all_settings() {
         let port = client::free_port();
-        let mut timeouts = Timeouts::default();
-        timeouts.enabled = true;
-        timeouts.header_wait = Duration::from_secs(7);
-        timeouts.min_send_rate = 300;
+        let timeouts = Timeouts {
+            enabled: true,
+            header_wait: Duration::from_secs(7),
+            min_send_rate: 300,
+            ..Timeouts::default()
+        };
         let builder = builder(io, operating_mode, port)
             .timeouts(timeouts)
             .verbosity_503(Verbosity503::Full)
