@@ -171,7 +171,7 @@ impl Seen {
             _ => (
                 time(latency.p50),
                 format!(
-                    " half   {} nine tenths   {} of a hundred 99   {} mean",
+                    " p50   {} p90   {} p99   {} mean",
                     time(latency.p90),
                     time(latency.p99),
                     time(latency.mean)

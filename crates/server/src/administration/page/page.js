@@ -104,7 +104,7 @@ const CHARTS = [
     ],
   },
   {
-    title: "Latency", show: time,
+    title: "Latency", show: time, logarithmic: true,
     lines: [
       { name: "p99", color: "violet", of: (p) => p.latency("p99") },
       { name: "p90", color: "blue", of: (p) => p.latency("p90") },
@@ -115,7 +115,7 @@ const CHARTS = [
     title: "Queue", show: count, whole: true,
     lines: [
       { name: "waiting", color: "amber", of: (p) => p.live.queued, fill: true },
-      { name: "with the application", color: "accent", of: (p) => p.live.active },
+      { name: "being answered", color: "accent", of: (p) => p.live.active },
     ],
     limit: (p) => p.live.queue_length,
   },
@@ -182,7 +182,10 @@ function makeCharts() {
   }
 }
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [50, 8, 8, 20];
+const [LEFT, RIGHT, TOP, BOTTOM] = [58, 8, 8, 20];
+
+/** As it is shown, without what is only there for the sake of many digits. */
+const onAxis = (text) => text.replace(/(\.\d*?)0+(?= |$)/, "$1").replace(/\.(?= |$)/, "");
 
 /** A round number that is not less, for the top of an axis. */
 function roundUp(value, binary) {
@@ -233,25 +236,32 @@ function drawChart(chart, shown, at, now, color) {
   if (limit && highest > limit * 0.4) highest = Math.max(highest, limit * 1.05);
   let top = chart.top ?? roundUp(highest, chart.binary);
   if (chart.whole && top < 4) top = 4;
+  const [bottom, ceiling] = chart.logarithmic ? decades(series) : [0, top];
   const x = (when) => LEFT + ((when - (now - span)) / span) * (width - LEFT - RIGHT);
-  const y = (value) => height - BOTTOM - (value / top) * (height - TOP - BOTTOM);
+  const share = chart.logarithmic
+    ? (value) => Math.max(0, Math.log(value / bottom) / Math.log(ceiling / bottom))
+    : (value) => value / top;
+  const y = (value) => height - BOTTOM - share(value) * (height - TOP - BOTTOM);
 
   paper.font = "11px system-ui, sans-serif";
   paper.textBaseline = "middle";
   paper.lineWidth = 1;
-  for (let step = 0; step <= 4; step += 1) {
-    const line = Math.round(y((top * step) / 4)) + 0.5;
+  const marks = chart.logarithmic
+    ? Array.from({ length: Math.round(Math.log10(ceiling / bottom)) + 1 }, (_, step) => bottom * 10 ** step)
+    : [0, 1, 2, 3, 4].map((step) => (top * step) / 4);
+  marks.forEach((mark, step) => {
+    const line = Math.round(y(mark)) + 0.5;
     paper.strokeStyle = color(step === 0 ? "line" : "grid");
     paper.beginPath();
     paper.moveTo(LEFT, line);
     paper.lineTo(width - RIGHT, line);
     paper.stroke();
-    if (step % 2 === 0) {
+    if (step % 2 === 0 || chart.logarithmic) {
       paper.fillStyle = color("soft");
       paper.textAlign = "right";
-      paper.fillText(step === 0 && !chart.top ? "0" : chart.show((top * step) / 4), LEFT - 8, Math.max(line, 7));
+      paper.fillText(mark === 0 ? "0" : onAxis(chart.show(mark)), LEFT - 8, Math.max(line, 7));
     }
-  }
+  });
   paper.fillStyle = color("soft");
   for (let step = 0; step <= 4; step += 1) {
     const before = span * (1 - step / 4);
@@ -281,8 +291,8 @@ function drawChart(chart, shown, at, now, color) {
       };
       if (line.fill) {
         shape();
-        paper.lineTo(x(run.at(-1)[0]), y(0));
-        paper.lineTo(x(run[0][0]), y(0));
+        paper.lineTo(x(run.at(-1)[0]), y(bottom));
+        paper.lineTo(x(run[0][0]), y(bottom));
         paper.closePath();
         const wash = paper.createLinearGradient(0, TOP, 0, height - BOTTOM);
         wash.addColorStop(0, `${color(line.color)}55`);
@@ -296,7 +306,7 @@ function drawChart(chart, shown, at, now, color) {
       if (run.length === 1) {
         paper.fillStyle = color(line.color);
         paper.beginPath();
-        paper.arc(x(run[0][0]), y(run[0][1]), 1.6, 0, 7);
+        paper.arc(x(run[0][0]), y(run[0][1]), 2.4, 0, 7);
         paper.fill();
       } else {
         shape();
@@ -333,6 +343,14 @@ function drawChart(chart, shown, at, now, color) {
   canvas.setAttribute("aria-label", `${chart.title}: ${told.join(", ")}`);
 }
 
+/** Powers of ten below and above all values, at least two apart. */
+function decades(series) {
+  const values = series.flat().filter((value) => value > 0);
+  const low = values.length ? Math.floor(Math.log10(Math.min(...values))) : -4;
+  const high = values.length ? Math.ceil(Math.log10(Math.max(...values))) : -1;
+  return [10 ** low, 10 ** Math.max(high, low + 2)];
+}
+
 /** The parts of a line that have values, one after the other. */
 function runs(shown, values) {
   const all = [];
@@ -352,26 +370,28 @@ function runs(shown, values) {
 // ---- Tiles ----
 
 const TILES = [
-  { title: "Requests", of: (p) => [count(p.rate("requests")), "/s", `${count(p.live.requests)} since the start`] },
+  { title: "Requests", of: (p) => [count(p.rate("requests")), "/s", `${count(p.live.requests)} in all`] },
   {
     title: "Server errors", of: (p) => {
       const rate = p.status(4);
-      return [count(rate), "/s", `${count(p.live.responses[4])} since the start`, rate > 0 ? "bad" : ""];
+      return [count(rate), "/s", `${count(p.live.responses[4])} in all`, rate > 0 ? "bad" : ""];
     },
   },
   { title: "Latency p99", of: (p) => [...unit(time(p.latency("p99"))), `p50 ${time(p.latency("p50"))}`] },
   {
     title: "Queue", of: (p) => {
       const share = p.live.queue_length ? p.live.queued / p.live.queue_length : 0;
-      const oldest = p.live.queue_age > 0 ? `oldest ${time(p.live.queue_age)}` : `${count(p.live.active)} with the application`;
+      const oldest = p.live.queue_age > 0 ? `oldest ${time(p.live.queue_age)}` : `${count(p.live.active)} being answered`;
       return [count(p.live.queued), `of ${count(p.live.queue_length)}`, oldest, share > 0.8 ? "bad" : share > 0.4 ? "warn" : ""];
     },
   },
-  { title: "Connections", of: (p) => [count(p.live.connections), "", `${count(p.live.connections_accepted)} accepted, ${count(p.live.connections_refused)} refused`] },
+  { title: "Connections", of: (p) => [count(p.live.connections), "", `${count(p.live.connections_accepted)} so far${p.live.connections_refused ? `, ${count(p.live.connections_refused)} refused` : ""}`] },
   { title: "Sent", of: (p) => [...unit(bytes(p.rate("bytes_sent")), "/s"), `received ${bytes(p.rate("bytes_received"))}/s`] },
-  { title: "Cache", of: (p) => [...unit(percent(p.hitRate)), `${count(p.live.cached)} responses, ${bytes(p.live.cached_bytes)}`] },
-  { title: "WebSockets", of: (p) => [count(p.live.websockets), "", `${count(p.rate("messages_sent"))} sent/s, ${count(p.rate("messages_received"))} received/s`] },
+  { title: "Cache", of: (p) => [...unit(percent(p.hitRate)), `${responses(p.live.cached)}, ${bytes(p.live.cached_bytes)}`] },
+  { title: "WebSockets", of: (p) => [count(p.live.websockets), "", `${count(p.rate("messages_sent"))}/s out, ${count(p.rate("messages_received"))}/s in`] },
 ];
+
+const responses = (number) => `${count(number)} response${number === 1 ? "" : "s"}`;
 
 function unit(text, behind = "") {
   const [number, word = ""] = text.split(" ");
@@ -407,6 +427,11 @@ const CAUSES = {
   "N/A": "nobody serves the URL",
 };
 
+const REJECTED = {
+  400: "malformed", 404: "served by nobody", 405: "method not allowed", 408: "took too long", 411: "no length", 413: "content too long",
+  414: "target too long", 417: "expects too much", 421: "another host", 426: "another protocol", 431: "head too long", 501: "not known here", 505: "version not spoken",
+};
+
 function showRefusals() {
   const live = points.at(-1)?.live;
   if (!live) return;
@@ -419,7 +444,7 @@ function showRefusals() {
     }
   };
   add("unavailable", "cause", (key) => `503 ${key}`);
-  add("rejected", "cause mild", (key) => `${key} malformed or too large`);
+  add("rejected", "cause mild", (key) => `${key} ${REJECTED[key] ?? "refused as it was"}`);
   add("timed_out", "cause mild", (key) => key.replace(/^Timer_/, "timer "));
   rows.sort((one, two) => two.value - one.value);
   const most = Math.max(1, ...rows.map((row) => row.value));
@@ -544,9 +569,9 @@ function showConnections(list) {
   $("connections-hint").textContent = rows.length < all ? `${rows.length} of ${count(all)} are shown` : "";
 }
 
-function showCache(responses) {
-  responses.sort((one, two) => two.hits - one.hits);
-  fill("cache", responses.slice(0, 100), (row) => [row.url, [
+function showCache(told) {
+  told.sort((one, two) => two.hits - one.hits);
+  fill("cache", told.slice(0, 100), (row) => [row.url, [
     [row.url, "wide"], [`${row.status}`], [[row.content_type, row.content_encoding].filter(Boolean).join(", "), "wide"],
     [bytes(row.content_bytes), "number"], [count(row.hits), "number"], [row.time_left === null ? "until flushed" : age(row.time_left), "number"],
   ], () => {
@@ -554,7 +579,7 @@ function showCache(responses) {
     made.addEventListener("click", () => act(made, "api/cache/flush", { url: row.url }).then(() => ask("cache")));
     return made;
   }], "Nothing is cached.");
-  $("cache-hint").textContent = responses.length ? `${count(responses.length)} responses` : "";
+  $("cache-hint").textContent = told.length ? responses(told.length) : "";
 }
 
 // ---- The server ----
