@@ -1,11 +1,11 @@
-//! Chromium on the demonstration page and in the chat, as a person would use it, its WebSocket and what it does
-//! without one, its downloads and uploads.
+//! Chromium on the demonstration page, in the chat and on the administration's page, as a person would use it, its
+//! WebSocket and what it does without one, its downloads and uploads.
 
 use std::time::Duration;
 
 use crate::error::ClientError;
 use crate::node::{script, script_at, script_over_tls};
-use crate::server::Server;
+use crate::server::{Configuration, Server};
 use crate::suite::{Bench, Case};
 use crate::uploads::DropBox;
 
@@ -47,6 +47,10 @@ pub(crate) const CASES: &[Case] = &[
         name: "uploads over TLS",
         run: |bench| uploads(bench, Server::tls_url),
     },
+    Case {
+        name: "administration",
+        run: administration,
+    },
     // The chat keeps what was said: those who look at all of it come before these.
     Case {
         name: "where no WebSocket can be opened",
@@ -57,6 +61,19 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| script_over_tls(bench, "with_chromium_fallback.mjs", LIMIT),
     },
 ];
+
+/// The administration of a server that the script starts itself, and starts anew.
+fn administration(bench: &Bench<'_>) -> Result<(), ClientError> {
+    let program = bench.options.program.to_string_lossy();
+    let Configuration { mode, io } = bench.configuration;
+    let words = [&*program, "--mode", mode.word(), "--io", io.word()];
+    script_at(
+        bench.server,
+        "with_chromium_administration.mjs",
+        &words,
+        LIMIT,
+    )
+}
 
 /// Forms and files, to a drop box of their own.
 fn uploads(bench: &Bench<'_>, url: fn(&Server, &str) -> String) -> Result<(), ClientError> {
