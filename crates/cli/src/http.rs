@@ -8,8 +8,10 @@
 mod certificate;
 mod grammar;
 mod help;
+mod running;
 mod script;
 mod show;
+mod state;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,6 +25,7 @@ use tidegate::{
 };
 
 use self::grammar::{Action, Call, Line};
+use self::running::Running;
 use crate::console::{print, say};
 
 /// Administers the HTTP service: URL reservations, certificates, addresses to listen on, timeouts.
@@ -40,6 +43,9 @@ pub(crate) struct Options {
     /// state folder for others
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     store: Option<PathBuf>,
+
+    #[command(flatten)]
+    running: Running,
 
     /// A command, such as `show urlacl`
     #[arg(value_name = "COMMAND")]
@@ -59,8 +65,8 @@ pub(crate) fn run(options: &Options) -> ExitCode {
             print(help::text(topic));
             ExitCode::SUCCESS
         }
-        Ok(Line::Exec(file)) => exec(&store, &file),
-        Ok(Line::Call(call)) => perform(&store, &call),
+        Ok(Line::Exec(file)) => exec(&store, &options.running, &file),
+        Ok(Line::Call(call)) => perform(&store, &options.running, &call),
         Err(error) => {
             print(ErrorCode::InvalidParameter);
             say(format_args!("error: {error}"));
@@ -81,7 +87,7 @@ pub(crate) fn default_store() -> Option<PathBuf> {
 pub(crate) const STORE_VARIABLE: &str = "TIDEGATE_STORE";
 
 /// Does a script's commands, one after the other, up to the first that fails.
-fn exec(store: &HttpStore, file: &str) -> ExitCode {
+fn exec(store: &HttpStore, running: &Running, file: &str) -> ExitCode {
     let lines = match script::read(file) {
         Ok(lines) => lines,
         Err(error) => {
@@ -92,7 +98,7 @@ fn exec(store: &HttpStore, file: &str) -> ExitCode {
     };
     for (number, words) in lines {
         let done = match grammar::read(&words) {
-            Ok(Line::Call(call)) => perform(store, &call),
+            Ok(Line::Call(call)) => perform(store, running, &call),
             Ok(_) => continue,
             Err(error) => {
                 print(ErrorCode::InvalidParameter);
@@ -108,8 +114,8 @@ fn exec(store: &HttpStore, file: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn perform(store: &HttpStore, call: &Call) -> ExitCode {
-    match answer(store, call) {
+fn perform(store: &HttpStore, running: &Running, call: &Call) -> ExitCode {
+    match answer(store, running, call) {
         Ok(text) => {
             // An empty line at the end, as there.
             print(format_args!("{}\n", text.trim_end_matches('\n')));
@@ -182,7 +188,7 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 /// What a command prints when it was done.
-fn answer(store: &HttpStore, call: &Call) -> Result<String, Failure> {
+fn answer(store: &HttpStore, running: &Running, call: &Call) -> Result<String, Failure> {
     match call.command.action {
         Action::AddUrlAcl => {
             let reservation = reservation(call)?;
@@ -264,6 +270,7 @@ fn answer(store: &HttpStore, call: &Call) -> Result<String, Failure> {
         }
         Action::ShowSetting => return Ok(show::settings()),
         Action::Dump => return Ok(script::write(&store.read()?)),
+        Action::Ask(question) => return running.answer(question, call),
     }
     Ok(call.command.success.to_owned())
 }

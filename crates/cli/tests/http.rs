@@ -488,3 +488,79 @@ fn a_store_is_named_by_flag_variable_and_settings_file() {
     );
     assert!(Path::new(&store.path()).exists());
 }
+
+// What only a server that runs knows is asked of it by its administration.
+#[test]
+fn a_server_that_runs_shows_its_state() {
+    let store = Store::new();
+    let token = store.0.path().join("token").display().to_string();
+    let none = store.run(&["--token-file", &token, "show", "servicestate"]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stdout).contains("The service has not been started."));
+    let program = loop {
+        let url = format!(
+            "--administration=http://localhost:{}/tidegate/",
+            free_port()
+        );
+        let flags = [
+            &url,
+            "--administration-token-file",
+            &token,
+            "--io-threads",
+            "1",
+        ];
+        match start(&flags) {
+            Ok(program) => break program,
+            // Somebody else took the port meanwhile.
+            Err(output) => assert!(output.contains("in use"), "{output}"),
+        }
+    };
+    assert_eq!(program.get("/hello").status, 200);
+    let ask = |line: &str| {
+        let words = ["--token-file", &token].into_iter().chain(line.split(' '));
+        let output = store.run(&words.collect::<Vec<_>>());
+        let said = text(&output.stdout).to_owned();
+        (output.status.code(), said, text(&output.stderr).to_owned())
+    };
+    let (code, shown, told) = ask("show servicestate");
+    assert_eq!(code, Some(0), "{told}");
+    let process = format!("ID: {}, image: ", program.id());
+    for part in [
+        "Snapshot of HTTP service state (Server Session View):\n----",
+        "Server session ID: 0000000000000",
+        "        Max bandwidth: 4294967295\n",
+        "            Idle connection timeout (secs): 120\n",
+        "        Request queue name: Request queue is unnamed.\n",
+        "                Timeout values inherited\n",
+        "Request queues:\n",
+        "        Max requests: 1000\n",
+        "        Requests arrived: 1\n",
+        &process,
+        "site.sock:/\n",
+        "HTTP://localhost:",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    let (_, shown, _) = ask("show servicestate view=requestq verbose=no");
+    assert!(shown.contains("(Request Queue View):"), "{shown}");
+    assert!(!shown.contains("Max bandwidth"), "{shown}");
+    assert_eq!(ask("show servicestate view=x").0, Some(1));
+    let (code, shown, told) = ask("show cachestate");
+    assert_eq!(code, Some(0), "{told}");
+    assert!(
+        shown.contains("Snapshot of HTTP response cache:\n----"),
+        "{shown}"
+    );
+    assert_eq!(
+        ask("delete cache").1,
+        "Cache entries successfully deleted\n\n"
+    );
+    let (code, said, told) = ask("delete cache url=http://localhost:8080/none");
+    assert_eq!(code, Some(1), "{said}{told}");
+    assert!(said.contains("Cache delete failed, Error: 2\n"), "{said}");
+    assert_eq!(ask("delete cache recursive=yes").0, Some(1));
+    assert_eq!(
+        ask("flush logbuffer").1,
+        "Log buffers successfully flushed\n\n"
+    );
+}

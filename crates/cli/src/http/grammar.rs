@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Failure;
+use super::running::Question;
 
 /// What a command does.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +33,8 @@ pub(super) enum Action {
     DeleteSetting,
     ShowSetting,
     Dump,
+    /// What a server that runs is asked.
+    Ask(Question),
 }
 
 /// A command.
@@ -362,11 +365,11 @@ const SSLCERT: &[&str] = &[
 const SSLCERT_KEY: &[&str] = &["ipport", "hostnameport", "ccs", "scopedccs"];
 
 macro_rules! command {
-    ($verb:literal $noun:literal, $action:ident, $parameters:expr, $summary:literal, $success:literal, $failure:literal) => {
+    ($verb:literal $noun:literal, $action:expr, $parameters:expr, $summary:literal, $success:literal, $failure:literal) => {
         Command {
             verb: $verb,
             noun: $noun,
-            action: Action::$action,
+            action: $action,
             parameters: $parameters,
             summary: $summary,
             success: $success,
@@ -374,7 +377,7 @@ macro_rules! command {
             heading: None,
         }
     };
-    ($verb:literal $noun:literal, $action:ident, $parameters:expr, $summary:literal, heading $heading:literal) => {
+    ($verb:literal $noun:literal, $action:expr, $parameters:expr, $summary:literal, heading $heading:literal) => {
         Command {
             heading: Some($heading),
             ..command!($verb $noun, $action, $parameters, $summary, "", "")
@@ -385,60 +388,72 @@ macro_rules! command {
 /// All commands, by verb and noun.
 #[rustfmt::skip]
 pub(super) const COMMANDS: &[Command] = &[
-    command!("add" "cacheparam", AddCacheParam, &["type", "value", "maxcacheresponsesize", "cacherangechunksize"],
+    command!("add" "cacheparam", Action::AddCacheParam, &["type", "value", "maxcacheresponsesize", "cacherangechunksize"],
         "Sets the longest content of a cached response, in bytes: type=maxcacheresponsesize value=N.",
         "Cache parameter successfully added", "Cache parameter add failed"),
-    command!("add" "iplisten", AddIpListen, &["ipaddress"],
+    command!("add" "iplisten", Action::AddIpListen, &["ipaddress"],
         "Adds an address to those that URLs with + or * or a name listen on; 0.0.0.0 and :: are all of a family.",
         "IP address successfully added", "IP address add failed"),
-    command!("add" "setting", AddSetting, &["settingtype", "value"],
+    command!("add" "setting", Action::AddSetting, &["settingtype", "value"],
         "Sets sslthrottle, which there is not here.",
         "Setting successfully added", "Setting add failed"),
-    command!("add" "sslcert", AddSslCert, SSLCERT,
+    command!("add" "sslcert", Action::AddSslCert, SSLCERT,
         "Binds a certificate: ipport=ADDRESS:PORT, hostnameport=NAME:PORT or ccs=PORT, with certfile= and keyfile=, \
          pkcs12= and passwordfile=, or certhash= with the folder certstorename=; for ccs, certstorename= alone.",
         "SSL Certificate successfully added", "SSL Certificate add failed"),
-    command!("add" "timeout", AddTimeout, &["timeouttype", "value", "idleconnectiontimeout", "headerwaittimeout"],
+    command!("add" "timeout", Action::AddTimeout, &["timeouttype", "value", "idleconnectiontimeout", "headerwaittimeout"],
         "Sets a timeout in seconds: timeouttype=idleconnectiontimeout or headerwaittimeout, value=1 to 65535 (off).",
         "Timeout successfully added", "Timeout add failed"),
-    command!("add" "urlacl", AddUrlAcl, &["url", "user", "listen", "delegate", "sddl"],
+    command!("add" "urlacl", Action::AddUrlAcl, &["url", "user", "listen", "delegate", "sddl"],
         "Reserves a URL for a user or group: url=http://+:80/path/ user=NAME listen=yes|no delegate=yes|no, or sddl=.",
         "URL reservation successfully added", "Url reservation add failed"),
-    command!("delete" "iplisten", DeleteIpListen, &["ipaddress"],
+    command!("delete" "cache", Action::Ask(Question::DeleteCache), &["url", "recursive"],
+        "Deletes cached responses of a server that runs: one URL, with recursive=yes all below it, or everything.",
+        "Cache entries successfully deleted", "Cache delete failed"),
+    command!("delete" "iplisten", Action::DeleteIpListen, &["ipaddress"],
         "Takes an address out of those that are listened on.",
         "IP address successfully deleted", "IP address delete failed"),
-    command!("delete" "setting", DeleteSetting, &["settingtype"],
+    command!("delete" "setting", Action::DeleteSetting, &["settingtype"],
         "Takes back sslthrottle, which there is not here.",
         "Setting successfully deleted", "Setting delete failed"),
-    command!("delete" "sslcert", DeleteSslCert, SSLCERT_KEY,
+    command!("delete" "sslcert", Action::DeleteSslCert, SSLCERT_KEY,
         "Removes a certificate's binding: ipport=, hostnameport= or ccs=.",
         "SSL Certificate successfully deleted", "SSL Certificate deletion failed"),
-    command!("delete" "timeout", DeleteTimeout, &["timeouttype"],
+    command!("delete" "timeout", Action::DeleteTimeout, &["timeouttype"],
         "Restores a timeout to 120 seconds: timeouttype=idleconnectiontimeout or headerwaittimeout.",
         "Timeout successfully deleted", "Timeout delete failed"),
-    command!("delete" "urlacl", DeleteUrlAcl, &["url"],
+    command!("delete" "urlacl", Action::DeleteUrlAcl, &["url"],
         "Deletes a URL's reservation.",
         "URL reservation successfully deleted", "Url reservation delete failed"),
-    command!("dump" "", Dump, &[],
+    command!("dump" "", Action::Dump, &[],
         "Prints commands that make what there is; `tidegate http exec FILE` does them.",
         "", "Dump failed"),
-    command!("show" "cacheparam", ShowCacheParam, &[],
+    command!("flush" "logbuffer", Action::Ask(Question::FlushLogBuffer), &[],
+        "Has a server that runs write what its logs have gathered.",
+        "Log buffers successfully flushed", "Log buffer flush failed"),
+    command!("show" "cacheparam", Action::ShowCacheParam, &[],
         "Shows the cache's parameters.", heading "Cache parameters:"),
-    command!("show" "iplisten", ShowIpListen, &[],
+    command!("show" "cachestate", Action::Ask(Question::CacheState), &["url"],
+        "Shows cached responses of a server that runs, all or those of a URL and below it.",
+        heading "Snapshot of HTTP response cache:"),
+    command!("show" "iplisten", Action::ShowIpListen, &[],
         "Shows the addresses that are listened on; none: all.",
         heading "IP addresses present in the IP listen list:"),
-    command!("show" "setting", ShowSetting, &[],
+    command!("show" "servicestate", Action::Ask(Question::ServiceState), &["view", "verbose"],
+        "Shows sessions, URL groups and request queues of a server that runs: view=session|requestq verbose=yes|no.",
+        heading "Snapshot of HTTP service state:"),
+    command!("show" "setting", Action::ShowSetting, &[],
         "Shows settings of the service.", heading "Setting parameters:"),
-    command!("show" "sslcert", ShowSslCert, &["ipport", "hostnameport", "ccs", "scopedccs", "json"],
+    command!("show" "sslcert", Action::ShowSslCert, &["ipport", "hostnameport", "ccs", "scopedccs", "json"],
         "Shows certificates, all or that of one key.", heading "SSL Certificate bindings:"),
-    command!("show" "timeout", ShowTimeout, &[],
+    command!("show" "timeout", Action::ShowTimeout, &[],
         "Shows the timeouts of the service.", heading "Timeout parameters:"),
-    command!("show" "urlacl", ShowUrlAcl, &["url"],
+    command!("show" "urlacl", Action::ShowUrlAcl, &["url"],
         "Shows reservations, all or that of one URL.", heading "URL Reservations:"),
-    command!("update" "sslcert", UpdateSslCert, SSLCERT,
+    command!("update" "sslcert", Action::UpdateSslCert, SSLCERT,
         "Changes a certificate's binding: what is given, the rest stays.",
         "SSL Certificate successfully updated", "SSL Certificate update failed"),
-    command!("update" "sslpropertyex", UpdateSslPropertyEx,
+    command!("update" "sslpropertyex", Action::UpdateSslPropertyEx,
         &["ipport", "propertyid", "receivewindow", "maxsettingsperframe", "maxsettingsperminute",
           "hostnameport", "ccs", "scopedccs"],
         "Sets limits on HTTP/2 for one certificate, which there are not here.",

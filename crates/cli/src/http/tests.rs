@@ -28,7 +28,8 @@ impl Kept {
         let Line::Call(call) = grammar::read(&words(line)).unwrap() else {
             panic!("{line} is no command");
         };
-        answer(&self.store, &call).map_err(|failure| (failure.code as u32, failure.reason))
+        answer(&self.store, &Running::default(), &call)
+            .map_err(|failure| (failure.code as u32, failure.reason))
     }
 
     fn done(&self, line: &str) {
@@ -52,6 +53,8 @@ fn commands_are_known_by_verb_and_noun() {
         ("dump", Action::Dump),
         ("u sslcert", Action::UpdateSslCert),
         ("show time", Action::ShowTimeout),
+        ("show serv", Action::Ask(running::Question::ServiceState)),
+        ("fl log", Action::Ask(running::Question::FlushLogBuffer)),
     ] {
         match grammar::read(&words(line)) {
             Ok(Line::Call(call)) => assert_eq!(call.command.action, action, "{line}"),

@@ -183,6 +183,8 @@ pub struct Cached {
     pub content_bytes: u64,
     /// How often it has been served.
     pub hits: u64,
+    /// Whether a connection ends after it was served on it.
+    pub force_disconnect: bool,
 }
 
 impl From<&CachedResponse> for Cached {
@@ -197,6 +199,7 @@ impl From<&CachedResponse> for Cached {
             head_bytes: response.head_bytes as u64,
             content_bytes: response.content_bytes as u64,
             hits: response.hits,
+            force_disconnect: response.force_disconnect,
         }
     }
 }
