@@ -70,8 +70,9 @@ fn settings(options: &Options) -> Result<Settings, String> {
     };
     options.apply(&mut settings)?;
     if settings.store.is_none() && !options.names_store() {
-        settings.store = http::default_store().filter(|file| file.as_os_str() != "none");
+        settings.store = http::default_store();
     }
+    settings.store.take_if(|file| file.as_os_str() == "none");
     if settings.host.is_none() && settings.port.is_none() && settings.bindings.is_empty() {
         settings.bindings = default_bindings(&settings)?;
     }

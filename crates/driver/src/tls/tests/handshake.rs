@@ -109,6 +109,37 @@ fn without_a_binding_the_handshake_fails() {
 }
 
 #[test]
+fn a_binding_that_rejects_refuses_every_hello() {
+    let identity = Identity::self_signed("h");
+    for http1 in [true, false] {
+        let mut binding = identity.binding();
+        binding.reject = true;
+        binding.protocols.http1 = http1;
+        let client = Arc::new(client(&[&identity.certificate], &VERSIONS));
+        let mut wire = Wire::new(&client, "h", &only(binding));
+        let refused = Error::AlertReceived(AlertDescription::AccessDenied);
+        assert_eq!(wire.settle(), Err(refused));
+        assert!(matches!(wire.failure(), FailureKind::Rejected));
+    }
+}
+
+// Of TLS 1.2, which knows sessions that the server keeps.
+#[test]
+fn sessions_are_kept_or_not() {
+    let identity = Identity::self_signed("h");
+    let client = Arc::new(client(&[&identity.certificate], &[&TLS12]));
+    for keeps_sessions in [true, false] {
+        let mut binding = identity.binding();
+        binding.session_tickets = false;
+        binding.session_ids = keeps_sessions;
+        let bindings = only(binding);
+        Wire::established(&client, &bindings);
+        let wire = Wire::established(&client, &bindings);
+        assert_eq!(wire.session.info().unwrap().resumed, keeps_sessions);
+    }
+}
+
+#[test]
 fn what_is_no_tls_is_not_answered() {
     let identity = Identity::self_signed("h");
     let bindings = only(identity.binding());

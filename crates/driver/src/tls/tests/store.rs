@@ -341,3 +341,26 @@ fn a_directory_serves_what_is_good_in_it() {
         assert_eq!(wire.shown(), &identity.der());
     }
 }
+
+#[test]
+fn a_certificate_is_found_by_its_thumbprint() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (one, two) = (Identity::self_signed("one"), Identity::self_signed("two"));
+    std::fs::write(path("one.pem"), one.pem()).unwrap();
+    std::fs::create_dir(path("two")).unwrap();
+    std::fs::write(path("two/fullchain.pem"), two.pem()).unwrap();
+    std::fs::write(path("two/privkey.pem"), two.pem()).unwrap();
+    std::fs::write(path("broken.pem"), "nothing").unwrap();
+    let thumbprint = |identity: &Identity| {
+        let digest = sha1_smol::Sha1::from(identity.der().as_ref()).digest();
+        digest.to_string().to_uppercase()
+    };
+    let find = |thumbprint: &str| crate::tls::find_certificate(folder.path(), thumbprint).unwrap();
+    let whole = path("one.pem");
+    assert_eq!(find(&thumbprint(&one)), Some((whole.clone(), whole)));
+    let parts = (path("two/fullchain.pem"), path("two/privkey.pem"));
+    assert_eq!(find(&thumbprint(&two)), Some(parts));
+    assert_eq!(find(&"0".repeat(40)), None);
+    assert!(crate::tls::find_certificate(&path("missing"), &thumbprint(&one)).is_err());
+}
