@@ -154,6 +154,36 @@ impl HttpCertificate {
         embedded::read_tls_binding(&self.key, &self.binding()?)
     }
 
+    /// Whether all of it can be written: a store is text.
+    pub(super) fn check_paths(&self) -> Result<(), ApiError> {
+        let (one, two) = match &self.source {
+            HttpCertificateSource::Pem { chain, key } => (Some(chain), Some(key)),
+            HttpCertificateSource::Pkcs12 {
+                path,
+                password_file,
+            } => (Some(path), password_file.as_ref()),
+            HttpCertificateSource::Thumbprint { folder, .. }
+            | HttpCertificateSource::Folder(folder) => (Some(folder), None),
+        };
+        let paths = [
+            one,
+            two,
+            self.client_authorities.as_ref(),
+            self.client_revocation_lists.as_ref(),
+            self.ocsp_response.as_ref(),
+        ];
+        match paths
+            .into_iter()
+            .flatten()
+            .all(|path| path.to_str().is_some())
+        {
+            true => Ok(()),
+            false => Err(ApiError::NotSupported {
+                what: "a path in the store that is not UTF-8",
+            }),
+        }
+    }
+
     fn password(&self, file: &PathBuf) -> Result<String, ApiError> {
         let text = fs::read_to_string(file);
         let text = text.map_err(|error| self.unusable(file.clone(), Fault::Read(error)))?;

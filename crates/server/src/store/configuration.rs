@@ -127,6 +127,7 @@ impl HttpConfiguration {
         if self.certificates.iter().any(|other| other.key == *key) {
             return Err(ApiError::AlreadyBound { key: key.clone() });
         }
+        certificate.check_paths()?;
         certificate.certificates()?;
         self.certificates.push(certificate);
         Ok(())
@@ -143,6 +144,7 @@ impl HttpConfiguration {
         let Some(place) = all.find(|other| other.key == *key) else {
             return Err(ApiError::NotBound { key: key.clone() });
         };
+        certificate.check_paths()?;
         certificate.certificates()?;
         *place = certificate;
         Ok(())

@@ -254,6 +254,17 @@ fn changes_at_the_same_time_are_all_made() {
 
 #[cfg(unix)]
 #[test]
+fn a_path_that_cannot_be_written_is_refused() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let path = std::ffi::OsString::from_vec(vec![b'/', 0xFF]);
+    let source = HttpCertificateSource::Folder(path.into());
+    let certificate = HttpCertificate::new("ccs:443".parse().unwrap(), source);
+    let refused = HttpConfiguration::new().bind_certificate(certificate);
+    assert_eq!(code(refused), Some(ErrorCode::NotSupported));
+}
+
+#[cfg(unix)]
+#[test]
 fn whoever_owns_the_file_is_its_administrator() {
     let folder = tempfile::tempdir().unwrap();
     let store = HttpStore::at(folder.path().join("http.toml"));
