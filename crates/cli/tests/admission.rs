@@ -110,6 +110,73 @@ fn a_server_asks_for_what_the_commands_have_made() {
     assert!(audit.lines().next().unwrap().contains("revoked"), "{audit}");
 }
 
+// What [api_keys] says of the place, the form and the passphrase counts for the command as for the server.
+#[test]
+fn keys_are_managed_by_the_settings_of_their_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(file("passphrase"), "correct horse battery\n").unwrap();
+    let text = format!(
+        "[api_keys]\nenabled = true\nfile = {:?}\npassphrase_file = {:?}\nhash = \"sha512\"\n\
+         [api_keys.format]\nprefix = \"shop_\"\nlength = 64\ncharset = \"hex\"\nchecksum = false\n",
+        file("keys"),
+        file("passphrase")
+    );
+    fs::write(file("site.toml"), text).unwrap();
+    let site = file("site.toml");
+    let apikey = |arguments: &[&str]| {
+        let all = [&["apikey", "--settings", &site][..], arguments].concat();
+        succeed(&all, "")
+    };
+    let key = apikey(&[
+        "issue",
+        "--owner",
+        "a shop",
+        "--rotate-days",
+        "0",
+        "--rate",
+        "7",
+    ]);
+    let key = key.trim();
+    let (name, random) = key.strip_prefix("shop_").unwrap().split_once('.').unwrap();
+    assert_eq!((name.len(), random.len()), (16, 64));
+    let output = run(&["apikey", "--file", &file("keys"), "list"], "");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("encrypted"));
+
+    let new = folder.path().join("new");
+    let into = new.display().to_string();
+    // Nobody takes it: the old one stays as it was.
+    let output = run(
+        &["apikey", "--settings", &site, "rotate", "--due-into", &into],
+        "",
+    );
+    assert!(!output.status.success());
+    let statistics = apikey(&["statistics"]);
+    assert!(
+        statistics.contains("1  keys\n") && statistics.contains("1  due\n"),
+        "{statistics}"
+    );
+    fs::create_dir(&new).unwrap();
+    apikey(&["rotate", "--due-into", &into]);
+    let files: Vec<_> = fs::read_dir(&new)
+        .unwrap()
+        .map(|file| file.unwrap())
+        .collect();
+    let [file] = &files[..] else {
+        panic!("{files:?}")
+    };
+    assert!(file.file_name().to_str().unwrap().starts_with("a_shop-"));
+    let fresh = fs::read_to_string(file.path()).unwrap();
+    assert!(fresh.starts_with("shop_") && fresh.trim() != key);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    assert!(apikey(&["statistics"]).contains("2  active\n"));
+}
+
 #[test]
 fn what_cannot_be_is_told() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,6 +196,7 @@ fn what_cannot_be_is_told() {
             "cannot be read",
         ),
         (&["apikey", "--file", keys, "list"], "", "there is no"),
+        (&["apikey", "list"], "", "--file"),
         (
             &["apikey", "--file", keys, "revoke", "12"],
             "",

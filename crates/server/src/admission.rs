@@ -210,6 +210,7 @@ impl Guard {
             failed_proofs: self.counters.failed_proofs.load(Ordering::Relaxed),
             keys_admitted: self.counters.keys_admitted.load(Ordering::Relaxed),
             keys_refused: self.counters.keys_refused.load(Ordering::Relaxed),
+            hashed: self.schemes.as_ref().map_or(0, SchemeGate::hashed),
         }
     }
 
@@ -288,6 +289,9 @@ pub struct AdmissionCounters {
     pub keys_admitted: u64,
     /// Requests refused since their API key was missing, wrong or not enough.
     pub keys_refused: u64,
+    /// Passwords that were hashed to compare them: one for each that was not found right within the last minute,
+    /// whether there is such a user or not.
+    pub hashed: u64,
 }
 
 #[derive(Default)]

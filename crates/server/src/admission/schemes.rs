@@ -185,6 +185,10 @@ impl SchemeGate {
         }
     }
 
+    pub(super) fn hashed(&self) -> u64 {
+        self.users.counters().hashed
+    }
+
     pub(super) fn maintain(&self) {
         if let Err(error) = self.users.refresh() {
             let error = &error as &dyn std::error::Error;

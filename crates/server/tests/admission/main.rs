@@ -5,8 +5,15 @@ mod api_keys;
 #[path = "../client/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod client;
+#[path = "../http2/http2_client.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod http2_client;
 mod issuer;
 mod jwk_set_url;
+mod schemes;
+#[path = "../client/websocket.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
+mod websocket;
 
 use std::time::{Duration, Instant};
 
