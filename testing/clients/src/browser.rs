@@ -1,8 +1,9 @@
 //! Chromium on the demonstration page, in the chat and on the administration's page, as a person would use it, its
-//! WebSocket and what it does without one, its downloads and uploads.
+//! WebSocket and what it does without one, its downloads and uploads, and the password that it is asked for.
 
 use std::time::Duration;
 
+use crate::admitted::Admitted;
 use crate::error::ClientError;
 use crate::node::{script, script_at, script_over_tls};
 use crate::server::{Configuration, Server};
@@ -32,12 +33,20 @@ pub(crate) const CASES: &[Case] = &[
         run: |bench| uploads(bench, Server::url),
     },
     Case {
+        name: "a password, for a page and its WebSocket",
+        run: |bench| admission(bench, Server::url),
+    },
+    Case {
         name: "demonstration page over TLS",
         run: |bench| script_over_tls(bench, "with_chromium.mjs", LIMIT),
     },
     Case {
         name: "WebSocket over TLS",
         run: |bench| script_over_tls(bench, "with_chromium_websocket.mjs", LIMIT),
+    },
+    Case {
+        name: "a password, for a page and its WebSocket, over TLS",
+        run: |bench| admission(bench, Server::tls_url),
     },
     Case {
         name: "files and ranges over TLS",
@@ -82,6 +91,19 @@ fn uploads(bench: &Bench<'_>, url: fn(&Server, &str) -> String) -> Result<(), Cl
     let words = [&*base, &directory.to_string_lossy()];
     script_at(&drop_box.server, "with_chromium_uploads.mjs", &words, LIMIT)?;
     drop_box.server.stop()
+}
+
+/// Where a password is asked for.
+fn admission(bench: &Bench<'_>, url: fn(&Server, &str) -> String) -> Result<(), ClientError> {
+    let admitted = Admitted::start(bench)?;
+    let base = url(&admitted.server, "");
+    script_at(
+        &admitted.server,
+        "with_chromium_admission.mjs",
+        &[&base],
+        LIMIT,
+    )?;
+    admitted.server.stop()
 }
 
 const LIMIT: Duration = Duration::from_secs(120);

@@ -3,8 +3,9 @@
 //! Here are its cases of HTTP/1.1 without TLS; those of the other ways are in `ways`, those of certificates in
 //! `secured`, those of events and other origins in `events`, those of
 //! WebSocket's fallback in `fallback`, those of static sites in `files`, those of files
-//! that are sent in `uploads`.
+//! that are sent in `uploads`, those of who may come in in `admission`.
 
+pub(crate) mod admission;
 pub(crate) mod events;
 pub(crate) mod fallback;
 pub(crate) mod files;

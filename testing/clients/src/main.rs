@@ -5,6 +5,7 @@
 //! What raw bytes get for an answer is the matter of `testing/wire`.
 #![forbid(unsafe_code)]
 
+mod admitted;
 mod autobahn;
 mod beside;
 mod browser;

@@ -4,9 +4,11 @@
 use std::process::Command;
 use std::time::Duration;
 
+use crate::admitted::{Admitted, TOKEN};
 use crate::error::ClientError;
 use crate::metrics;
 use crate::process;
+use crate::server::Server;
 use crate::suite::{Bench, Case, folder};
 use crate::uploads::DropBox;
 
@@ -65,6 +67,14 @@ pub(crate) const CASES: &[Case] = &[
         run: metrics::read,
     },
     Case {
+        name: "passwords, tokens and keys",
+        run: |bench| admission(bench, Server::url),
+    },
+    Case {
+        name: "passwords, tokens and keys over TLS",
+        run: |bench| admission(bench, Server::tls_url),
+    },
+    Case {
         name: "REDbot",
         run: |bench| script(bench, "with_redbot.py"),
     },
@@ -85,6 +95,15 @@ fn uploads(bench: &Bench<'_>) -> Result<(), ClientError> {
     let words = [&*drop_box.server.url(""), &directory.to_string_lossy()];
     script_at(bench, "with_uploads.py", &words, LIMIT)?;
     drop_box.server.stop()
+}
+
+/// What has to be proved, by requests and httpx.
+fn admission(bench: &Bench<'_>, url: fn(&Server, &str) -> String) -> Result<(), ClientError> {
+    let admitted = Admitted::start(bench)?;
+    let (base, key) = (url(&admitted.server, ""), &*admitted.key);
+    let bench = bench.with_server(&admitted.server);
+    script_at(&bench, "with_admission.py", &[&base, key, TOKEN], LIMIT)?;
+    admitted.server.stop()
 }
 
 /// Runs a script on the demonstration site.

@@ -142,6 +142,7 @@ impl Suite {
                 curl::secured::CASES,
                 curl::files::CASES,
                 curl::uploads::CASES,
+                curl::admission::CASES,
             ],
             Self::Nghttp2 => &[nghttp2::CASES],
             Self::Openssl => &[openssl::CASES],

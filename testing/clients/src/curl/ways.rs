@@ -152,7 +152,7 @@ impl Going<'_> {
 
     /// curl 7.88 fails by itself when it has a second request for a connection of HTTP/2 without TLS,
     /// whoever the server is. `nghttp2` has many.
-    fn uses_connections_again(&self) -> bool {
+    pub(super) fn uses_connections_again(&self) -> bool {
         self.way.is_secured || self.way.http != "2"
     }
 
@@ -170,7 +170,7 @@ impl Going<'_> {
 
 pub(super) fn in_each(
     bench: &Bench<'_>,
-    case: fn(&Going<'_>) -> Result<(), ClientError>,
+    case: impl Fn(&Going<'_>) -> Result<(), ClientError>,
 ) -> Result<(), ClientError> {
     for way in &WAYS {
         case(&Going { bench, way }).map_err(|source| ClientError::Case {
