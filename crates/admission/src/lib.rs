@@ -9,6 +9,7 @@ pub mod administrator;
 pub mod api_keys;
 pub mod authorization;
 pub mod ban;
+pub mod bots;
 pub mod country;
 pub mod flood;
 mod hex;

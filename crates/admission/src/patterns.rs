@@ -154,6 +154,17 @@ impl Patterns {
         self.find(text)
     }
 
+    /// The first attack that a form's content looks like: names and values as in a query.
+    pub fn find_in_form(&self, text: &[u8]) -> Option<Attack> {
+        self.find_in_target(text, TargetPart::Query)
+    }
+
+    /// The first attack that a text in JSON, or its beginning, looks like. Only its strings are looked at, with their
+    /// escapes resolved: what is around them is no part of a value.
+    pub fn find_in_json(&self, text: &[u8]) -> Option<Attack> {
+        self.find_in_text(&json_strings(text))
+    }
+
     fn find(&self, text: &[u8]) -> Option<Attack> {
         let found = self.set.matches(text);
         found.iter().next().map(|index| self.attacks[index])
@@ -242,6 +253,44 @@ fn resolve(text: &[u8], plus_is_blank: bool) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(resolved)
+}
+
+/// The strings of a text in JSON, each in a line of its own. What is no JSON gives what can be made of it.
+fn json_strings(text: &[u8]) -> Vec<u8> {
+    let mut strings = Vec::with_capacity(text.len());
+    let mut is_inside = false;
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        match (is_inside, byte) {
+            (false, b'"') => is_inside = true,
+            (false, _) => {}
+            (true, b'"') => {
+                is_inside = false;
+                strings.push(b'\n');
+            }
+            (true, b'\\') => match after {
+                // What is not ASCII is part of no pattern.
+                [b'u', b'0', b'0', high, low, after @ ..] if hex(*high, *low).is_some() => {
+                    strings.extend(hex(*high, *low));
+                    rest = after;
+                }
+                [escaped, after @ ..] => {
+                    strings.push(match escaped {
+                        b'n' => b'\n',
+                        b't' => b'\t',
+                        b'r' => b'\r',
+                        b'b' | b'f' => b' ',
+                        other => *other,
+                    });
+                    rest = after;
+                }
+                [] => {}
+            },
+            (true, other) => strings.push(other),
+        }
+    }
+    strings
 }
 
 fn hex(high: u8, low: u8) -> Option<u8> {

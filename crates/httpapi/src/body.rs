@@ -33,6 +33,8 @@ pub enum BodyError {
     TimedOut,
     /// The backend has stopped.
     Stopped,
+    /// What has come of it is not let through: a firewall's ruling.
+    Forbidden,
 }
 
 impl fmt::Display for BodyError {
@@ -45,6 +47,7 @@ impl fmt::Display for BodyError {
             }
             Self::TimedOut => formatter.write_str("the peer stopped sending the content"),
             Self::Stopped => formatter.write_str("the server has stopped"),
+            Self::Forbidden => formatter.write_str("the content is not let through"),
         }
     }
 }
@@ -56,6 +59,7 @@ impl From<BodyError> for io::Error {
         let kind = match error {
             BodyError::Disconnected | BodyError::Stopped => io::ErrorKind::UnexpectedEof,
             BodyError::Malformed | BodyError::TooLarge { .. } => io::ErrorKind::InvalidData,
+            BodyError::Forbidden => io::ErrorKind::PermissionDenied,
             BodyError::TimedOut => io::ErrorKind::TimedOut,
         };
         Self::new(kind, error)

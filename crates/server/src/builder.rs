@@ -41,8 +41,8 @@ use crate::settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, 
 use crate::tls::{BindingOptions, SslOptions};
 use crate::tower::{BoxError, Mount};
 use crate::traffic::{
-    FirewallFiltered, FirewallSettings, FirewallViolation, RateLimitSettings, RateLimited,
-    ScoreChanged,
+    BotDetected, FirewallFiltered, FirewallSettings, FirewallViolation, RateLimitSettings,
+    RateLimited, ScoreChanged,
 };
 use crate::upload::{BeforeUpload, HttpUploadFiles, SaveFile, UploadSettings, UploadedFile};
 use crate::watchdog::{WatchDogRestart, WatchDogSettings};
@@ -572,6 +572,24 @@ impl ServerBuilder {
         handler: impl Fn(&FirewallViolation) + Send + Sync + 'static,
     ) -> Self {
         self.handlers.firewall_violation = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_bot_detected`].
+    pub fn on_bot_detected(
+        mut self,
+        handler: impl Fn(&BotDetected<'_>) + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.bot_detected = Some(Box::new(handler));
+        self
+    }
+
+    /// See [`Events::on_firewall_rule`].
+    pub fn on_firewall_rule(
+        mut self,
+        handler: impl Fn(&Request<'_>) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.handlers.firewall_rule = Some(Box::new(handler));
         self
     }
 

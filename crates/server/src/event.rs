@@ -27,7 +27,7 @@ use crate::http::{
 };
 use crate::server::Server;
 use crate::tower::BoxError;
-use crate::traffic::{FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
+use crate::traffic::{BotDetected, FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
 use crate::upload::{BeforeUpload, SaveFile, UploadError, UploadedFile};
 use crate::watchdog::WatchDogRestart;
 use crate::websocket::{
@@ -221,6 +221,26 @@ pub trait Events: Send + Sync + 'static {
     /// A request or message breaks a rule of the firewall.
     fn on_firewall_violation(&self, violation: &FirewallViolation) {
         let _ = violation;
+    }
+
+    /// A request is of a program, and not of somebody at a browser. Nothing becomes of it but this event.
+    fn on_bot_detected(&self, detected: &BotDetected<'_>) {
+        let _ = detected;
+    }
+
+    /// A rule of the application's own for the firewall: [`Admission::Refuse`] has the request answered with 403, and
+    /// counts it to its address as an attack. Its content cannot be read here.
+    ///
+    /// It is asked after the lists and bans, before what attacks look like. Addresses on the list of those that are
+    /// always let in are not asked about.
+    fn on_firewall_rule(&self, request: &Request<'_>) -> Admission {
+        let _ = request;
+        Admission::Accept
+    }
+
+    /// Whether [`on_firewall_rule`](Self::on_firewall_rule) is to be called at all.
+    fn watches_firewall_rules(&self) -> bool {
+        true
     }
 
     /// The firewall wants to know the country of an address, since the settings have rules about countries.

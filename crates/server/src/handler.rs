@@ -20,7 +20,7 @@ use crate::event::{
 use crate::forward::{Forward, ForwardError};
 use crate::http::{OwnedRequest, Request, Response};
 use crate::server::Server;
-use crate::traffic::{FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
+use crate::traffic::{BotDetected, FirewallFiltered, FirewallViolation, RateLimited, ScoreChanged};
 use crate::upload::{BeforeUpload, SaveFile, UploadedFile};
 use crate::watchdog::WatchDogRestart;
 use crate::websocket::{Connection, Disconnect, Handshake, HandshakeResponse};
@@ -35,6 +35,10 @@ type AuthenticationHandler = Box<dyn Fn(&Request<'_>, &str, &str) -> AuthDecisio
 type FilteredHandler = Box<dyn Fn(&FirewallFiltered) -> Admission + Send + Sync>;
 
 type CountryHandler = Box<dyn Fn(IpAddr) -> Option<Country> + Send + Sync>;
+
+type BotHandler = Box<dyn Fn(&BotDetected<'_>) + Send + Sync>;
+
+type RuleHandler = Box<dyn Fn(&Request<'_>) -> Admission + Send + Sync>;
 
 type LimitedHandler = Box<dyn Fn(&RateLimited<'_>) -> Admission + Send + Sync>;
 
@@ -126,6 +130,8 @@ pub(crate) struct Handlers {
     pub(crate) admission: AdmissionHandlers,
     pub(crate) firewall_filtered: Option<FilteredHandler>,
     pub(crate) firewall_violation: Handler<FirewallViolation>,
+    pub(crate) bot_detected: Option<BotHandler>,
+    pub(crate) firewall_rule: Option<RuleHandler>,
     pub(crate) resolve_country: Option<CountryHandler>,
     pub(crate) score_changed: Handler<ScoreChanged>,
     pub(crate) rate_limited: Option<LimitedHandler>,
@@ -213,6 +219,24 @@ impl Events for Handlers {
             Some(handler) => handler(violation),
             None => self.rest().on_firewall_violation(violation),
         }
+    }
+
+    fn on_bot_detected(&self, detected: &BotDetected<'_>) {
+        match &self.bot_detected {
+            Some(handler) => handler(detected),
+            None => self.rest().on_bot_detected(detected),
+        }
+    }
+
+    fn on_firewall_rule(&self, request: &Request<'_>) -> Admission {
+        match &self.firewall_rule {
+            Some(handler) => handler(request),
+            None => self.rest().on_firewall_rule(request),
+        }
+    }
+
+    fn watches_firewall_rules(&self) -> bool {
+        self.firewall_rule.is_some() || self.rest().watches_firewall_rules()
     }
 
     fn on_resolve_country(&self, address: IpAddr) -> Option<Country> {
@@ -543,6 +567,10 @@ impl Events for NobodyListens {
     }
 
     fn watches_authentication(&self) -> bool {
+        false
+    }
+
+    fn watches_firewall_rules(&self) -> bool {
         false
     }
 

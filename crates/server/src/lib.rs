@@ -108,8 +108,9 @@ pub use store::{
 pub use tls::{BindingOptions, SslError, SslOptions, SslSettings};
 pub use tower::{BoxError, RequestContext};
 pub use traffic::{
-    BanList, BanSettings, BruteForceSettings, CountrySettings, FilterReason, FirewallFiltered,
-    FirewallSettings, FirewallViolation, FloodSettings, MessageSettings, PatternSettings,
+    BanList, BanSettings, BotDetected, BotFamilyKind, BotFamilySettings, BotSettings,
+    BruteForceSettings, CountrySettings, FilterReason, FirewallFiltered, FirewallSettings,
+    FirewallStatistics, FirewallViolation, FloodSettings, MessageSettings, PatternSettings,
     RateCaller, RateLimitSettings, RateLimited, RateLimits, RateRuleSettings, RateStrategy,
     RateWhom, RequestPart, ScoreChanged, ThreatScoreSettings, TrafficCounters, TrafficError,
     ViolationKind, WeightSettings,
@@ -157,6 +158,7 @@ pub use tidegate_httpapi::{
 
 pub use tidegate_admission::ban::offence::Offence;
 pub use tidegate_admission::ban::{Ban, BanReason};
+pub use tidegate_admission::bots::BotKind;
 pub use tidegate_admission::country::{Country, CountryError};
 pub use tidegate_admission::flood::FloodAction;
 pub use tidegate_admission::patterns::Attack;

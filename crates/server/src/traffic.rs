@@ -6,7 +6,9 @@
 
 mod ban_list;
 mod bans;
+mod bots;
 mod clock;
+mod content;
 mod counters;
 mod error;
 mod firewall;
@@ -18,6 +20,7 @@ mod parsed;
 mod rate_limit;
 mod rate_settings;
 mod rates;
+mod statistics;
 
 use std::io;
 use std::sync::Arc;
@@ -26,6 +29,7 @@ use tidegate_admission::rate::{Decision, Rule};
 use tidegate_httpapi::{Body, Exchange, OperatingMode, ResponseHead};
 
 pub use ban_list::BanList;
+pub use bots::{BotFamilyKind, BotFamilySettings, BotSettings};
 pub use counters::TrafficCounters;
 pub use error::TrafficError;
 pub(crate) use firewall::{Firewall, MessageRefusal};
@@ -34,16 +38,18 @@ pub use firewall_settings::{
     MessageSettings, PatternSettings, ThreatScoreSettings, WeightSettings,
 };
 pub use notice::{
-    FilterReason, FirewallFiltered, FirewallViolation, RateLimited, RequestPart, ScoreChanged,
-    ViolationKind,
+    BotDetected, FilterReason, FirewallFiltered, FirewallViolation, RateLimited, RequestPart,
+    ScoreChanged, ViolationKind,
 };
 pub use rate_settings::{RateLimitSettings, RateRuleSettings, RateStrategy, RateWhom};
 pub use rates::{RateCaller, RateLimits};
+pub use statistics::FirewallStatistics;
 
 use crate::admission::Authentication;
 use crate::component::Shared;
 use crate::settings::Settings;
 use clock::Clock;
+use content::Scan;
 use keeper::Keeper;
 use limited::LimitedExchange;
 pub(crate) use rate_limit::KeyOfRequest;
@@ -122,7 +128,7 @@ impl Doors {
     /// request has, `finds_users` whether it will be known which user makes it.
     pub(crate) fn pass(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         exchange: Exchange<'_>,
         finds_users: bool,
         key_of: impl FnOnce(&Exchange<'_>) -> Option<KeyOfRequest>,
@@ -135,12 +141,29 @@ impl Doors {
         {
             return firewall::refuse(exchange, refusal);
         }
-        let mut stores = self
-            .firewall
-            .as_ref()
-            .is_none_or(|firewall| firewall.stores());
+        let mut way = Way {
+            told: None,
+            stores: true,
+            scan: None,
+        };
+        if let Some(firewall) = &self.firewall {
+            way.stores = firewall.stores();
+            if let Some((culprit, form)) = firewall.content_to_scan(&exchange) {
+                match exchange.content() {
+                    Some(content) => {
+                        if !firewall.content(shared.events(), culprit, form, content) {
+                            return firewall::refuse(exchange, firewall::Refusal::Forbidden);
+                        }
+                    }
+                    None => {
+                        let version = exchange.head().version();
+                        way.scan = Some(Scan::new(firewall, shared, culprit, form, version));
+                    }
+                }
+            }
+        }
         let Some(limiter) = &self.limiter else {
-            return go_on(exchange, None, stores, answer);
+            return way.go(exchange, answer);
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
         let whose = Whose {
@@ -149,22 +172,20 @@ impl Doors {
         };
         if finds_users && limiter.awaits_user(&exchange, whose) {
             // Counted by `pass_user`, or where it is refused.
-            return go_on(exchange, None, stores, answer);
+            return way.go(exchange, answer);
         }
         let firewall = self.firewall.as_deref();
         let checked = match has_passed {
             true => limiter.left(&exchange, whose),
             false => limiter.check(shared.events(), firewall, &exchange, whose),
         };
-        stores &= checked.is_none() || limiter.stores();
+        way.stores &= checked.is_none() || limiter.stores();
         match checked {
             Some((rule, decision)) if !decision.allowed => limiter.refuse(exchange, rule, decision),
-            checked => go_on(
-                exchange,
-                checked.filter(|_| limiter.tells()),
-                stores,
-                answer,
-            ),
+            checked => {
+                way.told = checked.filter(|_| limiter.tells());
+                way.go(exchange, answer);
+            }
         }
     }
 
@@ -205,7 +226,7 @@ impl Doors {
             return limiter.refuse(exchange, rule, decision);
         }
         let told = limiter.tells().then_some((rule, decision));
-        let mut around = LimitedExchange::new(exchange.take_over(), told, limiter.stores());
+        let mut around = LimitedExchange::new(exchange.take_over(), told, limiter.stores(), None);
         if may_move {
             around = around.counted_by(limiter);
         }
@@ -245,17 +266,24 @@ impl Doors {
     }
 }
 
-/// Has a request answered. `told` is what the answer tells, `stores` whether it may be stored.
-#[inline]
-fn go_on(
-    mut exchange: Exchange<'_>,
-    told: Option<(&Rule, Decision)>,
+/// How a request that may be made goes on.
+struct Way<'a> {
+    /// What answers tell.
+    told: Option<(&'a Rule, Decision)>,
+    /// Whether they may be stored.
     stores: bool,
-    answer: impl FnOnce(Exchange<'_>),
-) {
-    if told.is_none() && stores {
-        return answer(exchange);
+    /// What looks at content that is read.
+    scan: Option<Arc<Scan>>,
+}
+
+impl Way<'_> {
+    #[inline]
+    fn go(self, mut exchange: Exchange<'_>, answer: impl FnOnce(Exchange<'_>)) {
+        let Self { told, stores, scan } = self;
+        if told.is_none() && stores && scan.is_none() {
+            return answer(exchange);
+        }
+        let mut around = LimitedExchange::new(exchange.take_over(), told, stores, scan);
+        answer(Exchange::new(&mut around));
     }
-    let mut around = LimitedExchange::new(exchange.take_over(), told, stores);
-    answer(Exchange::new(&mut around));
 }

@@ -290,3 +290,46 @@ fn escapes_are_resolved_and_what_is_none_stays() {
     }
     assert_eq!(&*resolve(b"a+b", false), b"a+b");
 }
+
+#[test]
+fn strings_of_json_are_looked_at_with_their_escapes_resolved() {
+    let all = PatternChoice {
+        sql_injection: true,
+        cross_site_scripting: true,
+        path_traversal: true,
+        command_injection: true,
+        custom: Vec::new(),
+    };
+    let patterns = Patterns::new(&all).unwrap().unwrap();
+    let found = |text: &str| patterns.find_in_json(text.as_bytes());
+    let script = Some(Attack::CrossSiteScripting);
+    assert_eq!(found(r#"{"a": "<script>alert(1)</script>"}"#), script);
+    assert_eq!(
+        found(r#"{"a": "\u003cscript\u003ealert(1)\u003c/script>"}"#),
+        script
+    );
+    assert_eq!(found(r#"["1' or '1'='1"]"#), Some(Attack::SqlInjection));
+    assert_eq!(
+        found(r#"["..\/..\/etc\/passwd"]"#),
+        Some(Attack::PathTraversal)
+    );
+    // The end may be missing.
+    assert_eq!(
+        found(r#"{"a": "<script>alert(1)</script> and so on \"#),
+        script
+    );
+    // JSON's own quotes are no part of a value.
+    assert_eq!(
+        found(r#"{"op":"or","left":"a=1","right":{"or":["x"]},"n":[1,2]}"#),
+        None
+    );
+    assert_eq!(
+        found(r#"{"text": "Union members select a \"delegate\", it's fine"}"#),
+        None
+    );
+    assert_eq!(found(""), None);
+    assert_eq!(
+        patterns.find_in_form(b"a=1&b=%3Cscript%3Ealert(1)%3C/script%3E"),
+        script
+    );
+}

@@ -49,6 +49,7 @@ impl ContentError {
             | Self::FormLimit { .. }
             | Self::Form(FormDataError::HeadTooLong { .. }) => 413,
             Self::Body(BodyError::TimedOut) => 408,
+            Self::Body(BodyError::Forbidden) => 403,
             Self::Body(BodyError::Disconnected | BodyError::Malformed)
             | Self::NotText
             | Self::Form(_) => 400,

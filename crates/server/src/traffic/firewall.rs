@@ -15,6 +15,7 @@ use tidegate_admission::address_list::{AddressList, read_ranges};
 use tidegate_admission::ban::file::BanFile;
 use tidegate_admission::ban::offence::{Offence, OffenceRules};
 use tidegate_admission::ban::{Ban, Bans};
+use tidegate_admission::bots::BotDetector;
 use tidegate_admission::country::{CountryDatabase, CountryRules};
 use tidegate_admission::flood::{Counted, FloodAction, FloodLimits};
 use tidegate_admission::patterns::{Attack, PatternChoice, Patterns, TargetPart};
@@ -22,18 +23,23 @@ use tidegate_admission::rate::Limit;
 use tidegate_admission::table::{Seed, Table};
 use tidegate_httpapi::{
     AddressRange, Admission, ConnectionId, ConnectionInfo, ContentFraming, Exchange, PeerAddress,
-    ResponseHead, Version,
+    RequestHead, ResponseHead, Version,
 };
 
+use super::bots;
 use super::clock::Clock;
-use super::counters::{Counts, TrafficCounters};
+use super::content::ContentForm;
+use super::counters::TrafficCounters;
 use super::error::TrafficError;
 use super::firewall_settings::FirewallSettings;
 use super::notice::{
-    FilterReason, FirewallFiltered, FirewallViolation, RequestPart, ScoreChanged, ViolationKind,
+    BotDetected, FilterReason, FirewallFiltered, FirewallViolation, RequestPart, ScoreChanged,
+    ViolationKind,
 };
+use super::statistics::{FirewallStatistics, Statistics};
 use crate::component;
 use crate::event::Events;
+use crate::http::{ContentLimits, Request};
 use crate::websocket::close_code;
 
 /// A server's firewall.
@@ -52,14 +58,16 @@ pub(crate) struct Firewall {
     ban_file: Option<Mutex<BanFile>>,
     patterns: Option<Patterns>,
     fields: Vec<String>,
+    scans_content: bool,
     scans_messages: bool,
+    bots: Option<BotDetector>,
+    statistics: Statistics,
     scan_bytes_max: usize,
     refuses_attacks: bool,
     request_bytes_max: u64,
     message_bytes_max: u64,
     countries: CountryRules,
     database: Option<CountryDatabase>,
-    counts: Counts,
 }
 
 /// Why a request is refused.
@@ -147,7 +155,10 @@ impl Firewall {
             ban_file,
             patterns: compiled,
             fields: patterns.fields.clone(),
+            scans_content: patterns.content,
             scans_messages: patterns.messages,
+            bots: settings.bots.detector()?,
+            statistics: Statistics::default(),
             scan_bytes_max: patterns.scan_bytes_max as usize,
             refuses_attacks: !patterns.log_only,
             request_bytes_max: settings.max_request_bytes,
@@ -158,7 +169,6 @@ impl Firewall {
                 blocks_unknown: settings.country.block_unknown,
             },
             database,
-            counts: Counts::default(),
         })
     }
 
@@ -218,7 +228,7 @@ impl Firewall {
         let answer = guarded(events, || events.on_firewall_filtered(&filtered));
         let answer = answer.unwrap_or(Admission::Refuse);
         if answer == Admission::Refuse {
-            self.counts.count_filtered(&reason);
+            self.statistics.filtered(reason);
         }
         answer
     }
@@ -255,6 +265,13 @@ impl Firewall {
             self.violation(events, culprit, ViolationKind::Payload(bytes), true);
             return Err(Refusal::TooLong);
         }
+        if let Some(detector) = &self.bots {
+            self.look_for_bot(events, culprit, detector, &head);
+        }
+        if events.watches_firewall_rules() && self.breaks_rule(events, exchange) {
+            self.violation(events, culprit, ViolationKind::Rule, true);
+            return Err(Refusal::Forbidden);
+        }
         let Some(patterns) = &self.patterns else {
             return Ok(());
         };
@@ -276,6 +293,85 @@ impl Firewall {
             Some(found) if self.attack(events, culprit, found) => Err(Refusal::Forbidden),
             _ => Ok(()),
         }
+    }
+
+    /// Tells of a request that is of a program.
+    fn look_for_bot(
+        &self,
+        events: &dyn Events,
+        culprit: Culprit,
+        detector: &BotDetector,
+        head: &RequestHead<'_>,
+    ) {
+        let Some((bot, user_agent)) = bots::classify(detector, head) else {
+            return;
+        };
+        self.statistics.bot();
+        let detected = BotDetected {
+            address: culprit.address,
+            connection_id: culprit.connection_id,
+            kind: bot.kind,
+            family: bot.family,
+            user_agent,
+        };
+        guarded(events, || events.on_bot_detected(&detected));
+    }
+
+    /// Whether the application's own rule refuses a request. A rule that panics refuses nothing.
+    fn breaks_rule(&self, events: &dyn Events, exchange: &Exchange<'_>) -> bool {
+        let request = Request::without_content(exchange, &ContentLimits::NONE);
+        let answer = guarded(events, || events.on_firewall_rule(&request));
+        answer == Some(Admission::Refuse)
+    }
+
+    /// What of a request's content is to be looked at, and for whom; `None` if nothing is.
+    pub(super) fn content_to_scan(
+        &self,
+        exchange: &Exchange<'_>,
+    ) -> Option<(Culprit, ContentForm)> {
+        if !self.scans_content || self.patterns.is_none() {
+            return None;
+        }
+        let head = exchange.head();
+        let form = ContentForm::of(&head)?;
+        let address = address_of(&exchange.peer());
+        if address.is_some_and(|address| self.allow.contains(address)) {
+            return None;
+        }
+        let culprit = Culprit {
+            address,
+            connection_id: head.connection_id,
+        };
+        Some((culprit, form))
+    }
+
+    /// Whether content with this beginning may pass.
+    pub(super) fn content(
+        &self,
+        events: &dyn Events,
+        culprit: Culprit,
+        form: ContentForm,
+        content: &[u8],
+    ) -> bool {
+        let Some(patterns) = &self.patterns else {
+            return true;
+        };
+        let beginning = self.beginning(content);
+        let found = match form {
+            ContentForm::Form => patterns.find_in_form(beginning),
+            ContentForm::Json => patterns.find_in_json(beginning),
+        };
+        !found.is_some_and(|attack| self.attack(events, culprit, (attack, RequestPart::Content)))
+    }
+
+    /// Of content, how many bytes from its beginning are looked at.
+    pub(super) fn scan_bytes_max(&self) -> usize {
+        self.scan_bytes_max
+    }
+
+    /// What has been counted.
+    pub(super) fn statistics(&self) -> FirewallStatistics {
+        self.statistics.now()
     }
 
     /// Whether a connection may send this message. Text is looked at, binary content is not.
@@ -341,9 +437,7 @@ impl Firewall {
         let ban = counted
             .ban
             .and_then(|reason| self.bans.escalate(address, reason, now));
-        if ban.is_some() {
-            self.counts.count_ban();
-        }
+        self.statistics.offence(ban.is_some());
         if counted.score_before != counted.score || ban.is_some() {
             let changed = ScoreChanged {
                 address,
@@ -375,7 +469,7 @@ impl Firewall {
 
     /// Adds what has been counted.
     pub(super) fn add_counters(&self, counters: &mut TrafficCounters) {
-        self.counts.add_to(counters);
+        counters.firewall = self.statistics();
         counters.bans = self.list().len() as u64;
     }
 
@@ -462,11 +556,11 @@ impl Firewall {
             kind,
             is_refused,
         };
-        self.counts.count_violation(&kind);
+        self.statistics.violated(kind, is_refused);
         guarded(events, || events.on_firewall_violation(&violation));
         if let Some(address) = address {
             let offence = match kind {
-                ViolationKind::Attack(..) => Offence::Attack,
+                ViolationKind::Attack(..) | ViolationKind::Rule => Offence::Attack,
                 ViolationKind::Payload(_) => Offence::Payload,
                 ViolationKind::MessageFlood => Offence::Flood,
             };
@@ -481,7 +575,7 @@ impl Firewall {
 
 /// Who did something.
 #[derive(Clone, Copy)]
-struct Culprit {
+pub(super) struct Culprit {
     address: Option<IpAddr>,
     connection_id: ConnectionId,
 }

@@ -11,6 +11,7 @@ use tidegate_admission::country::Country;
 use tidegate_admission::flood::FloodAction;
 use tidegate_httpapi::{AddressRange, LimitError};
 
+use super::bots::BotSettings;
 use super::parsed;
 use crate::settings::format;
 
@@ -56,6 +57,8 @@ pub struct FirewallSettings {
     pub max_request_bytes: u64,
     /// What attacks look like.
     pub patterns: PatternSettings,
+    /// Which requests are of programs.
+    pub bots: BotSettings,
     /// Attempts to log in that fail.
     pub brute_force: BruteForceSettings,
     /// What each offence counts, and when it is enough.
@@ -81,6 +84,7 @@ impl Default for FirewallSettings {
             messages: MessageSettings::default(),
             max_request_bytes: 0,
             patterns: PatternSettings::default(),
+            bots: BotSettings::default(),
             brute_force: BruteForceSettings::default(),
             threat_score: ThreatScoreSettings::default(),
             bans: BanSettings::default(),
@@ -167,9 +171,14 @@ pub struct PatternSettings {
     pub custom: Vec<String>,
     /// Fields of requests whose values are looked at, besides path and query. Default none.
     pub fields: Vec<String>,
+    /// Whether the beginning of a request's content is looked at, if it is a form without files or JSON. Default
+    /// false.
+    ///
+    /// Who reads it gets it when it has been looked at. Content of other types is not looked at.
+    pub content: bool,
     /// Whether texts of WebSocket messages are looked at. Default false.
     pub messages: bool,
-    /// Of a message or field, how many bytes from its beginning are looked at. Default 65,536, range 256 to
+    /// Of a message, field or content, how many bytes from its beginning are looked at. Default 65,536, range 256 to
     /// 16,777,216.
     pub scan_bytes_max: u32,
     /// Whether what is found is let through and only told of, and counted. Default false: a request is
@@ -186,6 +195,7 @@ impl Default for PatternSettings {
             command_injection: false,
             custom: Vec::new(),
             fields: Vec::new(),
+            content: false,
             messages: false,
             scan_bytes_max: 65_536,
             log_only: false,

@@ -15,6 +15,7 @@ use tidegate_httpapi::{
     Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
+use super::content::Scan;
 use super::rate_limit::RateLimiter;
 
 /// Adds what a rule has left.
@@ -73,10 +74,15 @@ struct OnAnswer<Name> {
     told: Option<(Name, Decision)>,
     /// Whether the response cache may keep it.
     stores: bool,
+    /// What looks at its content as it is read.
+    scan: Option<Arc<Scan>>,
 }
 
 impl<Name: AsRef<str>> OnAnswer<Name> {
-    fn apply(&self, head: &mut ResponseHead) {
+    fn apply(&self, head: &mut ResponseHead, body: &mut Body) {
+        if let Some(scan) = &self.scan {
+            scan.replace(head, body);
+        }
         if !self.stores {
             head.cache = HeadCachePolicy::NONE;
         }
@@ -95,16 +101,18 @@ pub(super) struct LimitedExchange<'a> {
 }
 
 impl<'a> LimitedExchange<'a> {
-    /// Around `inner`. `told` is what answers tell, `stores` whether they may be stored.
+    /// Around `inner`. `told` is what answers tell, `stores` whether they may be stored, `scan` looks at content that
+    /// is read.
     pub(super) fn new(
         inner: &'a mut dyn ExchangeBackend,
         told: Option<(&'a Rule, Decision)>,
         stores: bool,
+        scan: Option<Arc<Scan>>,
     ) -> Self {
         let told = told.map(|(rule, decision)| (&*rule.name, decision));
         Self {
             inner,
-            on_answer: OnAnswer { told, stores },
+            on_answer: OnAnswer { told, stores, scan },
             counted_by: None,
         }
     }
@@ -134,7 +142,11 @@ impl ExchangeBackend for LimitedExchange<'_> {
     }
 
     fn take_body(&mut self) -> BodyReader {
-        self.inner.take_body()
+        let body = self.inner.take_body();
+        match &self.on_answer.scan {
+            Some(scan) => scan.reader(body),
+            None => body,
+        }
     }
 
     fn peer(&self) -> PeerAddress {
@@ -161,13 +173,13 @@ impl ExchangeBackend for LimitedExchange<'_> {
         self.inner.inform(status, fields);
     }
 
-    fn respond(&mut self, mut head: ResponseHead, body: Body) {
-        self.on_answer.apply(&mut head);
+    fn respond(&mut self, mut head: ResponseHead, mut body: Body) {
+        self.on_answer.apply(&mut head, &mut body);
         self.inner.respond(head, body);
     }
 
     fn upgrade(&mut self, mut head: ResponseHead, opening: Opening) {
-        self.on_answer.apply(&mut head);
+        self.on_answer.apply(&mut head, &mut Body::Empty);
         self.inner.upgrade(head, opening);
     }
 
@@ -180,7 +192,10 @@ impl ExchangeBackend for LimitedExchange<'_> {
     }
 
     fn defer(&mut self) -> Deferred {
-        let deferred = self.inner.defer();
+        let mut deferred = self.inner.defer();
+        if let Some(scan) = &self.on_answer.scan {
+            deferred.body = scan.reader(deferred.body);
+        }
         let later = LimitedResponder {
             inner: Some(deferred.responder.into_backend()),
             on_answer: OnAnswer {
@@ -189,6 +204,7 @@ impl ExchangeBackend for LimitedExchange<'_> {
                     .told
                     .map(|(rule, decision)| (Box::from(rule), decision)),
                 stores: self.on_answer.stores,
+                scan: self.on_answer.scan.clone(),
             },
         };
         Deferred {
@@ -213,9 +229,9 @@ struct LimitedResponder {
 }
 
 impl LimitedResponder {
-    fn answer(&mut self, mut head: ResponseHead, body: Body) {
+    fn answer(&mut self, mut head: ResponseHead, mut body: Body) {
         if let Some(inner) = self.inner.take() {
-            self.on_answer.apply(&mut head);
+            self.on_answer.apply(&mut head, &mut body);
             inner.respond(head, body);
         }
     }
@@ -234,7 +250,7 @@ impl RespondLater for LimitedResponder {
 
     fn upgrade(mut self: Box<Self>, mut head: ResponseHead, opening: Opening) {
         if let Some(inner) = self.inner.take() {
-            self.on_answer.apply(&mut head);
+            self.on_answer.apply(&mut head, &mut Body::Empty);
             inner.upgrade(head, opening);
         }
     }

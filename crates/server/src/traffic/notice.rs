@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use tidegate_admission::ban::Ban;
 use tidegate_admission::ban::offence::Offence;
+use tidegate_admission::bots::BotKind;
 use tidegate_admission::country::Country;
 use tidegate_admission::patterns::Attack;
 use tidegate_admission::rate::Decision;
@@ -43,6 +44,8 @@ pub enum RequestPart {
     Query,
     /// One of the fields that are looked at.
     Field,
+    /// The content: a form or JSON.
+    Content,
     /// A WebSocket message.
     Message,
 }
@@ -57,6 +60,8 @@ pub enum ViolationKind {
     Payload(u64),
     /// It sent too many messages.
     MessageFlood,
+    /// It broke the application's own rule: [`on_firewall_rule`](crate::Events::on_firewall_rule).
+    Rule,
 }
 
 /// Somebody broke a rule of the firewall.
@@ -71,6 +76,22 @@ pub struct FirewallViolation {
     pub kind: ViolationKind,
     /// Whether it is refused, or only told of.
     pub is_refused: bool,
+}
+
+/// A request is of a program.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct BotDetected<'a> {
+    /// Where it comes from; `None` of a Unix socket.
+    pub address: Option<IpAddr>,
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// What the program is for.
+    pub kind: BotKind,
+    /// The words by which it was known; empty when it was known by what is missing.
+    pub family: &'a str,
+    /// What the request says it is of.
+    pub user_agent: Option<&'a [u8]>,
 }
 
 /// The threat score of an address has changed.

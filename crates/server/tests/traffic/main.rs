@@ -9,6 +9,7 @@ mod firewall;
 #[path = "../http2/http2_client.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod http2_client;
+mod inspection;
 mod messages;
 mod rate_limit;
 mod users;

@@ -123,15 +123,16 @@ impl Writer<'_> {
     }
 
     pub(super) fn traffic(&mut self, counters: &TrafficCounters) -> Result<(), Error> {
+        let firewall = &counters.firewall;
         let reason = |reason| [("reason", reason)];
         self.counter(
             "tidegate_firewall_filtered",
             "Connections and requests that the firewall kept out for where they come from",
             [
-                (reason("block_list"), counters.blocked),
-                (reason("banned"), counters.banned),
-                (reason("country"), counters.country),
-                (reason("connection_rate"), counters.connection_rate),
+                (reason("block_list"), firewall.blocked),
+                (reason("banned"), firewall.banned),
+                (reason("country"), firewall.countries),
+                (reason("connection_rate"), firewall.connection_floods),
             ],
         )?;
         let kind = |kind| [("kind", kind)];
@@ -139,9 +140,10 @@ impl Writer<'_> {
             "tidegate_firewall_violations",
             "What peers sent that the firewall's rules forbid",
             [
-                (kind("attack"), counters.attacks),
-                (kind("payload"), counters.payloads),
-                (kind("message_flood"), counters.message_floods),
+                (kind("attack"), firewall.attacks),
+                (kind("payload"), firewall.payloads),
+                (kind("message_flood"), firewall.message_floods),
+                (kind("rule"), firewall.rules),
             ],
         )?;
         self.gauge(
@@ -152,7 +154,7 @@ impl Writer<'_> {
         self.counter(
             "tidegate_firewall_bans_made",
             "Bans that offences have led to",
-            alone(counters.bans_made),
+            alone(firewall.bans),
         )?;
         let window = counters.rate_limited.saturating_sub(counters.over_quota);
         self.counter(
