@@ -37,7 +37,9 @@ use crate::metrics::MetricsSettings;
 use crate::proxy_protocol::ProxyProtocol;
 use crate::runtime::AsyncRuntime;
 use crate::server::Server;
-use crate::settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
+use crate::settings::{
+    CacheSettings, ErrorLog, FineTune, FlowRateSettings, Io, Logging, Settings, Timeouts,
+};
 use crate::tls::{BindingOptions, SslOptions};
 use crate::tower::{BoxError, Mount};
 use crate::traffic::{
@@ -176,6 +178,12 @@ impl ServerBuilder {
     /// See [`Settings::max_bandwidth_in`]. It can change while the server runs: [`Server::reload`].
     pub fn max_bandwidth_in(mut self, bytes_per_second: u32) -> Self {
         self.settings.max_bandwidth_in = bytes_per_second;
+        self
+    }
+
+    /// Sets how fast each response goes. It can change while the server runs: [`Server::reload`].
+    pub fn flow_rate(mut self, flow_rate: FlowRateSettings) -> Self {
+        self.settings.flow_rate = flow_rate;
         self
     }
 

@@ -101,7 +101,9 @@ pub use metrics::{
 };
 pub use proxy_protocol::ProxyProtocol;
 pub use server::Server;
-pub use settings::{CacheSettings, ErrorLog, FineTune, Io, Logging, Settings, Timeouts};
+pub use settings::{
+    CacheSettings, ErrorLog, FineTune, FlowRateSettings, Io, Logging, Settings, Timeouts,
+};
 pub use store::{
     HttpCertificate, HttpCertificateSource, HttpConfiguration, HttpStore, StoreError, StoreFault,
 };

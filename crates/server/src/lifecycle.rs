@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_httpapi::{
-    ApiError, Backend, CacheFlush, GroupProperties, OperatingMode, RequestQueueId, ServerSessionId,
-    Timeouts, UrlGroupId,
+    ApiError, Backend, CacheFlush, OperatingMode, RequestQueueId, ServerSessionId, Timeouts,
+    UrlGroupId,
 };
 
 use crate::administration::Administration;
@@ -114,11 +114,7 @@ impl Running {
         }
         let group = backend.create_url_group(session)?;
         backend.bind_request_queue(group, Some(queue))?;
-        if let Some(log) = settings.log.properties(settings.software.as_deref()) {
-            let mut properties = GroupProperties::default();
-            properties.logging = Some(log);
-            backend.set_group_properties(group, properties)?;
-        }
+        backend.set_group_properties(group, settings.group_properties())?;
         let asks = shared.events().watches_connections();
         let firewall = doors.as_ref().and_then(|doors| doors.firewall());
         let filters_connections = asks || firewall.is_some();
@@ -228,6 +224,7 @@ impl Running {
         // What is in its range is refused by a driver that has stopped only.
         let backend = &self.driver.backend;
         backend.set_session_properties(self.session, properties)?;
+        backend.set_group_properties(self.group, settings.group_properties())?;
         backend.set_queue_properties(self.queue, settings.queue_properties())?;
         // Who has been let in stays so, and who has failed.
         let (now, before) = (&settings, &self.settings);

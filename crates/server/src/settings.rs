@@ -6,6 +6,7 @@
 
 mod cache;
 mod change;
+mod flow_rate;
 pub(crate) mod format;
 mod logging;
 pub(crate) mod schema;
@@ -16,11 +17,13 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_httpapi::{
-    Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, LogRollover, OperatingMode,
-    QueueProperties, RequestLimits, Scheme, ServerHeaderMode, SessionProperties, Verbosity503,
+    GroupProperties, Http2Limits, HttpProtocols, InheritedTimeouts, LimitError, LogRollover,
+    OperatingMode, QueueProperties, RequestLimits, Scheme, ServerHeaderMode, SessionProperties,
+    Verbosity503,
 };
 
 pub use cache::CacheSettings;
+pub use flow_rate::FlowRateSettings;
 pub use logging::Logging;
 
 use crate::administration::AdministrationSettings;
@@ -96,6 +99,8 @@ pub struct Settings {
     ///
     /// Where it would be more, connections are not read from for a while, and their clients wait.
     pub max_bandwidth_in: u32,
+    /// How fast each response goes. Default as fast as its client takes it.
+    pub flow_rate: FlowRateSettings,
     /// How long a peer may take.
     pub timeouts: Timeouts,
     /// Longest content of a request, in bytes; 0 is unlimited. Default 64 MiB.
@@ -187,6 +192,7 @@ impl Default for Settings {
             max_connections: 0,
             max_bandwidth: 0,
             max_bandwidth_in: 0,
+            flow_rate: FlowRateSettings::default(),
             timeouts: Timeouts::default(),
             max_request_body_size: 64 * 1024 * 1024,
             http_upload_files: HttpUploadFiles::default(),
@@ -237,6 +243,7 @@ impl Settings {
             LimitError::check("io_threads", threads, 1..=256)?;
         }
         self.session_properties().check_bandwidth()?;
+        self.flow_rate.rate().map_or(Ok(()), |rate| rate.check())?;
         self.request_limits.check()?;
         self.http2.check()?;
         self.authentication.check()?;
@@ -314,6 +321,14 @@ impl Settings {
         properties.timeouts = self.timeouts.inherited();
         properties.max_bandwidth = limit(self.max_bandwidth);
         properties.max_bandwidth_in = limit(self.max_bandwidth_in);
+        properties
+    }
+
+    /// The properties of the driver's URL group.
+    pub(crate) fn group_properties(&self) -> GroupProperties {
+        let mut properties = GroupProperties::default();
+        properties.logging = self.log.properties(self.software.as_deref());
+        properties.flow_rate = self.flow_rate.rate();
         properties
     }
 

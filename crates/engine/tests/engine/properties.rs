@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tidegate_engine::{GroupView, Outcome, PortKey};
 use tidegate_httpapi::{
-    ApiError, EnabledState, ErrorCode, GroupProperties, InheritedTimeouts, LogFields, LogFormat,
-    LoggingFault, LoggingProperties, QueueProperties, SessionProperties, Timeouts, Verbosity503,
+    ApiError, BANDWIDTH_INFINITE, EnabledState, ErrorCode, FlowRate, GroupProperties,
+    InheritedTimeouts, LogFields, LogFormat, LoggingFault, LoggingProperties, QueueProperties,
+    SessionProperties, Timeouts, Verbosity503,
 };
 
 use crate::site::{Got, Site, queue};
@@ -264,4 +265,71 @@ fn a_log_comes_from_group_then_session() {
         .set_group_properties(group, GroupProperties::default())
         .unwrap();
     assert_eq!(view(&mut site).log, None);
+}
+
+// http-server-api T11, §12.
+#[test]
+fn t11_bandwidth_below_1024_is_refused() {
+    let mut site = site();
+    let (session, group) = (site.session, site.group(1));
+    let of_session = |site: &mut Site, send, receive| {
+        let mut properties = SessionProperties::default();
+        properties.max_bandwidth = send;
+        properties.max_bandwidth_in = receive;
+        site.control.set_session_properties(session, properties)
+    };
+    let of_group = |site: &mut Site, rate, flow_rate| {
+        let mut properties = GroupProperties::default();
+        properties.max_bandwidth = rate;
+        properties.flow_rate = flow_rate;
+        site.control.set_group_properties(group, properties)
+    };
+    let flow = |max_bandwidth, max_peak_bandwidth| {
+        Some(FlowRate {
+            max_bandwidth,
+            max_peak_bandwidth,
+            burst_size: 0,
+        })
+    };
+    for refused in [
+        of_session(&mut site, Some(1023), None),
+        of_session(&mut site, None, Some(0)),
+        of_group(&mut site, Some(1023), None),
+        of_group(&mut site, None, flow(1023, 4096)),
+        of_group(&mut site, None, flow(2048, 2047)),
+    ] {
+        assert_eq!(refused.unwrap_err().code(), ErrorCode::InvalidParameter);
+    }
+    assert!(!site.control.snapshot().limits_bandwidth());
+    for infinite in [None, Some(BANDWIDTH_INFINITE)] {
+        of_session(&mut site, infinite, infinite).unwrap();
+        of_group(&mut site, infinite, None).unwrap();
+        assert!(!site.control.snapshot().limits_bandwidth());
+    }
+    of_session(&mut site, Some(1024), None).unwrap();
+    assert!(site.control.snapshot().limits_bandwidth());
+    assert!(view(&mut site).bandwidth.limits_send());
+    of_session(&mut site, None, Some(1024)).unwrap();
+    assert!(site.control.snapshot().limits_bandwidth());
+    assert!(!view(&mut site).bandwidth.limits_send());
+    of_session(&mut site, None, None).unwrap();
+    of_group(&mut site, Some(1024), None).unwrap();
+    assert!(view(&mut site).bandwidth.limits_send());
+    of_group(&mut site, None, flow(1024, 1024)).unwrap();
+    assert!(site.control.snapshot().limits_bandwidth());
+}
+
+#[test]
+fn a_bandwidth_is_the_same_in_all_snapshots() {
+    let mut site = site();
+    let group = site.group(1);
+    let before = view(&mut site);
+    let mut properties = GroupProperties::default();
+    properties.max_bandwidth = Some(2048);
+    site.control
+        .set_group_properties(group, properties)
+        .unwrap();
+    // Who still has the view from before keeps to the limit at once.
+    assert!(before.bandwidth.limits_send());
+    assert!(Arc::ptr_eq(&before.bandwidth, &view(&mut site).bandwidth));
 }

@@ -34,6 +34,7 @@ impl Settings {
             timeouts: _,
             max_bandwidth: _,
             max_bandwidth_in: _,
+            flow_rate: _,
             max_request_body_size: _,
             http_upload_files: _,
             upload: _,

@@ -8,6 +8,7 @@
 #[path = "../client/mod.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod client;
+mod flow;
 #[path = "../http2/http2_client.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod http2_client;
@@ -75,7 +76,7 @@ pub(crate) fn ask_others(port: u16, count: usize) {
 }
 
 /// Whether a client has received less than this, and goes on waiting.
-fn has_less_than(client: &mut Client, content: &mut Vec<u8>, most: usize) -> bool {
+pub(crate) fn has_less_than(client: &mut Client, content: &mut Vec<u8>, most: usize) -> bool {
     let stream = &mut client.stream;
     stream.get_mut().set_nonblocking(true).unwrap();
     let mut piece = [0; 65_536];
