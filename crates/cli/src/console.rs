@@ -15,7 +15,8 @@ pub(crate) fn print(text: impl fmt::Display) {
 
 /// Says a line.
 pub(crate) fn say(line: impl fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // In one piece: another process may have the same output.
+    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Says why a command was not done, with the causes.

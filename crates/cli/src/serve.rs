@@ -6,19 +6,28 @@
 mod options;
 mod reload;
 mod report;
+mod service;
+#[cfg(unix)]
+mod supervise;
+#[cfg(not(unix))]
+#[path = "serve/supervise_other.rs"]
+mod supervise;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::thread;
 
 use clap::error::ErrorKind;
+use tidegate::service::KeptListeners;
 use tidegate::{Binding, BindingError, Error, Server, Settings, SslError};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::options::{Options, show_defaults};
 use self::reload::Source;
+use self::service::Service;
 use crate::console::say;
 use crate::http;
 use crate::settings_file;
@@ -27,13 +36,20 @@ use crate::site::{self, Site};
 
 /// Does what the command line asks for.
 pub(crate) fn run(options: Options) -> ExitCode {
+    if options.supervise {
+        return supervise::run();
+    }
+    let taken = Service::take();
     let mut source = Source::new(options);
     let options = source.options();
     match settings(options).and_then(|settings| start_log(options).map(|()| settings)) {
-        Ok(settings) => {
-            source.watch_store(settings.store.clone());
-            serve(source, settings)
-        }
+        Ok(settings) => match taken {
+            Ok(taken) => {
+                source.watch_store(settings.store.clone());
+                serve(source, settings, taken)
+            }
+            Err(message) => fail(message),
+        },
         Err(message) => refuse(message),
     }
 }
@@ -45,7 +61,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
 /// Why it could not be, for a person.
 pub(crate) fn check(file: &Path) -> Result<String, String> {
     let settings = settings(&Options::of_file(file))?;
-    let (server, _) = build(settings).map_err(|error| explain(&error))?;
+    let (server, _) = build(settings, KeptListeners::default()).map_err(|error| explain(&error))?;
     server.check().map_err(|error| explain(&error))?;
     Ok(report::served(&server.settings()))
 }
@@ -135,9 +151,9 @@ fn start_log(options: &Options) -> Result<(), String> {
 const LOG_DEFAULT: &str = "warn,tidegate_driver::embedded=info";
 
 /// The server, and whether it serves the demonstration site.
-fn build(settings: Settings) -> Result<(Server, bool), Error> {
+fn build(settings: Settings, listeners: KeptListeners) -> Result<(Server, bool), Error> {
     let is_demonstration = options::is_demonstration(&settings);
-    let mut builder = Server::builder().settings(settings);
+    let mut builder = Server::builder().settings(settings).listeners(listeners);
     if is_demonstration {
         builder = builder
             .events(Site)
@@ -146,7 +162,11 @@ fn build(settings: Settings) -> Result<(Server, bool), Error> {
     Ok((builder.build()?, is_demonstration))
 }
 
-fn serve(mut source: Source, settings: Settings) -> ExitCode {
+fn serve(
+    mut source: Source,
+    settings: Settings,
+    (mut service, listeners): (Service, KeptListeners),
+) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -161,7 +181,7 @@ fn serve(mut source: Source, settings: Settings) -> ExitCode {
         Err(error) => return fail(format!("cannot wait for signals: {error}")),
     };
     drop(entered);
-    let (server, is_demonstration) = match build(settings) {
+    let (server, is_demonstration) = match build(settings, listeners) {
         Ok(built) => built,
         Err(error) => return fail(explain(&error)),
     };
@@ -169,10 +189,25 @@ fn serve(mut source: Source, settings: Settings) -> ExitCode {
         return fail(explain(&error));
     }
     say(report::started(&server, is_demonstration));
+    service.started(&server);
     runtime.block_on(async {
-        wait_for_stop(&server, &mut source, &mut signals).await;
+        match wait_for_stop(&server, &mut source, &mut signals, &mut service).await {
+            Stop::Asked => {}
+            Stop::Orphaned => say("the supervisor has ended"),
+            Stop::Ended => return fail("the server has stopped by itself; see the log".to_owned()),
+        }
+        service.stopping();
         stop(&server, &mut signals).await
     })
+}
+
+/// Why the server is to end.
+enum Stop {
+    Asked,
+    /// Its supervisor is no more.
+    Orphaned,
+    /// It has ended already.
+    Ended,
 }
 
 fn fail(message: String) -> ExitCode {
@@ -192,16 +227,58 @@ fn explain(error: &Error) -> String {
 }
 
 /// Looks after the settings file meanwhile.
-async fn wait_for_stop(server: &Server, source: &mut Source, signals: &mut Signals) {
+async fn wait_for_stop(
+    server: &Server,
+    source: &mut Source,
+    signals: &mut Signals,
+    service: &mut Service,
+) -> Stop {
+    let mut orphaned = pin!(service.supervisor_ended());
+    let mut ended = pin!(ended(server));
+    // Each is told apart from a sender that was dropped since there is nothing to wait for.
+    let (mut may_be_orphaned, mut may_end) = (true, true);
     loop {
         tokio::select! {
             signal = signals.next() => match signal {
-                Signal::Stop => return,
-                Signal::Hangup => say(format_args!("SIGHUP: {}", source.reload(server))),
+                Signal::Stop => return Stop::Asked,
+                Signal::Hangup => {
+                    service.reloading();
+                    say(format_args!("SIGHUP: {}", source.reload(server)));
+                    service.reloaded(server);
+                }
+                Signal::Upgrade => say("SIGUSR2 is for a supervisor: `tidegate serve --supervise`"),
             },
-            () = source.changed() => say(source.reload(server)),
+            () = source.changed() => {
+                service.reloading();
+                say(source.reload(server));
+                service.reloaded(server);
+            }
+            told = &mut orphaned, if may_be_orphaned => match told {
+                Ok(()) => return Stop::Orphaned,
+                Err(_) => may_be_orphaned = false,
+            },
+            told = &mut ended, if may_end => match told {
+                Ok(()) => return Stop::Ended,
+                Err(_) => may_end = false,
+            },
         }
     }
+}
+
+/// Comes when the server has stopped, which it does by itself when its watchdog gives up.
+fn ended(server: &Server) -> oneshot::Receiver<()> {
+    let (done, stopped) = oneshot::channel();
+    let waiting = server.clone();
+    let waiter = thread::Builder::new().spawn(move || {
+        waiting.wait_stopped();
+        let _ = done.send(());
+    });
+    if let Err(error) = waiter {
+        say(format_args!(
+            "an end of the server will not be noticed: {error}"
+        ));
+    }
+    stopped
 }
 
 /// Lets what is in progress end, unless it is asked for a second time.

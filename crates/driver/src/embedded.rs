@@ -188,13 +188,15 @@ impl Embedded {
         // What covered narrower endpoints may have gone: those are opened before it closes.
         let opened = self.open(&mut plane, &change);
         self.publish(&mut plane);
+        plane.listeners.begin(&self.workers);
         self.close_unneeded(&mut plane);
         opened
     }
 
     fn open(&self, plane: &mut ControlPlane, change: &ListenChange) -> Result<(), ApiError> {
         let backlog = self.shared.settings.listen_backlog;
-        plane.listeners.open(&change.open, &self.workers, backlog)
+        let workers = self.workers.len();
+        plane.listeners.open(&change.open, workers, backlog)
     }
 
     fn close_unneeded(&self, plane: &mut ControlPlane) {
@@ -340,6 +342,7 @@ impl Backend for Embedded {
             return Err(error);
         }
         self.publish(&mut plane);
+        plane.listeners.begin(&self.workers);
         self.close_unneeded(&mut plane);
         Ok(())
     }
@@ -358,6 +361,7 @@ impl Backend for Embedded {
             return Err(error);
         }
         self.publish(&mut plane);
+        plane.listeners.begin(&self.workers);
         Ok(())
     }
 
@@ -526,6 +530,10 @@ impl Backend for Embedded {
         let _plane = self.running()?;
         self.post_all(|| Message::Filter(filter.clone()));
         Ok(())
+    }
+
+    fn begin_accepting(&self) {
+        self.plane().listeners.release(&self.workers);
     }
 
     fn set_failure_listener(&self, listener: Option<Arc<dyn FailureListener>>) {

@@ -23,6 +23,10 @@ pub(crate) struct Listeners {
     open: HashMap<ListenAddress, Open>,
     next: u32,
     kept: KeptListeners,
+    /// What workers are told when they may accept, and which.
+    waiting: Vec<(usize, ListenerId, Message)>,
+    /// They may not yet.
+    is_held: bool,
 }
 
 struct Open {
@@ -47,21 +51,40 @@ type Assigned = (usize, Listener);
 impl Listeners {
     pub(crate) fn new(kept: KeptListeners) -> Self {
         Self {
+            // Clients wait there already, for URLs that are still to be added.
+            is_held: !kept.is_empty(),
             kept,
             ..Self::default()
         }
     }
 
-    /// Opens what is needed and not open. When something cannot be opened, nothing is.
+    /// Has workers accept from now on.
+    pub(crate) fn release(&mut self, workers: &[Arc<Mailbox>]) {
+        self.is_held = false;
+        self.begin(workers);
+    }
+
+    /// Has workers accept where they may and do not.
+    pub(crate) fn begin(&mut self, workers: &[Arc<Mailbox>]) {
+        if self.is_held {
+            return;
+        }
+        for (worker, _, message) in self.waiting.drain(..) {
+            workers[worker].post(message);
+        }
+    }
+
+    /// Opens what is needed and not open. When something cannot be opened, nothing is. Nobody accepts before it
+    /// is [begun](Self::begin).
     pub(crate) fn open(
         &mut self,
         needs: &[ListenNeed],
-        workers: &[Arc<Mailbox>],
+        workers: usize,
         backlog: u32,
     ) -> Result<(), ApiError> {
         let mut bound = Vec::new();
         for need in needs {
-            self.bind(need, workers.len(), backlog, &mut bound)?;
+            self.bind(need, workers, backlog, &mut bound)?;
         }
         for Bound {
             address,
@@ -78,12 +101,13 @@ impl Listeners {
             }
             let stoppers = self.stoppers(&listeners);
             for (worker, listener) in listeners {
-                workers[worker].post(Message::Listen {
+                let listen = Message::Listen {
                     id,
                     port,
                     local: specified_ip(&address),
                     listener,
-                });
+                };
+                self.waiting.push((worker, id, listen));
             }
             self.open.insert(address, Open { id, port, stoppers });
         }
@@ -96,7 +120,7 @@ impl Listeners {
     /// that have just arrived there.
     pub(crate) fn close_unneeded(&mut self, needs: &[ListenNeed], workers: &[Arc<Mailbox>]) {
         let needed: Vec<ListenAddress> = needs.iter().flat_map(addresses).collect();
-        let kept = &self.kept;
+        let (kept, waiting) = (&self.kept, &mut self.waiting);
         let any_on = |port| {
             needs
                 .iter()
@@ -106,6 +130,7 @@ impl Listeners {
             let keep = needed.contains(address) || any_on(open.port);
             if !keep {
                 tracing::info!(%address, "no longer listening");
+                waiting.retain(|(_, id, _)| *id != open.id);
                 for mailbox in workers {
                     mailbox.post(Message::StopListening(open.id));
                 }

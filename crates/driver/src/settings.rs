@@ -48,7 +48,8 @@ pub struct EmbeddedSettings {
     /// Waiting connections that the system holds for each listener. Default 4096.
     pub listen_backlog: u32,
     /// Listening sockets that outlive this backend: they are used in place of ones that it would open, and what
-    /// it opens is stored with who keeps them. Default none.
+    /// it opens is stored with who keeps them. With any, nothing is accepted before
+    /// [`begin_accepting`](tidegate_httpapi::Backend::begin_accepting). Default none.
     pub listeners: KeptListeners,
     /// How often the files of certificates are looked at, whether they have changed. Default 5 s, at least
     /// 100 ms.

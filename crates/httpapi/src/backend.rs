@@ -455,6 +455,10 @@ pub trait Backend: Send + Sync {
         filter: Option<Arc<dyn ConnectionFilter>>,
     ) -> Result<(), ApiError>;
 
+    /// All URLs of a server have been added: clients that wait for it at sockets that were kept for it may come
+    /// in. A backend without such sockets has let them in already.
+    fn begin_accepting(&self) {}
+
     /// Has `listener` told when a part of the backend fails; `None`: nobody. A backend without parts that could
     /// fail by themselves tells nothing.
     fn set_failure_listener(&self, listener: Option<Arc<dyn FailureListener>>) {

@@ -137,6 +137,7 @@ impl Running {
             add(&**backend, group, binding)?;
         }
         configuration.settle(&bindings.plan);
+        backend.begin_accepting();
         undo.done = true;
         let operations = std::mem::take(&mut undo.operations);
         drop(undo);

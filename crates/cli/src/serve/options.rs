@@ -48,6 +48,13 @@ pub(crate) struct Options {
     /// /var/lib/tidegate/http.toml for the superuser and the user's state folder for others
     #[arg(long, value_name = "FILE|none", value_hint = ValueHint::FilePath)]
     store: Option<PathBuf>,
+    /// Have another process serve, keep its listening sockets, and start the next one when it crashes;
+    /// SIGUSR2 starts the program anew and loses no request
+    ///
+    /// While nobody serves, clients wait instead of being refused. SIGTERM and SIGHUP are passed on. A process
+    /// that crashes again soon is started after a pause, up to 30 seconds.
+    #[arg(long)]
+    pub(super) supervise: bool,
 
     #[command(flatten)]
     tls: TlsOptions,

@@ -161,7 +161,7 @@ fn urls(settings: &Settings) -> Vec<String> {
     urls
 }
 
-fn endpoints(server: &Server) -> String {
+pub(super) fn endpoints(server: &Server) -> String {
     let mut texts: Vec<_> = server
         .endpoints()
         .into_iter()

@@ -10,6 +10,9 @@ pub(crate) enum Signal {
     /// A Unix signal; never here.
     #[allow(dead_code, reason = "the caller treats all platforms alike")]
     Hangup,
+    /// A Unix signal; never here.
+    #[allow(dead_code, reason = "the caller treats all platforms alike")]
+    Upgrade,
 }
 
 /// Listens once it is asked for the first. Belongs to a tokio runtime.

@@ -9,6 +9,8 @@ use tokio::signal::unix::{self, SignalKind, signal};
 pub(crate) enum Signal {
     /// To stop: Ctrl-C (SIGINT) or SIGTERM.
     Stop,
+    /// SIGUSR2: to start the program anew.
+    Upgrade,
     /// SIGHUP, which ends a program that does not listen to it.
     Hangup,
 }
@@ -18,6 +20,7 @@ pub(crate) struct Signals {
     interrupt: unix::Signal,
     terminate: unix::Signal,
     hangup: unix::Signal,
+    upgrade: unix::Signal,
 }
 
 impl Signals {
@@ -26,6 +29,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -35,6 +39,7 @@ impl Signals {
             _ = self.interrupt.recv() => Signal::Stop,
             _ = self.terminate.recv() => Signal::Stop,
             _ = self.hangup.recv() => Signal::Hangup,
+            _ = self.upgrade.recv() => Signal::Upgrade,
         }
     }
 

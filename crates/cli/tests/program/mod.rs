@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -61,15 +61,37 @@ pub(crate) fn everywhere_with(flags: &[&str], test: impl Fn(&Program)) {
 /// Starts the program with these flags and a socket of its own, and waits until it serves. When it
 /// ends instead, gives what it said.
 pub(crate) fn start(flags: &[&str]) -> Result<Program, String> {
+    let program = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+    start_by(program, flags)
+}
+
+/// As [`start`], by a command of which the flags are the last arguments.
+pub(crate) fn start_by(mut command: Command, flags: &[&str]) -> Result<Program, String> {
     let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("site.sock");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tidegate"))
+    command
         .arg("serve")
         .args(flags)
         .arg("--listen")
-        .arg(format!("unix:{}", socket.display()))
+        .arg(format!(
+            "unix:{}",
+            folder.path().join("site.sock").display()
+        ))
         .arg("--error-log")
-        .arg(folder.path())
+        .arg(folder.path());
+    let program = watch(command, folder);
+    let output = program.output_until("Ctrl-C stops it.");
+    match output.contains("Ctrl-C stops it.") {
+        true => Ok(program),
+        false => Err(format!(
+            "{output}(exit code {})",
+            program.wait().unwrap_or(-1)
+        )),
+    }
+}
+
+/// Starts a command, and listens to what it says. Its socket, if it has one, is in the folder.
+pub(crate) fn watch(mut command: Command, folder: TempDir) -> Program {
+    let mut child = command
         .env_remove("RUST_LOG")
         // What the machine keeps is no test's matter.
         .env("TIDEGATE_STORE", folder.path().join("http.toml"))
@@ -88,23 +110,19 @@ pub(crate) fn start(flags: &[&str]) -> Result<Program, String> {
         heard.state.lock().unwrap().ended = true;
         heard.more.notify_all();
     });
-    let program = Program {
+    Program {
         child: Mutex::new(child),
         said,
-        socket,
+        socket: folder.path().join("site.sock"),
         _folder: folder,
-    };
-    let output = program.output_until("Ctrl-C stops it.");
-    match output.contains("Ctrl-C stops it.") {
-        true => Ok(program),
-        false => Err(format!(
-            "{output}(exit code {})",
-            program.wait().unwrap_or(-1)
-        )),
     }
 }
 
 impl Program {
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.lock().unwrap().id()
     }
