@@ -163,7 +163,8 @@ impl Supervision {
 
 impl Drop for Supervision {
     fn drop(&mut self) {
-        for socket in &*self.kept.lock() {
+        // Threads that listen to children may have the list a little longer.
+        for socket in self.kept.lock().drain(..) {
             if !socket.is_inherited {
                 socket.listener.take_file();
             }
