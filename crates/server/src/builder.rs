@@ -32,6 +32,7 @@ use crate::event::{
 use crate::files::FilesSettings;
 use crate::forward::{Forward, ForwardError, ForwardSettings};
 use crate::handler::{Handlers, OnHttpRequest};
+use crate::health::HealthEndpointSettings;
 use crate::http::{Body, EventStreamSettings, OwnedRequest, Request, Response};
 use crate::metrics::MetricsSettings;
 use crate::proxy_protocol::ProxyProtocol;
@@ -406,6 +407,25 @@ impl ServerBuilder {
     /// Sets up the HTTPERR log.
     pub fn error_log(mut self, log: ErrorLog) -> Self {
         self.settings.error_log = log;
+        self
+    }
+
+    /// Sets whether it can be asked over HTTP how the server is, and where.
+    ///
+    /// ```
+    /// let mut health = tidegate::HealthEndpointSettings::default();
+    /// health.enabled = true;
+    /// // http://localhost:9181/livez and http://localhost:9181/readyz
+    /// let builder = tidegate::Server::builder().health(health);
+    /// ```
+    pub fn health(mut self, health: HealthEndpointSettings) -> Self {
+        self.settings.health = health;
+        self
+    }
+
+    /// Sets how long a stop lets all go on, but for being ready, before it begins.
+    pub fn shutdown_delay(mut self, delay: Duration) -> Self {
+        self.settings.shutdown_delay = delay;
         self
     }
 

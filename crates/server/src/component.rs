@@ -201,6 +201,11 @@ impl Component {
         self.forwards.upstreams()
     }
 
+    /// A path that is forwarded and has no upstream that is up.
+    pub(crate) fn path_without_upstream(&self) -> Option<String> {
+        self.forwards.path_without_upstream()
+    }
+
     pub(crate) fn uploads_in_progress(&self) -> &Arc<InProgress> {
         self.intake.in_progress()
     }

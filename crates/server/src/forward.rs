@@ -104,6 +104,19 @@ impl Forwards {
         upstreams.map(|upstream| upstream.state()).collect()
     }
 
+    /// A path that settings forward and that has no upstream that is up.
+    pub(crate) fn path_without_upstream(&self) -> Option<String> {
+        let is_down = |route: &&Arc<Route>| {
+            let mut upstreams = route.upstreams.iter();
+            upstreams.all(|upstream| !upstream.is_up())
+        };
+        let route = self.routes.iter().find(is_down)?;
+        Some(match route.path() {
+            "" => "/".to_owned(),
+            path => path.to_owned(),
+        })
+    }
+
     /// Forwards a request, or gives it back to be served here. `route`: what the settings say.
     pub(crate) fn take<'e>(
         &self,

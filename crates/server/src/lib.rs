@@ -42,6 +42,7 @@ mod event;
 mod files;
 mod forward;
 mod handler;
+mod health;
 mod http;
 mod lane;
 mod lifecycle;
@@ -90,6 +91,7 @@ pub use forward::{
     ForwardSettingsError, ForwardedFields, HealthSettings, UpstreamHttp2, UpstreamState,
     UpstreamTls, UpstreamUrl, UpstreamUrlError, UpstreamUrlFault,
 };
+pub use health::HealthEndpointSettings;
 pub use http::{
     Body, BodySender, CacheControl, Challenge, Content, ContentError, Cookies, Credentials, Event,
     EventFault, EventHub, EventHubOptions, EventSender, EventStreamOptions, EventStreamSettings,

@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::event::{Events, ExceptionCause, panic_message};
 use crate::files::Site;
 use crate::forward::Forwards;
+use crate::health;
 use crate::http::ContentLimits;
 use crate::lifecycle::{Bindings, Driver, Running};
 use crate::metrics;
@@ -202,8 +203,8 @@ impl Server {
         }
     }
 
-    /// Begins to stop the server, and returns at once: no more requests are taken, those in progress
-    /// are given [`shutdown_deadline`](Settings::shutdown_deadline) to end.
+    /// Begins to stop the server, and returns at once: after [`shutdown_delay`](Settings::shutdown_delay) no more
+    /// requests are taken, those in progress are given [`shutdown_deadline`](Settings::shutdown_deadline) to end.
     ///
     /// [`on_shutdown`](crate::Events::on_shutdown) tells when that is done, and
     /// [`wait_stopped`](Self::wait_stopped) waits for it. A server that is not started stays so.
@@ -438,6 +439,12 @@ impl Server {
     pub(crate) fn serving(&self) -> Option<(Arc<dyn Backend>, RequestQueueId)> {
         let state = self.state();
         Some((state.backend.clone()?, state.queue?))
+    }
+
+    /// Whether the server is about to stop, or has stopped.
+    pub(crate) fn is_stopping(&self) -> bool {
+        let state = self.state();
+        state.stop_requested || matches!(state.phase, Phase::Stopping | Phase::Stopped)
     }
 
     /// Whether somebody would start the server anew.
@@ -749,6 +756,7 @@ impl Server {
     fn operations(&self, settings: &Settings) -> Result<Vec<Operation>, Error> {
         let mut operations = Vec::new();
         operations.extend(metrics::operation(self.downgrade(), settings)?);
+        operations.extend(health::operations(&self.downgrade(), settings));
         Ok(operations)
     }
 
@@ -804,6 +812,8 @@ impl Server {
     fn close(&self) {
         let running = self.state().running.take();
         if let Some(running) = running {
+            // All goes on, but it is said that it will not.
+            thread::sleep(running.settings.shutdown_delay);
             self.shut_down(running);
         }
         self.state().phase = Phase::Stopped;

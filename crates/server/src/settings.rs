@@ -33,6 +33,7 @@ use crate::cors::{self, CorsSettings};
 use crate::error::Error;
 use crate::files::{self, FilesSettings};
 use crate::forward::{ForwardSettings, ForwardSettingsError};
+use crate::health::HealthEndpointSettings;
 use crate::http::EventStreamSettings;
 use crate::metrics::MetricsSettings;
 use crate::operations;
@@ -158,6 +159,8 @@ pub struct Settings {
     pub log: Logging,
     /// The HTTPERR log.
     pub error_log: ErrorLog,
+    /// Whether it can be asked over HTTP how the server is. Default off.
+    pub health: HealthEndpointSettings,
     /// Metrics for Prometheus. Default off.
     pub metrics: MetricsSettings,
     /// Whether a server that has stopped by itself is started anew.
@@ -171,7 +174,11 @@ pub struct Settings {
     /// A file that is not there is empty. Where the server's own settings speak, they win. A server whose driver is
     /// [given](crate::ServerBuilder::backend) heeds of it what that driver can be told: no timeouts, no limit.
     pub store: Option<PathBuf>,
-    /// How long a stop waits for requests in progress. Default 30 s.
+    /// How long a stop lets all go on as before, but for [`readiness`](HealthEndpointSettings::readiness), so that load
+    /// balancers notice before connections are refused. Default 0.
+    #[serde(deserialize_with = "format::seconds")]
+    pub shutdown_delay: Duration,
+    /// How long a stop waits for requests in progress, after that. Default 30 s.
     #[serde(deserialize_with = "format::seconds")]
     pub shutdown_deadline: Duration,
 }
@@ -217,10 +224,12 @@ impl Default for Settings {
             files: Vec::new(),
             log: Logging::default(),
             error_log: ErrorLog::default(),
+            health: HealthEndpointSettings::default(),
             metrics: MetricsSettings::default(),
             watchdog: WatchDogSettings::default(),
             listen_backlog: 4096,
             store: None,
+            shutdown_delay: Duration::ZERO,
             shutdown_deadline: Duration::from_secs(30),
         }
     }
@@ -310,8 +319,12 @@ impl Settings {
     /// Where those are answered who look after the server.
     pub(crate) fn operation_bindings(&self) -> Vec<Binding> {
         let metrics = self.metrics.enabled.then_some(&self.metrics.url);
-        let bindings = metrics.into_iter();
-        bindings.map(|url| operations::settled(url, self)).collect()
+        let mut bindings: Vec<_> = metrics.cloned().into_iter().collect();
+        bindings.extend(self.health.bindings());
+        bindings
+            .iter()
+            .map(|url| operations::settled(url, self))
+            .collect()
     }
 
     /// The properties of the driver's session.

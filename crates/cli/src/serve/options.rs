@@ -140,6 +140,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "RATE", help_heading = TIMEOUTS)]
     min_send_rate: Option<u32>,
 
+    /// How long all goes on when the server is to stop, but for being ready (`[health]`)
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = TIMEOUTS)]
+    shutdown_delay: Option<Duration>,
+
     /// How long requests in progress may take when the server stops
     #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = TIMEOUTS)]
     shutdown_deadline: Option<Duration>,
@@ -225,6 +229,7 @@ impl Options {
         set(&mut settings.verbosity_503, self.verbosity_503);
         set(&mut settings.listen_backlog, self.listen_backlog);
         set(&mut settings.read_buffer_size, self.read_buffer_size);
+        set(&mut settings.shutdown_delay, self.shutdown_delay);
         set(&mut settings.shutdown_deadline, self.shutdown_deadline);
         let administration = &mut settings.administration;
         if let Some(url) = &self.administration {
@@ -336,6 +341,7 @@ pub(crate) fn show_defaults(mut command: clap::Command) -> clap::Command {
         ("timeout_request_queue", seconds(timeouts.request_queue)),
         ("timeout_idle_connection", seconds(timeouts.idle_connection)),
         ("min_send_rate", timeouts.min_send_rate.to_string()),
+        ("shutdown_delay", seconds(settings.shutdown_delay)),
         ("shutdown_deadline", seconds(settings.shutdown_deadline)),
     ];
     for (flag, default) in defaults {
@@ -463,7 +469,7 @@ mod tests {
              --max-request-body-size 7 --verbosity-503 full --listen-backlog 8 \
              --read-buffer-size 4096 --timeout-header-wait 1 --timeout-entity-body 2 \
              --timeout-drain-entity-body 3 --timeout-request-queue 4 --timeout-idle-connection 5.5 \
-             --min-send-rate 9 --shutdown-deadline 0.5 --error-log logs \
+             --min-send-rate 9 --shutdown-delay 0.25 --shutdown-deadline 0.5 --error-log logs \
              --administration=http://localhost:1/a/ --administration-token-file token";
         let flags: Vec<_> = flags.split_whitespace().collect();
         let settings = apply(&flags, Settings::default()).unwrap();
@@ -491,6 +497,7 @@ mod tests {
             idle_connection: Duration::from_millis(5500),
             min_send_rate: 9,
         };
+        wanted.shutdown_delay = Duration::from_millis(250);
         wanted.shutdown_deadline = Duration::from_millis(500);
         wanted.error_log.directory = Some("logs".into());
         wanted.administration.enabled = true;

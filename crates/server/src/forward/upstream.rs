@@ -159,11 +159,16 @@ impl Upstream {
         self.active.load(Ordering::Relaxed)
     }
 
+    /// Whether it is given requests.
+    pub(super) fn is_up(&self) -> bool {
+        !self.health.is_down()
+    }
+
     /// How it is doing and what it has been given.
     pub(super) fn state(&self) -> UpstreamState {
         UpstreamState {
             url: self.url.origin(),
-            is_up: !self.health.is_down(),
+            is_up: self.is_up(),
             active: self.active() as u64,
             pooled: self.idle().len() as u64,
             requests: self.requests.load(Ordering::Relaxed),

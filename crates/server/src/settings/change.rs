@@ -44,6 +44,7 @@ impl Settings {
             api_keys: _,
             forward,
             files: _,
+            shutdown_delay: _,
             shutdown_deadline: _,
             watchdog: _,
             // The others.
@@ -65,6 +66,7 @@ impl Settings {
             event_streams,
             error_log,
             log,
+            health,
             metrics,
             listen_backlog,
             store,
@@ -112,6 +114,7 @@ impl Settings {
             ("event_streams", *event_streams != other.event_streams),
             ("error_log", *error_log != other.error_log),
             ("log", *log != other.log),
+            ("health", *health != other.health),
             ("metrics", *metrics != other.metrics),
             ("listen_backlog", *listen_backlog != other.listen_backlog),
             ("store", *store != other.store),
