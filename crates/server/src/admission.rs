@@ -115,9 +115,6 @@ impl Guard {
         if let Some(keys) = &self.keys {
             match keys.judge(shared, &exchange) {
                 KeyStep::Pass(key, is_required) => {
-                    if key.is_some() {
-                        self.counters.keys_admitted.fetch_add(1, Ordering::Relaxed);
-                    }
                     identity.key = key;
                     is_private |= is_required;
                 }
@@ -150,7 +147,10 @@ impl Guard {
         }
         let found: Option<AuthInfo> = match identity.is_anybody() {
             true => {
-                self.counters.admitted.fetch_add(1, Ordering::Relaxed);
+                // One that was moved was counted before, unless that was to look at its password.
+                if !exchange.was_moved() || self.schemes.is_some() {
+                    self.counters.count_admitted(&identity);
+                }
                 Some(Arc::new(identity))
             }
             false => None,
@@ -276,6 +276,8 @@ impl Drop for Guard {
 }
 
 /// How many requests came in with proof of who they are, and how many did not come in.
+///
+/// In HighPerf mode one that has a password and is handled on a handler thread may be counted twice.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AdmissionCounters {
@@ -285,13 +287,22 @@ pub struct AdmissionCounters {
     pub refused: u64,
     /// Of these, the ones that had a password, a token or a key that was wrong.
     pub failed_proofs: u64,
-    /// API keys found right.
+    /// Of those let in, the ones that had an API key.
     pub keys_admitted: u64,
     /// Requests refused since their API key was missing, wrong or not enough.
     pub keys_refused: u64,
     /// Passwords that were hashed to compare them: one for each that was not found right within the last minute,
     /// whether there is such a user or not.
     pub hashed: u64,
+}
+
+impl Counters {
+    fn count_admitted(&self, identity: &Identity) {
+        self.admitted.fetch_add(1, Ordering::Relaxed);
+        if identity.key.is_some() {
+            self.keys_admitted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 #[derive(Default)]

@@ -11,6 +11,7 @@ mod endpoint;
 #[path = "../http2/http2_client.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod http2_client;
+mod parts;
 mod service_state;
 #[path = "../client/websocket.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
