@@ -231,17 +231,12 @@ fn a_websocket_over_http2_needs_what_one_over_http1_needs() {
                 let by = found.as_ref().and_then(|found| found.auth_type());
                 assert_eq!(by, Some(AuthType::Basic));
                 let user = connection.user();
-                connection.send_text(&format!("{text} {}", user.as_deref().unwrap_or("-")))
+                connection.send_text(&format!("{text} {}", user.unwrap_or("-")))
             });
         let server = start(builder);
-        let (_, right) = basic("ann", "right")
-            .split_once(": ")
-            .map(|(a, b)| (a.to_owned(), b.to_owned()))
-            .unwrap();
-        let (_, wrong) = basic("ann", "wrong")
-            .split_once(": ")
-            .map(|(a, b)| (a.to_owned(), b.to_owned()))
-            .unwrap();
+        let (right, wrong) = (basic("ann", "right"), basic("ann", "wrong"));
+        let value = |field: &str| field.split_once(": ").unwrap().1.to_owned();
+        let (right, wrong) = (value(&right), value(&wrong));
         http2_client::run(async {
             let client = http2_client::Client::connect(port).await;
             let version = ("sec-websocket-version", "13");
