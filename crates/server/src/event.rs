@@ -135,7 +135,8 @@ pub trait Events: Send + Sync + 'static {
     /// written to the audit, refused keys included, of which at most 20 in a second are told.
     ///
     /// Called by the thread that does it, for a refused key the one that has read the request: it must not block. What
-    /// other processes do with the same file is not told, but for the ends of keys.
+    /// other processes do with the same file is not told, but for the ends of keys. It is the listener of the store
+    /// ([`ApiKeys::set_listener`](crate::api_keys::ApiKeys::set_listener)): another one takes its place.
     fn on_api_key_event(&self, event: &ApiKeyEvent) {
         let _ = event;
     }
