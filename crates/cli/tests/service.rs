@@ -2,6 +2,7 @@
 //! over.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod program;

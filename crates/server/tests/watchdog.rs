@@ -112,12 +112,16 @@ fn a_server_that_is_held_up_is_started_anew() {
         .filter(|(_, mode)| *mode == OperatingMode::HighPerf);
     for (io, mode) in loops {
         let port = free_port();
-        let mut watchdog = WatchDogSettings::default();
-        watchdog.enabled = true;
-        watchdog.interval = Duration::from_millis(20);
-        watchdog.monitor.enabled = true;
-        // However slow the machine is, one that is held up is found, and one that is not has this long.
-        watchdog.monitor.timeout = Duration::from_secs(2);
+        let watchdog = WatchDogSettings {
+            enabled: true,
+            interval: Duration::from_millis(20),
+            monitor: WatchDogMonitor {
+                enabled: true,
+                // However slow the machine is, one that is held up is found, and one that is not has this long.
+                timeout: Duration::from_secs(2),
+            },
+            ..WatchDogSettings::default()
+        };
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let may_go_on = Mutex::new(may_go_on);
         let (tell, told) = mpsc::channel();

@@ -222,15 +222,16 @@ impl Supervisor {
             let server = server.as_ref();
             server.is_some_and(|server| server.process.number() == number)
         };
-        if is_ready && is(&self.successor) {
-            if let Some(old) = std::mem::replace(&mut self.current, self.successor.take()) {
-                say(format_args!(
-                    "supervisor: process {} ends its requests",
-                    old.process.id()
-                ));
-                old.process.signal(ChildSignal::Stop);
-                self.leaving.push(old);
-            }
+        if is_ready
+            && is(&self.successor)
+            && let Some(old) = std::mem::replace(&mut self.current, self.successor.take())
+        {
+            say(format_args!(
+                "supervisor: process {} ends its requests",
+                old.process.id()
+            ));
+            old.process.signal(ChildSignal::Stop);
+            self.leaving.push(old);
         }
         if !is(&self.current) {
             return;
@@ -258,7 +259,7 @@ impl Supervisor {
                 "supervisor: process {id} {how} before it served; the old one goes on"
             ));
         }
-        if let Some(place) = self.leaving.iter_mut().position(|server| is(server)) {
+        if let Some(place) = self.leaving.iter_mut().position(is) {
             let server = self.leaving.remove(place);
             let id = server.process.id();
             return match server.process.reap() {

@@ -10,10 +10,12 @@ use super::requests::serve;
 use crate::{Error, Server, ServerBuilder, WatchDogReason, WatchDogSettings};
 
 fn watched(attempts: u32) -> (ServerBuilder, Receiver<String>) {
-    let mut settings = WatchDogSettings::default();
-    settings.enabled = true;
-    settings.interval = Duration::from_millis(1);
-    settings.attempts = attempts;
+    let settings = WatchDogSettings {
+        enabled: true,
+        interval: Duration::from_millis(1),
+        attempts,
+        ..WatchDogSettings::default()
+    };
     let (sender, told) = channel();
     let sender = Arc::new(Mutex::new(sender));
     let tell = move |what: String| sender.lock().unwrap().send(what).unwrap();

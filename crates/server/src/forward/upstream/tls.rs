@@ -161,8 +161,10 @@ fn system_roots() -> Result<RootCertStore, ForwardFault> {
 
 /// Makes TLS connections by these protocols to a server that need not prove who it is.
 pub(crate) fn unverified_tls(protocols: &[&[u8]]) -> Option<TlsConnector> {
-    let mut options = UpstreamTls::default();
-    options.danger_accept_invalid_certificates = true;
+    let options = UpstreamTls {
+        danger_accept_invalid_certificates: true,
+        ..UpstreamTls::default()
+    };
     let mut config = client_config(&options).ok()?;
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Some(TlsConnector::from(Arc::new(config)))
