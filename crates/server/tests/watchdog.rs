@@ -12,8 +12,8 @@ use client::setting::{all_settings, builder, in_each_setting, start, stop};
 use client::{Client, free_port};
 use tidegate::{
     Admission, Binding, CertificateAuthorities, ClientCertificates, HttpProtocols, OperatingMode,
-    ProbeError, ProbeFault, ProxyProtocol, ServerBuilder, SslOptions, WatchDogReason,
-    WatchDogSettings,
+    ProbeError, ProbeFault, ProxyProtocol, ServerBuilder, SslOptions, WatchDogMonitor,
+    WatchDogReason, WatchDogSettings,
 };
 
 /// Far more than an answer takes.
