@@ -515,6 +515,12 @@ impl Backend for Embedded {
         self.shared.cache.flush(owner, flush, limits)
     }
 
+    fn reserved_urls(&self) -> Vec<UrlPrefix> {
+        let plane = self.plane();
+        let reserved = plane.control.reservations();
+        reserved.map(|(prefix, _)| prefix.clone()).collect()
+    }
+
     fn cached_responses(&self) -> Vec<CachedResponse> {
         self.shared.cache.responses()
     }

@@ -417,6 +417,11 @@ pub trait Backend: Send + Sync {
         Ok(0)
     }
 
+    /// The prefixes that are reserved, in no particular order.
+    fn reserved_urls(&self) -> Vec<UrlPrefix> {
+        Vec::new()
+    }
+
     /// The responses in the cache now, by URL.
     fn cached_responses(&self) -> Vec<CachedResponse> {
         Vec::new()

@@ -116,6 +116,7 @@ impl Administration {
             queue,
             about,
             info,
+            metrics_urls: settings.other_operation_urls(),
             own_urls: own.bindings.iter().map(ToString::to_string).collect(),
             connections_max: administration.connections_max as usize,
             series: Series::new(administration),
@@ -177,8 +178,10 @@ impl Drop for Administration {
 
 /// What the administration's own server is set to.
 fn own_settings(settings: &Settings) -> Result<Settings, Error> {
-    let mut own = Settings::default();
-    own.bindings = settings.administration_bindings()?;
+    let mut own = Settings {
+        bindings: settings.administration_bindings()?,
+        ..Settings::default()
+    };
     // Certificates and protocols of all bindings are set with the application's.
     own.binding_options.configure_ssl_certificate = false;
     own.thread_pool_size = HANDLER_THREADS;
@@ -196,8 +199,10 @@ fn own_settings(settings: &Settings) -> Result<Settings, Error> {
 }
 
 fn own_websocket_settings(interval: Duration) -> WebSocketSettings {
-    let mut websocket = WebSocketSettings::default();
-    websocket.javascript_files = false;
+    let mut websocket = WebSocketSettings {
+        javascript_files: false,
+        ..WebSocketSettings::default()
+    };
     websocket.max_message_size = CONTENT_BYTES_MAX;
     // A browser that is slow gets fewer values, and the last ones.
     websocket.queue.overflow = Overflow::DropOldest;

@@ -183,7 +183,7 @@ fn is_loopback(binding: &Binding) -> bool {
 
 /// A binding of `localhost`, as the loopback addresses too: these are what a client may be told instead, and
 /// listening for them takes no more sockets.
-fn with_all_loopbacks(binding: Binding) -> Vec<Binding> {
+pub(crate) fn with_all_loopbacks(binding: Binding) -> Vec<Binding> {
     let mut all = vec![binding.clone()];
     if let Place::Prefix(prefix) = binding.place()
         && let Host::Name {

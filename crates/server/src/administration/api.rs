@@ -111,7 +111,12 @@ fn metrics(desk: &Desk) -> Option<Value> {
 }
 
 fn namespace(desk: &Desk) -> Value {
-    to_value(Namespace::of(&*desk.backend, desk.queue, &desk.own_urls))
+    to_value(Namespace::of(
+        &*desk.backend,
+        desk.queue,
+        &desk.own_urls,
+        &desk.metrics_urls,
+    ))
 }
 
 /// Which connections are asked for.

@@ -26,6 +26,8 @@ pub(super) struct Desk {
     pub(super) info: ServerInfo,
     /// The prefixes of the administration.
     pub(super) own_urls: Vec<String>,
+    /// Those of metrics.
+    pub(super) metrics_urls: Vec<String>,
     pub(super) connections_max: usize,
     pub(super) series: Series,
 }

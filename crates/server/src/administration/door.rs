@@ -333,8 +333,10 @@ mod tests {
     use super::*;
 
     fn door(url: &str, hosts: &[&str]) -> Door {
-        let mut settings = AdministrationSettings::default();
-        settings.hosts = hosts.iter().map(|&host| host.to_owned()).collect();
+        let settings = AdministrationSettings {
+            hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
+            ..AdministrationSettings::default()
+        };
         let prefix = UrlPrefix::parse(url).unwrap();
         Door::new(AdministratorToken::random(), prefix, &settings)
     }
@@ -393,6 +395,22 @@ mod tests {
             ours(&sub, &["a.example", "example", ".example", "b.a.example"]),
             ["a.example", "b.a.example"]
         );
+    }
+
+    #[test]
+    fn a_cookie_is_for_its_prefix_and_no_script() {
+        let cookie = |url: &str| format!("{:?}", door(url, &[]).begin_session());
+        let secured = cookie("https://+:9180/a/");
+        for part in [
+            "is_http_only: true",
+            "is_secure: true",
+            "Strict",
+            "\"/a/\"",
+            "-9180",
+        ] {
+            assert!(secured.contains(part), "{secured}");
+        }
+        assert!(cookie("http://localhost:9180/a/").contains("is_secure: false"));
     }
 
     fn door_of_subdomains() -> Door {

@@ -284,6 +284,8 @@ pub struct ConnectionList {
 pub struct Namespace {
     /// Registered URLs.
     pub urls: Vec<NamespaceUrl>,
+    /// Reserved URL prefixes, registered or not, in order.
+    pub reservations: Vec<String>,
     /// Where the driver listens.
     pub endpoints: Vec<String>,
     /// Certificates, by what they are bound to.
@@ -299,7 +301,7 @@ pub struct NamespaceUrl {
     pub url: String,
     /// The number of its URL group.
     pub group: u64,
-    /// Whose it is: `application`, `administration`, or `other` for whoever shares the driver.
+    /// Whose it is: `application`, `administration`, `metrics`, or `other` for whoever shares the driver.
     pub owner: String,
     /// Whether requests are taken.
     pub active: bool,
@@ -350,11 +352,12 @@ impl From<&CertificateInfo> for NamespaceCertificate {
 }
 
 impl Namespace {
-    /// What a driver has: the queue of the application, and the URLs of the administration.
+    /// What a driver has, of which this queue is the application's, and these URLs are served beside it.
     pub(super) fn of(
         backend: &dyn Backend,
         application: RequestQueueId,
-        administration: &[String],
+        of_administration: &[String],
+        of_metrics: &[String],
     ) -> Self {
         let state = backend.service_state();
         let groups = state.sessions.iter().flat_map(|session| &session.groups);
@@ -363,10 +366,11 @@ impl Namespace {
             group.urls.iter().map(move |url| NamespaceUrl {
                 url: url.to_string(),
                 group: group.id.0,
-                owner: match is_application {
-                    true => "application",
-                    false if administration.contains(&url.to_string()) => "administration",
-                    false => "other",
+                owner: match url.to_string() {
+                    _ if is_application => "application",
+                    url if of_administration.contains(&url) => "administration",
+                    url if of_metrics.contains(&url) => "metrics",
+                    _ => "other",
                 }
                 .to_owned(),
                 active: group.state == tidegate_httpapi::EnabledState::Enabled,
@@ -374,9 +378,13 @@ impl Namespace {
                 logged: group.is_logged,
             })
         });
+        let reserved = backend.reserved_urls().into_iter();
+        let mut reservations: Vec<_> = reserved.map(|prefix| prefix.to_string()).collect();
+        reservations.sort();
         let tls = backend.tls_bindings();
         Self {
             urls: urls.collect(),
+            reservations,
             endpoints: endpoints(backend),
             tls: tls.iter().map(NamespaceTls::from).collect(),
         }

@@ -1,7 +1,6 @@
 //! The administration's settings: plain values, and whether they can be.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use serde::Deserialize;
 use tidegate_httpapi::{Host, LimitError, PrefixError, Scheme, UrlPrefix};
 
 use crate::binding::Binding;
-use crate::proxy_protocol::ProxyProtocol;
+use crate::operations::{settled, with_all_loopbacks};
 use crate::settings::{Settings, format};
 
 /// A page for whoever looks after the server, with live charts, and what programs are told under the same
@@ -123,32 +122,19 @@ impl Settings {
         let Some(prefix) = self.administration.prefix()? else {
             return Ok(Vec::new());
         };
-        let mut prefixes = vec![prefix.clone()];
-        if is_localhost(&prefix.host) {
-            // What a client may be told instead. It takes no more sockets.
-            for address in [
-                [127, 0, 0, 1].into(),
-                IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-            ] {
-                prefixes.push(UrlPrefix {
-                    host: Host::Address(address),
-                    ..prefix.clone()
-                });
-            }
-        }
-        // Its connections begin as usual, unless they come by a port of the application's.
-        let of_application = self.collect_bindings().unwrap_or_default();
-        let shares_port = of_application
+        // What a client may be told instead of `localhost` takes no more sockets.
+        let bindings = with_all_loopbacks(Binding::from(prefix));
+        Ok(bindings
             .iter()
-            .filter_map(Binding::prefix)
-            .any(|other| other.port == prefix.port);
-        let bindings = prefixes.into_iter().map(Binding::from);
-        Ok(match shares_port {
-            true => bindings.collect(),
-            false => bindings
-                .map(|binding| binding.with_proxy_protocol(ProxyProtocol::Off))
-                .collect(),
-        })
+            .map(|binding| settled(binding, self))
+            .collect())
+    }
+
+    /// What is served beside the application, but for the administration.
+    pub(super) fn other_operation_urls(&self) -> Vec<String> {
+        let bindings = self.operation_bindings().into_iter();
+        let bindings = bindings.flat_map(with_all_loopbacks);
+        bindings.map(|binding| binding.to_string()).collect()
     }
 }
 

@@ -9,7 +9,7 @@ use tidegate::{AdministrationClientError, CachePolicy, FineTune, Io, OperatingMo
 
 use crate::client::setting::{builder, in_each_setting};
 use crate::client::{Client, free_port};
-use crate::websocket::{Heard, Opening, WebSocket};
+use crate::websocket::{Heard, WebSocket};
 use crate::{Administered, until};
 
 #[test]
@@ -194,7 +194,7 @@ fn the_namespace_says_whose_urls_there_are() {
         urls.contains(&(&*admin, "administration", true)),
         "{urls:?}"
     );
-    assert!(namespace.tls.is_empty());
+    assert!(namespace.tls.is_empty() && namespace.reservations.is_empty());
     let listening = format!("127.0.0.1:{}", place.admin_port);
     assert!(namespace.endpoints.contains(&listening), "{namespace:?}");
     place.stop();
@@ -302,11 +302,7 @@ fn an_application_that_is_held_up_does_not_silence_it() {
 fn the_websocket_tells_live_values_and_answers() {
     let place =
         Administered::start(|builder| builder.on_http_request(|_, response| response.text("well")));
-    let mut socket = Opening::new(place.admin_port)
-        .host(&format!("localhost:{}", place.admin_port))
-        .target("/admin/live")
-        .field("Authorization", &place.bearer()["Authorization: ".len()..])
-        .open();
+    let mut socket = place.live(&[&place.bearer()]);
     let mut hear = |kind: &str| -> Value {
         loop {
             let Heard::Text(text) = socket.hear() else {
@@ -324,11 +320,7 @@ fn the_websocket_tells_live_values_and_answers() {
     let mut client = Client::connect(place.port);
     client.get("/");
     while hear("live")["live"]["requests"] != json!(1) {}
-    let mut socket = Opening::new(place.admin_port)
-        .host(&format!("localhost:{}", place.admin_port))
-        .target("/admin/live")
-        .field("Authorization", &place.bearer()["Authorization: ".len()..])
-        .open();
+    let mut socket = place.live(&[&place.bearer()]);
     for (asked, kind) in [
         (r#"{"ask":"connections"}"#, "connections"),
         (r#"{"ask":"namespace"}"#, "namespace"),

@@ -1,7 +1,7 @@
 //! Who gets in.
 
 use crate::client::Client;
-use crate::websocket::{Heard, Opening, WebSocket};
+use crate::websocket::{Heard, WebSocket};
 use crate::{Administered, cookie_of};
 
 fn administered() -> Administered {
@@ -234,14 +234,10 @@ fn who_guesses_has_to_wait() {
 #[test]
 fn only_its_own_page_opens_the_websocket() {
     let place = administered();
-    let (cookie, port) = (place.cookie(), place.admin_port);
+    let cookie = place.cookie();
     let handshake = |fields: &[&str]| {
-        let request = format!(
-            "GET /admin/live HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n\r\n",
-            fields.join("\r\n")
-        );
-        let answer = WebSocket::answer_to(port, request.as_bytes());
+        let request = place.handshake(fields);
+        let answer = WebSocket::answer_to(place.admin_port, request.as_bytes());
         answer[9..12].to_owned()
     };
     assert_eq!(handshake(&["Accept: a"]), "401");
@@ -249,12 +245,7 @@ fn only_its_own_page_opens_the_websocket() {
     assert_eq!(handshake(&[&cookie, "Origin: http://evil.example"]), "403");
     assert_eq!(handshake(&[&place.bearer(), "Origin: null"]), "403");
     assert_eq!(handshake(&[&place.bearer()]), "101");
-    let mut socket = Opening::new(port)
-        .host(&format!("localhost:{port}"))
-        .target("/admin/live")
-        .field("Origin", &place.origin()[8..])
-        .field("Cookie", &cookie[8..])
-        .open();
+    let mut socket = place.live(&[&cookie, &place.origin()]);
     let Heard::Text(hello) = socket.hear() else {
         panic!("no text")
     };

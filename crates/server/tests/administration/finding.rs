@@ -99,6 +99,35 @@ fn a_file_that_a_killed_server_left_is_passed_over() {
 }
 
 #[test]
+fn it_stays_when_the_application_is_changed() {
+    let place = Administered::start(|builder| builder);
+    let client = place.client();
+    let started = client.server().unwrap().started;
+    let mut settings = place.server.settings();
+    let port = free_port();
+    settings.port = Some(port);
+    place.server.reload(settings.clone()).unwrap();
+    let namespace = client.namespace().unwrap();
+    let url = format!("http://127.0.0.1:{port}/");
+    assert!(
+        namespace.urls.iter().any(|found| found.url == url),
+        "{namespace:?}"
+    );
+    assert_eq!(client.server().unwrap().started, started);
+    place
+        .server
+        .configure(|settings| settings.port = Some(free_port()))
+        .unwrap();
+    place.server.restart().unwrap();
+    place.server.wait_started().unwrap();
+    assert_eq!(client.server().unwrap().started, started);
+    settings.administration.connections_max = 7;
+    let error = place.server.reload(settings).unwrap_err();
+    assert!(error.to_string().contains("administration"), "{error}");
+    place.stop();
+}
+
+#[test]
 fn what_cannot_be_started_is_told_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let mut open = settings(&folder, 1);

@@ -7,6 +7,7 @@ mod api;
 mod client;
 mod door;
 mod finding;
+mod secure;
 #[path = "../client/websocket.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod websocket;
@@ -23,6 +24,7 @@ use tempfile::TempDir;
 use tidegate::{
     AdministrationClient, AdministrationSettings, Io, OperatingMode, Server, ServerBuilder,
 };
+use websocket::WebSocket;
 
 /// A server with an administration.
 struct Administered {
@@ -104,6 +106,21 @@ impl Administered {
         let answer = self.ask("POST", "sign-in", &[&self.bearer(), &self.origin()], "");
         assert_eq!(answer.status, 200, "{}", answer.text());
         cookie_of(&answer)
+    }
+
+    /// The request that opens the WebSocket, with these fields.
+    fn handshake(&self, fields: &[&str]) -> String {
+        format!(
+            "GET /admin/live HTTP/1.1\r\nHost: localhost:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n\r\n",
+            self.admin_port,
+            fields.join("\r\n")
+        )
+    }
+
+    /// The WebSocket, opened with these fields.
+    fn live(&self, fields: &[&str]) -> WebSocket {
+        WebSocket::connect_raw(self.admin_port, self.handshake(fields).as_bytes())
     }
 
     fn client(&self) -> AdministrationClient {

@@ -90,11 +90,6 @@ impl Opening {
         self
     }
 
-    pub(crate) fn host(mut self, host: &str) -> Self {
-        self.handshake.host = host.to_owned();
-        self
-    }
-
     pub(crate) fn protocols(mut self, protocols: &[&str]) -> Self {
         self.handshake.protocols = protocols.iter().map(|name| (*name).to_owned()).collect();
         self

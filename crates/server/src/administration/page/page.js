@@ -496,7 +496,7 @@ function fill(table, rows, cells, whenEmpty) {
 
 const pill = (text, kind = "") => element("span", { className: `pill ${kind}`, textContent: text });
 
-const OWNERS = { application: "good", administration: "blue", other: "" };
+const OWNERS = { application: "good", administration: "blue", metrics: "blue", reserved: "violet", other: "" };
 let lastNamespace = null;
 
 function showNamespace(namespace) {
@@ -504,12 +504,17 @@ function showNamespace(namespace) {
   const before = lastNamespace;
   const rate = (url) => {
     const earlier = before?.urls.get(url.url);
-    return earlier === undefined || url.requests < earlier ? "–" : count((url.requests - earlier) / (now - before.at));
+    return earlier === undefined || url.requests === undefined || url.requests < earlier ? "–" : count((url.requests - earlier) / (now - before.at));
   };
-  fill("namespace", namespace.urls, (url) => [url.url, [
-    [url.url, "wide"], [pill(url.owner, OWNERS[url.owner])],
-    [url.active ? pill("takes requests", "good") : pill("switched off", "red")],
-    [count(url.requests), "number"], [rate(url), "number"], [url.logged ? "yes" : "no"],
+  const registered = new Set(namespace.urls.map(({ url }) => url));
+  const reserved = namespace.reservations.filter((url) => !registered.has(url)).map((url) => ({ url, owner: "reserved" }));
+  const state = (url) => {
+    if (url.owner === "reserved") return pill("nobody serves it", "amber");
+    return url.active ? pill("takes requests", "good") : pill("switched off", "red");
+  };
+  fill("namespace", [...namespace.urls, ...reserved], (url) => [`${url.owner} ${url.url}`, [
+    [url.url, "wide"], [pill(url.owner, OWNERS[url.owner])], [state(url)],
+    [count(url.requests), "number"], [rate(url), "number"], [url.logged === undefined ? "–" : url.logged ? "yes" : "no"],
   ]], "The driver tells of no URLs.");
   lastNamespace = { at: now, urls: new Map(namespace.urls.map((url) => [url.url, url.requests])) };
   $("endpoints").textContent = `listening on ${namespace.endpoints.join(", ")}`;
