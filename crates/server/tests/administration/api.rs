@@ -280,16 +280,27 @@ fn an_application_that_is_held_up_does_not_silence_it() {
             })
         });
         let admin = place.client();
-        // Four are with the application and one waits; there is no room for the last.
-        let mut waiting: Vec<_> = (0..6).map(|_| Client::connect(place.port)).collect();
-        for client in &mut waiting {
+        let send = || {
+            let mut client = Client::connect(place.port);
             client.send("GET", "/", &[], "");
+            client
+        };
+        // One after the other: the queue has room for one that nobody has taken yet.
+        let mut waiting = Vec::new();
+        for counted in [(1, 0), (2, 0), (3, 0), (4, 0), (4, 1)] {
+            waiting.push(send());
+            until("the request has come", || {
+                let state = admin.service_state().unwrap();
+                let now = &state.queues[0].counters;
+                ((now.active, now.queued) == counted).then_some(())
+            });
         }
+        assert_eq!(send().receive().status, 503);
         let live = until("the queue is full", || {
             let live = admin.live().unwrap();
-            (live.refused == 1 && live.active == 4).then_some(live)
+            (live.refused == 1).then_some(live)
         });
-        assert_eq!((live.queued, live.queue_length), (1, 1));
+        assert_eq!((live.active, live.queued, live.queue_length), (4, 1, 1));
         assert_eq!(live.unavailable["QueueFull"], live.refused);
         assert!(live.queue_age > 0.0);
         drop(go_on);
