@@ -518,7 +518,7 @@ impl Backend for Embedded {
     fn reserved_urls(&self) -> Vec<UrlPrefix> {
         let plane = self.plane();
         let reserved = plane.control.reservations();
-        reserved.map(|(prefix, _)| prefix.clone()).collect()
+        reserved.cloned().collect()
     }
 
     fn cached_responses(&self) -> Vec<CachedResponse> {
