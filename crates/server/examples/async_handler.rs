@@ -5,8 +5,11 @@ use std::time::Duration;
 use tidegate::Server;
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     Server::builder()
-        .port(8080)
+        .port(port)
         .on_http_request_async(|request, mut response| async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
             match request.text_async().await {

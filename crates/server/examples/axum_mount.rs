@@ -10,8 +10,11 @@ async fn greet(Path(name): Path<String>) -> String {
 }
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     Server::builder()
-        .port(8080)
+        .port(port)
         .mount("/api", Router::new().route("/greet/{name}", get(greet)))
         .on_http_request(|_, response| response.text("Try /api/greet/you."))
         .build()?

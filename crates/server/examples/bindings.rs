@@ -3,9 +3,12 @@
 use tidegate::{Binding, Server};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse::<u16>().expect("a port"));
     let server = Server::builder()
-        .bind("http://localhost:8080/")
-        .bindings([Binding::new("127.0.0.1", 8081, "/admin/")?.with_context(1)])
+        .bind(&format!("http://localhost:{port}/"))
+        .bindings([Binding::new("127.0.0.1", port + 1, "/admin/")?.with_context(1)])
         .on_before_binding(|bindings| {
             for binding in bindings {
                 println!("binding {binding}");
@@ -19,10 +22,11 @@ fn main() -> Result<(), tidegate::Error> {
     server.start()?;
     server.wait_started()?;
 
-    // Port 8080 keeps its socket and goes on serving; 8081 makes way for 8082.
+    // The first keeps its socket and goes on serving; the second makes way for a third.
     server.configure(|settings| {
         settings.bindings.truncate(1);
-        settings.bindings.extend("http://localhost:8082/".parse());
+        let third = Binding::new("localhost", port + 2, "/");
+        settings.bindings.extend(third);
     })?;
     server.restart()?;
     server.wait_started()?;

@@ -4,8 +4,11 @@
 use tidegate::{CorsOrigins, CorsSettings, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     Server::builder()
-        .port(8080)
+        .port(port)
         .cors(CorsSettings {
             path: "/api".into(),
             // As browsers send them: no slash at the end, no port where it is the scheme's own.

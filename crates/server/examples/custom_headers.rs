@@ -5,8 +5,11 @@ use std::time::Duration;
 use tidegate::{CacheControl, Link, SameSite, Server, SetCookie};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     Server::builder()
-        .port(8080)
+        .port(port)
         .on_http_request(|request, response| match request.document() {
             "/" => {
                 let hour = Duration::from_secs(3600);

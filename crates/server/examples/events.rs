@@ -9,10 +9,13 @@ use std::time::{Duration, SystemTime};
 use tidegate::{Event, EventHub, Server};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     let clock = EventHub::new();
     let answering = clock.clone();
     let server = Server::builder()
-        .port(8080)
+        .port(port)
         .on_http_request(move |request, response| match request.document() {
             // One that lost its connection gets what it has missed.
             "/clock" => answering.answer(request, response),

@@ -3,7 +3,10 @@
 use tidegate::{FilesSettings, Server};
 
 fn main() -> Result<(), tidegate::Error> {
-    let mut documentation = FilesSettings::new("target/doc");
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
+    let mut documentation = FilesSettings::new("crates/server/guide");
     documentation.listing = true;
     let mut source = FilesSettings::new("crates");
     // What is not there is the handler's to answer.
@@ -12,8 +15,8 @@ fn main() -> Result<(), tidegate::Error> {
         .content_types
         .insert("rs".to_owned(), "text/plain; charset=utf-8".to_owned());
     Server::builder()
-        .port(8080)
-        .files("/doc", documentation)
+        .port(port)
+        .files("/guide", documentation)
         .files("/crates", source)
         .on_http_request(|request, response| {
             let path = request.document();

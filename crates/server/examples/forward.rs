@@ -3,6 +3,9 @@
 use tidegate::{ForwardSettings, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     let upstreams = [
         "http://127.0.0.1:9000".parse()?,
         "http://127.0.0.1:9001".parse()?,
@@ -10,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut api = ForwardSettings::new("/api/", upstreams);
     api.health.path = Some("/health".to_owned());
     let server = Server::builder()
-        .port(8080)
+        .port(port)
         .forward(api)
         .on_before_forward_http(|request, forward| {
             if request.document() == "/api/version" {

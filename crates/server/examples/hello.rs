@@ -3,8 +3,11 @@
 use tidegate::Server;
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     Server::builder()
-        .port(8080)
+        .port(port)
         .on_startup(|server| println!("listening on {:?}", server.endpoints()))
         .on_http_request(
             |request, response| match (request.method(), request.document()) {

@@ -4,9 +4,12 @@
 use tidegate::{FineTune, OperatingMode, Server};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     Server::builder()
         .host("0.0.0.0")
-        .port(8080)
+        .port(port)
         .fine_tune(FineTune {
             // Absorb bursts of 10,000 devices that reconnect, before the driver answers 503.
             queue_length: 10_000,

@@ -3,6 +3,9 @@
 use tidegate::{LogFields, LogFormat, LogRollover, LogSelection, Logging, Server};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     let mut log = Logging::new(LogFormat::Json, "logs");
     log.selection = LogSelection::ErrorsOnly;
     log.rollover = LogRollover::Hourly;
@@ -10,7 +13,7 @@ fn main() -> Result<(), tidegate::Error> {
     log.fields = LogFields::DEFAULT | LogFields::STREAM_ID;
     println!("errors are logged in {}", log.folder().display());
     Server::builder()
-        .port(8080)
+        .port(port)
         .logging(log)
         .on_http_request(|request, response| match request.document() {
             "/" => response.text("hello"),

@@ -6,11 +6,14 @@
 use tidegate::{BeforeUpload, HandlerError, HttpUploadFiles, Server, UploadSettings};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     let mut files = HttpUploadFiles::in_directory("uploads");
     // However long: it does not go through memory.
     files.max_request_body_size = Some(0);
     Server::builder()
-        .port(8080)
+        .port(port)
         .http_upload_files(files)
         .upload(UploadSettings::new("/drop/", "uploads/dropped"))
         .on_http_upload_before_create_post_stream(|request| {

@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 use tidegate::{Message, Overflow, Recipients, Server, WebSocketSettings};
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     let mut websocket = WebSocketSettings::default();
     // A client that is slow gets the newest second only, when it can.
     websocket.queue.overflow = Overflow::Coalesce;
     let server = Server::builder()
-        .port(8080)
+        .port(port)
         .websocket(websocket)
         .on_connect(|connection| println!("{} is here", connection.peer()))
         .on_disconnect(|connection, end| println!("{} left: {}", connection.peer(), end.code))

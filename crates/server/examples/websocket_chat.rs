@@ -21,6 +21,9 @@ document.forms[0].onsubmit = event => {
 </script>"#;
 
 fn main() -> Result<(), tidegate::Error> {
+    let port = std::env::args()
+        .nth(1)
+        .map_or(8080, |port| port.parse().expect("a port"));
     let chat = ChannelProtocol::builder()
         // Who comes later gets what was said.
         .retain("room", Retention::All)
@@ -35,7 +38,7 @@ fn main() -> Result<(), tidegate::Error> {
         })
         .build();
     Server::builder()
-        .port(8080)
+        .port(port)
         .register_protocol(chat)
         .on_http_request(|_, response| response.content_type("text/html; charset=utf-8").text(PAGE))
         .build()?

@@ -5,6 +5,8 @@
 //! server through [`Server`]. The component stands on a driver ([`Backend`]) that owns the ports,
 //! routes URL prefixes to it and answers overload itself; it never learns which one.
 //!
+//! The guide is in [`guide`].
+//!
 //! ```no_run
 //! use tidegate::{FineTune, OperatingMode, Server};
 //!
@@ -183,7 +185,6 @@ pub use tidegate_proto::range::{ByteRange, RangeSet, RangeSpec};
 #[cfg(test)]
 mod tests;
 
-/// Compiles the code in the project's README.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+// Its programs are run by testing/guide, which knows what visits them.
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;

@@ -33,7 +33,8 @@ pub struct Answer {
 pub struct Stream(BufReader<TcpStream>);
 
 impl Site {
-    pub(crate) fn new(port: u16) -> Self {
+    /// The server at this port.
+    pub fn new(port: u16) -> Self {
         Self { port }
     }
 
