@@ -100,7 +100,8 @@ mod tests {
             let blocks = text.split("```sh\n").skip(1);
             let lines = blocks.flat_map(|block| block.split("```").next().unwrap_or("").lines());
             for line in lines {
-                let said = line.split(" #").next().unwrap_or_default().trim();
+                let said = line.split(" #").next().unwrap_or_default();
+                let said = said.split(" > ").next().unwrap_or_default().trim();
                 let run = said
                     .split_once("cargo run --release -- ")
                     .map(|(_, words)| words);

@@ -70,7 +70,24 @@ fn schema() -> Value {
             }
         }
     }
+    tell_users(&mut schema);
     schema
+}
+
+/// Leaves of all documentation what somebody with a settings file needs.
+fn tell_users(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(tell_users),
+        Value::Object(object) => {
+            for (name, value) in object {
+                match value {
+                    Value::String(text) if name == "description" => *text = key::for_users(text),
+                    value => tell_users(value),
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,11 @@ impl Table {
         self.names.join(".")
     }
 
+    /// Whether it is in no other.
+    pub(super) fn is_outer(&self) -> bool {
+        self.names.len() == 1
+    }
+
     /// How its first line looks in a file.
     pub(super) fn header(&self) -> String {
         match self.is_repeated {
@@ -154,7 +159,7 @@ impl Walk<'_> {
             let mut table = Table {
                 names,
                 is_repeated,
-                meaning: if of_struct.starts_with(&meaning_of_key) {
+                meaning: if of_struct.starts_with(meaning_of_key.trim_end_matches('.')) {
                     of_struct
                 } else {
                     format!("{meaning_of_key}\n\n{of_struct}").trim().to_owned()
@@ -296,9 +301,13 @@ fn default(value: &Value) -> Option<String> {
     }
 }
 
-/// The documentation of a field or struct as a reader of the file needs it.
+/// The documentation of a field or struct.
 fn meaning(schema: &Value) -> String {
-    let text = schema["description"].as_str().unwrap_or_default();
+    for_users(schema["description"].as_str().unwrap_or_default())
+}
+
+/// Documentation of the code as somebody with a settings file needs it.
+pub(super) fn for_users(text: &str) -> String {
     // What follows is for who writes Rust.
     let end = text.find("```").into_iter().chain(text.find("\n# ")).min();
     // In a file there is no `None`: a key is left out.

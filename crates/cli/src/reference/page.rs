@@ -8,6 +8,9 @@ use crate::settings_file;
 /// All of it, as `reference.md` of the guide has it.
 pub(super) fn all(tables: &[Table]) -> String {
     let mut page = String::from(INTRODUCTION);
+    let outer = tables.iter().filter(|table| table.is_outer());
+    let links = outer.map(|table| format!("[`{}`](#{})", table.header(), table.path()));
+    page += &format!("Tables: {}.\n\n", links.collect::<Vec<_>>().join(",\n"));
     for table in tables {
         page += &section(table);
     }
