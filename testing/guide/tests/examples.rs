@@ -1,5 +1,8 @@
 //! Every example of the component runs, and does what it says: as the program that cargo has built of it, at a port.
 
+// The lint knows functions that are tests, and not what these call.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
