@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
@@ -232,7 +232,8 @@ impl Example {
         fs::write(at("localhost.key"), certificate.signing_key.serialize_pem()).unwrap();
         // Some serve what is in the project, by paths of it.
         let reads_source = ["download", "files", "streaming"].contains(&name);
-        let port = free_ports();
+        // Some have more bindings, at the ports behind.
+        let port = tidegate_guide::free_ports(3);
         let mut child = Command::new(program)
             .arg(port.to_string())
             .current_dir(if reads_source {
@@ -298,20 +299,6 @@ fn built(name: &str) -> PathBuf {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The first of three ports that were free a moment ago.
-fn free_ports() -> u16 {
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let bases = std::iter::repeat_with(|| {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.local_addr().unwrap().port()
-    });
-    bases
-        .take(1000)
-        .filter(|base| *base < u16::MAX - 2)
-        .find(|base| [*base, base + 1, base + 2].iter().all(is_free))
-        .unwrap()
 }
 
 /// Whether what listens there knows its URLs by now; a moment before, nobody's host is served.
