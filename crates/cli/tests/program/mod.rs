@@ -119,6 +119,7 @@ pub(crate) fn watch(mut command: Command, folder: TempDir) -> Program {
 }
 
 impl Program {
+    #[allow(dead_code, reason = "not all tests look at it")]
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
