@@ -88,9 +88,13 @@ fn what_the_firewall_and_the_rate_limiter_refuse_is_counted() {
         let statuses = [0; 4].map(|_| client.get("/").status);
         assert_eq!(statuses, [200, 200, 429, 429]);
         let counters = server.metrics().traffic;
-        assert_eq!((counters.attacks, counters.rate_limited), (1, 2));
+        assert_eq!((counters.firewall.attacks, counters.rate_limited), (1, 2));
         assert_eq!(
-            (counters.over_quota, counters.bans, counters.blocked),
+            (
+                counters.over_quota,
+                counters.bans,
+                counters.firewall.blocked
+            ),
             (0, 0, 0)
         );
         stop(server);
@@ -103,7 +107,7 @@ fn what_the_firewall_and_the_rate_limiter_refuse_is_counted() {
         assert!(Client::connect(port).is_closed_by_peer());
         wait_until("the connection is counted", || {
             let metrics = server.metrics();
-            metrics.traffic.blocked == 1 && metrics.backend.connections_refused == 1
+            metrics.traffic.firewall.blocked == 1 && metrics.backend.connections_refused == 1
         });
         stop(server);
     });
