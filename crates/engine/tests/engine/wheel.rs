@@ -14,9 +14,9 @@ fn entry_falls_due_at_its_tick_and_once() {
     wheel.insert(1, 110);
     wheel.insert(2, 111);
     assert_eq!(wheel.next_due(), Some(110));
-    assert_eq!(drain(&mut wheel, 109), []);
+    assert!(drain(&mut wheel, 109).is_empty());
     assert_eq!(drain(&mut wheel, 110), [1]);
-    assert_eq!(drain(&mut wheel, 110), []);
+    assert!(drain(&mut wheel, 110).is_empty());
     assert_eq!(wheel.next_due(), Some(111));
     assert_eq!(drain(&mut wheel, 500), [2]);
     assert_eq!(wheel.next_due(), None);
@@ -47,9 +47,9 @@ fn long_sleep_loses_nothing() {
 #[test]
 fn entry_already_due_falls_due_at_the_next_tick() {
     let mut wheel = TimerWheel::new(100);
-    assert_eq!(drain(&mut wheel, 200), []);
+    assert!(drain(&mut wheel, 200).is_empty());
     wheel.insert(1, 150);
-    assert_eq!(drain(&mut wheel, 200), []);
+    assert!(drain(&mut wheel, 200).is_empty());
     assert_eq!(wheel.next_due(), Some(201));
     assert_eq!(drain(&mut wheel, 201), [1]);
 }
