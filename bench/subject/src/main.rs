@@ -21,12 +21,12 @@
 //! completions before the first of them is handled, and 503s that are sent rather than resets.
 #![forbid(unsafe_code)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use bench_answers::{HELLO, SERVER, UPLOADED};
-use tidegate::api_keys::{ApiKeyError, NewApiKey};
+use tidegate::api_keys::{self, ApiKeyError, ApiKeys, NewApiKey};
 use tidegate::{
     ApiKeySettings, BodyError, BodyReader, CachePolicy, Connection, ErrorLog, FineTune,
     ForwardSettings, HandlerError, Io, Message, OperatingMode, RateLimitSettings, RateRuleSettings,
@@ -82,6 +82,7 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         server = server.upload(settings);
     }
     if options.admission {
+        make_keys(&keys_file).expect("a folder to write to");
         let mut keys = ApiKeySettings::default();
         keys.enabled = true;
         keys.file = Some(keys_file);
@@ -118,22 +119,22 @@ fn serve(options: Options) -> Result<(), tidegate::Error> {
         fine_tune.skip_completion_on_success = false;
         server = server.verbosity_503(Verbosity503::Limited);
     }
-    let server = server.fine_tune(fine_tune).build()?;
-    server.start()?;
-    server.wait_started()?;
-    if let Some(keys) = server.api_keys() {
-        let new = NewApiKey {
-            owner: "bench".to_owned(),
-            ..NewApiKey::default()
-        };
-        // A second start finds it in the file.
-        match keys.adopt(bench_answers::API_KEY, new, SystemTime::now()) {
-            Ok(_) | Err(ApiKeyError::Adopted) => {}
-            Err(error) => panic!("{error}"),
-        }
+    server.fine_tune(fine_tune).build()?.run()
+}
+
+/// A store that knows the key of the benchmarks.
+fn make_keys(file: &Path) -> Result<(), ApiKeyError> {
+    let now = SystemTime::now();
+    let keys = ApiKeys::open(api_keys::ApiKeySettings::new(file), now)?;
+    let new = NewApiKey {
+        owner: "bench".to_owned(),
+        ..NewApiKey::default()
+    };
+    match keys.adopt(bench_answers::API_KEY, new, now) {
+        // Of an earlier run.
+        Err(ApiKeyError::Adopted) => Ok(()),
+        made => made.map(drop),
     }
-    server.wait_stopped();
-    Ok(())
 }
 
 /// A limit for each key that nobody reaches.

@@ -224,10 +224,11 @@ impl ApiKeys {
         };
         let entry = found.ok().flatten();
         let Some(refusal) = refusal else {
-            let entry = entry.expect("what is not refused was found");
-            self.counters().validations.fetch_add(1, Ordering::Relaxed);
-            entry.usage.used(milliseconds(now));
-            return (KeyVerdict::Accepted(ValidKey { key: entry }), None);
+            let key = ValidKey {
+                key: entry.expect("what is not refused was found"),
+            };
+            self.accept(&key, now);
+            return (KeyVerdict::Accepted(key), None);
         };
         self.counters().failures.fetch_add(1, Ordering::Relaxed);
         if let Some(entry) = &entry {
@@ -247,6 +248,12 @@ impl ApiKeys {
         });
         let key = entry.map(|key| ValidKey { key });
         (KeyVerdict::Refused(refusal), key)
+    }
+
+    /// Counts what [`peek`](Self::peek) has found as accepted.
+    pub fn accept(&self, key: &ValidKey, now: SystemTime) {
+        self.counters().validations.fetch_add(1, Ordering::Relaxed);
+        key.key.usage.used(milliseconds(now));
     }
 
     /// The key that would be accepted, without counting it.

@@ -21,7 +21,7 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tidegate_admission::api_keys::ApiKeys;
+use tidegate_admission::api_keys::{ApiKeys, ValidKey};
 use tidegate_admission::ban::offence::Offence;
 use tidegate_httpapi::{Admission, AuthInfo, Body, Exchange, ResponseHead};
 
@@ -37,7 +37,7 @@ pub use settings::{
 
 use crate::component::Shared;
 use crate::server::Server;
-use crate::traffic::{Firewall, KeyOfRequest};
+use crate::traffic::Firewall;
 use events::ask;
 use exchange::AdmittedExchange;
 use identity::Identity;
@@ -101,19 +101,21 @@ impl Guard {
         }
     }
 
-    /// Lets a request pass on to `answer`, or gives `answered` what it is answered with.
+    /// Lets a request pass on to `answer`, or gives `answered` what it is answered with. `known` is the valid API
+    /// key that it has, if somebody has looked already.
     pub(crate) fn admit(
         &self,
         shared: &Arc<Shared>,
         firewall: Option<&Arc<Firewall>>,
         mut exchange: Exchange<'_>,
+        known: Option<ValidKey>,
         answered: impl FnOnce(Exchange<'_>, (ResponseHead, Body)),
         answer: impl FnOnce(Exchange<'_>),
     ) {
         let mut identity = Identity::default();
         let mut is_private = false;
         if let Some(keys) = &self.keys {
-            match keys.judge(shared, &exchange) {
+            match keys.judge(shared, &exchange, known) {
                 KeyStep::Pass(key, is_required) => {
                     identity.key = key;
                     is_private |= is_required;
@@ -163,9 +165,8 @@ impl Guard {
     }
 
     /// The valid API key that a request has.
-    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<KeyOfRequest> {
-        let key = self.keys.as_ref()?.peek(exchange)?;
-        Some(KeyOfRequest::new(&key))
+    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<ValidKey> {
+        self.keys.as_ref()?.peek(exchange)
     }
 
     /// The refusal as the application wants it, or `None` if it lets the request in nevertheless.

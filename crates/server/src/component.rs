@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidegate_admission::api_keys::{KeyStorage, MemoryStorage};
+use tidegate_admission::api_keys::{KeyStorage, MemoryStorage, ValidKey};
 use tidegate_httpapi::{
     Admission, Application, Body, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
     ResponseHead, Version,
@@ -25,7 +25,7 @@ use crate::place::{Place, Places};
 use crate::runtime::AsyncRuntime;
 use crate::settings::Settings;
 use crate::tower::Mount;
-use crate::traffic::{Doors, Firewall, KeyOfRequest};
+use crate::traffic::{Doors, Firewall};
 use crate::upload::{InProgress, Intake, Uploads};
 use crate::watchdog::MonitorPeers;
 use crate::websocket::{Fallback, Gate, Hub, Scripts};
@@ -220,24 +220,30 @@ impl Component {
     #[inline]
     fn admit(&self, exchange: Exchange<'_>) {
         match &self.doors {
-            None => self.identify(exchange),
+            None => self.identify(exchange, None),
             Some(doors) => {
                 let finds_users = self.guard.as_ref().is_some_and(|guard| guard.finds_users());
                 let key_of = |exchange: &Exchange<'_>| self.key_of(exchange);
-                doors.pass(&self.shared, exchange, finds_users, key_of, |exchange| {
-                    self.identify(exchange);
-                });
+                doors.pass(
+                    &self.shared,
+                    exchange,
+                    finds_users,
+                    key_of,
+                    |exchange, key| {
+                        self.identify(exchange, key);
+                    },
+                );
             }
         }
     }
 
-    fn key_of(&self, exchange: &Exchange<'_>) -> Option<KeyOfRequest> {
+    fn key_of(&self, exchange: &Exchange<'_>) -> Option<ValidKey> {
         self.guard.as_ref()?.key_of(exchange)
     }
 
-    /// Has the request answered, if who makes it may.
+    /// Has the request answered, if who makes it may. `key` is the valid API key that it has, if that is known.
     #[inline]
-    fn identify(&self, exchange: Exchange<'_>) {
+    fn identify(&self, exchange: Exchange<'_>, key: Option<ValidKey>) {
         let Some(guard) = &self.guard else {
             return self.answer(exchange);
         };
@@ -254,6 +260,7 @@ impl Component {
             &self.shared,
             firewall,
             exchange,
+            key,
             answered,
             |exchange| match doors {
                 Some(doors) => doors.pass_user(&self.shared, exchange, |exchange| {

@@ -25,6 +25,7 @@ mod statistics;
 use std::io;
 use std::sync::Arc;
 
+use tidegate_admission::api_keys::ValidKey;
 use tidegate_admission::rate::{Decision, Rule};
 use tidegate_httpapi::{Body, Exchange, OperatingMode, ResponseHead};
 
@@ -52,8 +53,7 @@ use clock::Clock;
 use content::Scan;
 use keeper::Keeper;
 use limited::LimitedExchange;
-pub(crate) use rate_limit::KeyOfRequest;
-use rate_limit::{RateLimiter, Whose};
+use rate_limit::{KeyOfRequest, RateLimiter, Whose};
 
 /// What of it is switched on, for as long as a server runs.
 pub(crate) struct Doors {
@@ -125,14 +125,14 @@ impl Doors {
     }
 
     /// Has `answer` answer a request that may be made, and answers others. `key_of` says which valid API key a
-    /// request has, `finds_users` whether it will be known which user makes it.
+    /// request has; whoever answers is told, if it was asked for. `finds_users` whether it will be known which user makes it.
     pub(crate) fn pass(
         &self,
         shared: &Arc<Shared>,
         exchange: Exchange<'_>,
         finds_users: bool,
-        key_of: impl FnOnce(&Exchange<'_>) -> Option<KeyOfRequest>,
-        answer: impl FnOnce(Exchange<'_>),
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<ValidKey>,
+        answer: impl FnOnce(Exchange<'_>, Option<ValidKey>),
     ) {
         let has_passed = self.is_high_perf && exchange.may_block();
         if let Some(firewall) = &self.firewall
@@ -163,13 +163,15 @@ impl Doors {
             }
         }
         let Some(limiter) = &self.limiter else {
-            return way.go(exchange, answer);
+            return way.go(exchange, |exchange| answer(exchange, None));
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
+        let named = key.as_ref().map(KeyOfRequest::new);
         let whose = Whose {
-            api_key: key.as_ref(),
+            api_key: named.as_ref(),
             user: None,
         };
+        let answer = |exchange: Exchange<'_>| answer(exchange, key);
         if finds_users && limiter.awaits_user(&exchange, whose) {
             // Counted by `pass_user`, or where it is refused.
             return way.go(exchange, answer);
@@ -239,13 +241,14 @@ impl Doors {
         &self,
         shared: &Shared,
         exchange: Exchange<'_>,
-        key_of: impl FnOnce(&Exchange<'_>) -> Option<KeyOfRequest>,
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<ValidKey>,
         (mut head, body): (ResponseHead, Body),
     ) {
         let Some(limiter) = self.limiter.as_ref().filter(|of| of.asks_for_users()) else {
             return exchange.respond(head, body);
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
+        let key = key.as_ref().map(KeyOfRequest::new);
         let whose = Whose {
             api_key: key.as_ref(),
             user: None,

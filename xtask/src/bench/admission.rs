@@ -2,7 +2,7 @@
 
 use super::load::{Load, Requests};
 use super::server::Server;
-use super::target::{Claim, Target};
+use super::target::Claim;
 use super::workload::{HELLO, Id, REQUEST, Workload, ours};
 
 /// The workloads, in order.
@@ -17,7 +17,7 @@ pub(crate) const WORKLOADS: [Workload; 2] = [
             ..HELLO
         }),
         servers: &SERVERS,
-        targets: &TARGETS,
+        targets: &[ours(Claim::AtMostMore(0.5, Server::TidegateHandler))],
     },
     // The same under a magnifier: the calls to the system are shared.
     Workload {
@@ -31,7 +31,7 @@ pub(crate) const WORKLOADS: [Workload; 2] = [
             ..HELLO
         }),
         servers: &SERVERS,
-        targets: &TARGETS,
+        targets: &[],
     },
 ];
 
@@ -41,5 +41,3 @@ const SERVERS: [Server; 3] = [
     Server::TidegatePoll,
     Server::TidegateHandler,
 ];
-
-const TARGETS: [Target; 1] = [ours(Claim::AtMostMore(0.5, Server::TidegateHandler))];

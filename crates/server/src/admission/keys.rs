@@ -1,5 +1,6 @@
 //! The API key of a request.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -172,8 +173,15 @@ impl KeyGate {
     }
 
     /// Whether a request's key lets it in.
-    pub(super) fn judge(&self, shared: &Shared, exchange: &Exchange<'_>) -> KeyStep {
-        self.decide(shared, exchange)
+    ///
+    /// `known` is what [`peek`](Self::peek) has said of it just now.
+    pub(super) fn judge(
+        &self,
+        shared: &Shared,
+        exchange: &Exchange<'_>,
+        known: Option<ValidKey>,
+    ) -> KeyStep {
+        self.decide(shared, exchange, known)
             .unwrap_or_else(KeyStep::Refuse)
     }
 
@@ -188,9 +196,23 @@ impl KeyGate {
         self.store.peek(&key, scope, address, SystemTime::now())
     }
 
-    fn decide(&self, shared: &Shared, exchange: &Exchange<'_>) -> Result<KeyStep, Refusal> {
+    fn decide(
+        &self,
+        shared: &Shared,
+        exchange: &Exchange<'_>,
+        known: Option<ValidKey>,
+    ) -> Result<KeyStep, Refusal> {
         let head = exchange.head();
         let rule = self.rules.find(head.cooked_path);
+        let scope = rule.scope.as_deref();
+        let now = SystemTime::now();
+        if let Some(key) = known {
+            if self.fail_closed && !self.store.is_reliable(now) {
+                return Err(Refusal::busy());
+            }
+            self.store.accept(&key, now);
+            return self.conclude((shared, exchange), rule, (Some(key), None));
+        }
         let unauthorized = || Refusal::unauthorized(&self.challenge, &FieldBlock::new());
         let Some(key) = self.given(&head)? else {
             return match rule.is_required {
@@ -202,7 +224,6 @@ impl KeyGate {
             // Whether it is good is not told to who may have overheard it.
             return Err(Refusal::forbidden());
         }
-        let now = SystemTime::now();
         if self.fail_closed && !self.store.is_reliable(now) {
             return Err(Refusal::busy());
         }
@@ -210,19 +231,28 @@ impl KeyGate {
         if !exchange.may_block() && self.store.takes_long(&key) {
             return Ok(KeyStep::MayBlock);
         }
-        let scope = rule.scope.as_deref();
         let (verdict, known) = self.store.check(&key, scope, address, now);
-        let (key, refusal) = match verdict {
+        let found = match verdict {
             KeyVerdict::Accepted(key) => (Some(key), None),
             KeyVerdict::Refused(refusal) => (known, Some(refusal)),
         };
+        self.conclude((shared, exchange), rule, found)
+    }
+
+    /// Has the application decide over what was found, if it wants to.
+    fn conclude(
+        &self,
+        (shared, exchange): (&Shared, &Exchange<'_>),
+        rule: &Rule,
+        (key, refusal): (Option<ValidKey>, Option<KeyRefusal>),
+    ) -> Result<KeyStep, Refusal> {
         let decision = match shared.events().watches_api_keys() {
             false => AuthDecision::ByList,
             true => {
                 let validation = ApiKeyValidation {
                     key: key.as_ref(),
                     refusal,
-                    scope,
+                    scope: rule.scope.as_deref(),
                 };
                 ask(shared, exchange, |events, request| {
                     events.on_api_key_validation(request, &validation)
@@ -239,27 +269,27 @@ impl KeyGate {
         Err(match refusal {
             KeyRefusal::Scope | KeyRefusal::Address => Refusal::forbidden(),
             KeyRefusal::Busy => Refusal::busy(),
-            _ => unauthorized().of_failed_proof(),
+            _ => Refusal::unauthorized(&self.challenge, &FieldBlock::new()).of_failed_proof(),
         })
     }
 
     /// The key that a request has. Two would be one for us and another for somebody else.
-    fn given(&self, head: &RequestHead<'_>) -> Result<Option<String>, Refusal> {
+    fn given<'h>(&self, head: &RequestHead<'h>) -> Result<Option<Cow<'h, str>>, Refusal> {
         let mut found = None;
-        let mut keep = |key: String| match found.replace(key) {
+        let mut keep = |key: Cow<'h, str>| match found.replace(key) {
             None => Ok(()),
             Some(_) => Err(Refusal::malformed()),
         };
         for (name, value) in head.fields.lines() {
             if name.eq_ignore_ascii_case(self.header.as_bytes()) {
                 let key = std::str::from_utf8(value).map_err(|_| Refusal::malformed())?;
-                keep(key.to_owned())?;
+                keep(Cow::Borrowed(key))?;
             }
         }
         if let (Some(wanted), Some(query)) = (&self.query, head.query()) {
             for (name, value) in form_urlencoded::parse(query) {
                 if name == wanted.as_str() {
-                    keep(value.into_owned())?;
+                    keep(value)?;
                 }
             }
         }

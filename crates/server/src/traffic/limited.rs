@@ -3,8 +3,6 @@
 //!
 //! Source: draft-ietf-httpapi-ratelimit-headers-10; the `X-RateLimit` fields are the component's.
 
-use std::fmt;
-use std::io::Write;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -32,34 +30,89 @@ pub(super) fn tell(head: &mut ResponseHead, rule: &str, decision: &Decision) {
         ..
     } = *decision;
     let (window, reset) = (seconds_up(window), seconds_up(reset));
-    append(
-        head,
-        "RateLimit-Policy",
-        format_args!("\"{rule}\";q={limit};w={window}"),
-    );
-    append(
-        head,
-        "RateLimit",
-        format_args!("\"{rule}\";r={remaining};t={reset}"),
-    );
-    append(head, "X-RateLimit-Limit", format_args!("{limit}"));
-    append(head, "X-RateLimit-Remaining", format_args!("{remaining}"));
-    append(head, "X-RateLimit-Reset", format_args!("{reset}"));
+    let (limit, remaining) = (u64::from(limit), u64::from(remaining));
+    let mut value = Value::new();
+    for (field, (first, of_first), (second, of_second)) in [
+        ("RateLimit-Policy", ("\";q=", limit), (";w=", window)),
+        ("RateLimit", ("\";r=", remaining), (";t=", reset)),
+    ] {
+        value.begin().bytes(b"\"").bytes(rule.as_bytes());
+        value.bytes(first.as_bytes()).number(of_first);
+        value.bytes(second.as_bytes()).number(of_second);
+        value.append_to(head, field);
+    }
+    for (field, number) in [
+        ("X-RateLimit-Limit", limit),
+        ("X-RateLimit-Remaining", remaining),
+        ("X-RateLimit-Reset", reset),
+    ] {
+        append(head, field, number);
+    }
 }
 
-/// Adds a field whose value is short.
-pub(super) fn append(head: &mut ResponseHead, name: &str, value: fmt::Arguments<'_>) {
-    let mut memory = [0_u8; 160];
-    let length = {
-        let mut rest = &mut memory[..];
-        match rest.write_fmt(value) {
-            Ok(()) => 160 - rest.len(),
-            // The name of a rule is longer than anybody would want to read.
-            Err(_) => return,
+/// Adds a field that is a number.
+pub(super) fn append(head: &mut ResponseHead, name: &'static str, number: u64) {
+    let mut value = Value::new();
+    value.number(number).append_to(head, name);
+}
+
+/// A field's value while it is put together. By hand, since `fmt` takes a third of a microsecond for five of them,
+/// and every answer under a rule has five.
+struct Value {
+    memory: [u8; Self::BYTES],
+    length: usize,
+    is_too_long: bool,
+}
+
+impl Value {
+    /// The name of a rule may be longer than anybody would want to read; then nothing is told.
+    const BYTES: usize = 160;
+
+    fn new() -> Self {
+        Self {
+            memory: [0; Self::BYTES],
+            length: 0,
+            is_too_long: false,
         }
-    };
-    let added = head.fields.append(name, &memory[..length]);
-    debug_assert!(added.is_ok(), "a rule's name is a token");
+    }
+
+    fn begin(&mut self) -> &mut Self {
+        (self.length, self.is_too_long) = (0, false);
+        self
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        let end = self.length + bytes.len();
+        match self.memory.get_mut(self.length..end) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.length = end;
+            }
+            None => self.is_too_long = true,
+        }
+        self
+    }
+
+    fn number(&mut self, mut number: u64) -> &mut Self {
+        let mut digits = [b'0'; 20];
+        let mut begin = digits.len();
+        loop {
+            begin -= 1;
+            digits[begin] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.bytes(&digits[begin..])
+    }
+
+    fn append_to(&self, head: &mut ResponseHead, field: &'static str) {
+        if !self.is_too_long {
+            let added = head.fields.append(field, &self.memory[..self.length]);
+            debug_assert!(added.is_ok(), "a rule's name is a token");
+        }
+    }
 }
 
 /// Seconds, rounded up, so that whoever waits so long has waited long enough.

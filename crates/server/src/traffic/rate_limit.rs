@@ -187,7 +187,7 @@ impl RateLimiter {
         self.counts.count(is_quota);
         let mut head = ResponseHead::new(self.status);
         let seconds = limited::seconds_up(decision.retry_after).max(1);
-        limited::append(&mut head, "Retry-After", format_args!("{seconds}"));
+        limited::append(&mut head, "Retry-After", seconds);
         if self.tells {
             limited::tell(&mut head, &rule.name, &decision);
         }
@@ -223,15 +223,15 @@ impl Whose<'_> {
     }
 }
 
-/// The valid API key that a request has.
+/// The valid API key that a request has, as rules name it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KeyOfRequest {
+pub(super) struct KeyOfRequest {
     id: [u8; 16],
     rate: Option<u32>,
 }
 
 impl KeyOfRequest {
-    pub(crate) fn new(key: &ValidKey) -> Self {
+    pub(super) fn new(key: &ValidKey) -> Self {
         Self {
             id: key.id().to_digits(),
             rate: key.rate(),
