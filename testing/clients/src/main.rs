@@ -64,7 +64,13 @@ fn main() -> ExitCode {
     let failures: Vec<String> = options
         .suites
         .iter()
-        .flat_map(|&suite| beside::run(suite, &configurations, &options))
+        .flat_map(|&suite| {
+            let mut configurations = configurations.clone();
+            if options.runs_all() && has_uring && suite.is_slow_in_all() {
+                configurations.retain(|configuration| configuration.is_crosswise());
+            }
+            beside::run(suite, &configurations, &options)
+        })
         .collect();
     // Once more at the end, where it is found.
     for failure in &failures {

@@ -85,6 +85,11 @@ impl Options {
         Ok(options)
     }
 
+    /// Whether no operating mode and no loop was chosen.
+    pub(crate) fn runs_all(&self) -> bool {
+        self.mode.is_none() && self.io.is_none()
+    }
+
     /// The operating modes and loops that are asked for.
     pub(crate) fn configurations(&self) -> Vec<Configuration> {
         Mode::ALL

@@ -24,6 +24,13 @@ pub(crate) struct Configuration {
     pub(crate) io: Io,
 }
 
+impl Configuration {
+    /// Whether it is one of two that have each mode and each loop between them.
+    pub(crate) fn is_crosswise(self) -> bool {
+        (self.mode == Mode::HighPerf) == (self.io == Io::Uring)
+    }
+}
+
 /// The operating mode.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {

@@ -100,6 +100,13 @@ impl Suite {
         Self::Soak,
     ];
 
+    /// Whether it takes minutes in all modes on all loops, and has each mode and each loop in half of them.
+    ///
+    /// A browser is mostly about what the server says, of which modes and loops know nothing.
+    pub(crate) fn is_slow_in_all(self) -> bool {
+        matches!(self, Self::Browser)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Curl => "curl",
