@@ -13,6 +13,7 @@ pub mod bots;
 pub mod country;
 pub mod flood;
 mod hex;
+#[cfg(feature = "jwt")]
 pub mod jwt;
 mod keyed_hash;
 pub mod patterns;
