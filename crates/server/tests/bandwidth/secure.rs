@@ -46,7 +46,11 @@ fn what_is_encrypted_is_limited_like_the_rest() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
-    let config = ClientConfig::builder()
+    // There may be two of them in a build, and then none is the default.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     let config = Arc::new(config);
