@@ -538,6 +538,10 @@ impl Backend for Embedded {
         Ok(())
     }
 
+    fn hold_accepting(&self) {
+        self.plane().listeners.hold();
+    }
+
     fn begin_accepting(&self) {
         self.plane().listeners.release(&self.workers);
     }

@@ -25,8 +25,10 @@ pub(crate) struct Listeners {
     kept: KeptListeners,
     /// What workers are told when they may accept, and which.
     waiting: Vec<(usize, ListenerId, Message)>,
-    /// They may not yet.
-    is_held: bool,
+    /// Nobody has said yet that they may accept from what was kept for us.
+    is_kept_held: bool,
+    /// How many are still adding URLs.
+    holds: u32,
 }
 
 struct Open {
@@ -52,21 +54,27 @@ impl Listeners {
     pub(crate) fn new(kept: KeptListeners) -> Self {
         Self {
             // Clients wait there already, for URLs that are still to be added.
-            is_held: !kept.is_empty(),
+            is_kept_held: !kept.is_empty(),
             kept,
             ..Self::default()
         }
     }
 
-    /// Has workers accept from now on.
+    /// Has workers accept from no further listener until this is [released](Self::release).
+    pub(crate) fn hold(&mut self) {
+        self.holds += 1;
+    }
+
+    /// Has workers accept from now on, unless others hold them still.
     pub(crate) fn release(&mut self, workers: &[Arc<Mailbox>]) {
-        self.is_held = false;
+        self.is_kept_held = false;
+        self.holds = self.holds.saturating_sub(1);
         self.begin(workers);
     }
 
     /// Has workers accept where they may and do not.
     pub(crate) fn begin(&mut self, workers: &[Arc<Mailbox>]) {
-        if self.is_held {
+        if self.is_kept_held || self.holds > 0 {
             return;
         }
         for (worker, _, message) in self.waiting.drain(..) {

@@ -460,8 +460,13 @@ pub trait Backend: Send + Sync {
         filter: Option<Arc<dyn ConnectionFilter>>,
     ) -> Result<(), ApiError>;
 
-    /// All URLs of a server have been added: clients that wait for it at sockets that were kept for it may come
-    /// in. A backend without such sockets has let them in already.
+    /// Several URLs are about to be added. Whoever connects where that opens a port waits until
+    /// [`begin_accepting`](Self::begin_accepting), lest he be told that one of them is not there: it is to be called
+    /// once for each call of this. A backend that cannot have them wait lets them in with the first URL.
+    fn hold_accepting(&self) {}
+
+    /// All URLs of a server have been added, or none will be: clients that wait for it may come in, also at sockets
+    /// that were kept for it.
     fn begin_accepting(&self) {}
 
     /// Has `listener` told when a part of the backend fails; `None`: nobody. A backend without parts that could

@@ -80,6 +80,7 @@ impl Running {
         let mut configuration = kept
             .filter(|kept| kept.is_of(backend))
             .unwrap_or_else(|| Configuration::new(Arc::clone(backend)));
+        let held = Held::new(&**backend);
         let mut undo = Undo::new(&driver, settings.shutdown_deadline);
         let session = backend.create_server_session()?;
         undo.session = Some(session);
@@ -137,7 +138,7 @@ impl Running {
             add(&**backend, group, binding)?;
         }
         configuration.settle(&bindings.plan);
-        backend.begin_accepting();
+        drop(held);
         undo.done = true;
         let operations = std::mem::take(&mut undo.operations);
         drop(undo);
@@ -254,6 +255,7 @@ impl Running {
     /// Changes what is listened for.
     fn register(&mut self, bindings: Vec<Binding>) -> Result<(), ApiError> {
         let backend = &*self.driver.backend;
+        let _held = Held::new(backend);
         let is_among = |among: &[Binding], binding: &Binding| {
             among
                 .iter()
@@ -360,6 +362,22 @@ fn remove(backend: &dyn Backend, group: UrlGroupId, binding: &Binding) -> Result
     match binding.place() {
         Place::Prefix(prefix) => backend.remove_url(group, prefix),
         Place::Unix { socket, path } => backend.remove_unix_endpoint(group, socket, path),
+    }
+}
+
+/// While URLs are added: whoever connects to a port that this opens waits until it is dropped.
+struct Held<'a>(&'a dyn Backend);
+
+impl<'a> Held<'a> {
+    fn new(backend: &'a dyn Backend) -> Self {
+        backend.hold_accepting();
+        Self(backend)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.begin_accepting();
     }
 }
 
