@@ -4,9 +4,11 @@
 //! until the shaper comes to it. One that has received more than it may is not received from for a while.
 //! The rules are the engine's. Without a shaper, all that is left is to see that there is none.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_engine::{ResponseFlow, Shaper, Sleep};
+use tidegate_httpapi::{FlowRate, ResponseHead};
 use tidegate_os::{ConnectionKey, Operations};
 
 use crate::connection::{Connection, Receive};
@@ -51,11 +53,31 @@ impl Held {
     }
 }
 
-/// Keeps an HTTP/1 response to its group's flow rate.
+/// Keeps an HTTP/1 response to its flow rate.
 pub(crate) struct ConnectionFlow {
     /// The number of its request.
     request: u64,
     flow: ResponseFlow,
+    /// The rate is the response's own.
+    _paced: Option<Paced>,
+}
+
+/// A response with a rate of its own, on this worker: there is a shaper as long as there are such, though the
+/// namespace sets no limit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Paced(Rc<()>);
+
+impl Paced {
+    /// Whether there is any.
+    pub(crate) fn is_any(&self) -> bool {
+        Rc::strong_count(&self.0) > 1
+    }
+}
+
+/// A response's own flow rate.
+#[inline]
+pub(crate) fn own_rate(head: &ResponseHead) -> Option<FlowRate> {
+    head.extras.as_ref().and_then(|extras| extras.flow_rate)
 }
 
 impl Core {
@@ -67,6 +89,21 @@ impl Core {
         if let Some(shaper) = &mut self.shaper {
             shaper.reconsider();
         }
+    }
+
+    /// The present response of an HTTP/1 connection has a rate of its own.
+    pub(crate) fn begin_flow(&mut self, conn: &mut Connection, rate: FlowRate) {
+        conn.flow = Some(Box::new(ConnectionFlow {
+            request: conn.request,
+            flow: ResponseFlow::begin(rate, self.shaped_now()),
+            _paced: Some(self.begin_paced()),
+        }));
+    }
+
+    /// A response with a rate of its own begins.
+    pub(crate) fn begin_paced(&mut self) -> Paced {
+        self.shaper.get_or_insert_default();
+        self.paced.clone()
     }
 
     /// The time, as limits count it: the same for all workers.
@@ -133,19 +170,24 @@ impl Core {
         let (Some(shaper), Some(group)) = (&mut self.shaper, &conn.group) else {
             return Ok(u64::MAX);
         };
-        let of_response = match group.flow_rate {
-            // Each of its streams is kept to it, see `http2/send.rs`.
-            Some(rate) if !matches!(conn.receive, Receive::Http2(_)) => {
-                let flow = match &mut conn.flow {
-                    Some(flow) if flow.request == conn.request => flow,
-                    place => place.insert(Box::new(ConnectionFlow {
-                        request: conn.request,
-                        flow: ResponseFlow::begin(rate, now),
-                    })),
-                };
-                flow.flow.available(wanted, now)?
-            }
-            _ => u64::MAX,
+        // Each of HTTP/2's streams is kept to it, see `http2/send.rs`.
+        if !matches!(conn.receive, Receive::Http2(_))
+            && conn
+                .flow
+                .as_ref()
+                .is_none_or(|flow| flow.request != conn.request)
+        {
+            conn.flow = group.flow_rate.map(|rate| {
+                Box::new(ConnectionFlow {
+                    request: conn.request,
+                    flow: ResponseFlow::begin(rate, now),
+                    _paced: None,
+                })
+            });
+        }
+        let of_response = match &mut conn.flow {
+            Some(flow) => flow.flow.available(wanted, now)?,
+            None => u64::MAX,
         };
         let of_all = shaper.available(conn.key, &group.bandwidth, now);
         Ok(of_all.min(of_response))

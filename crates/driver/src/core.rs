@@ -17,7 +17,7 @@ use tidegate_httpapi::{
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
 use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 
-use crate::bandwidth::WorkerShaper;
+use crate::bandwidth::{Paced, WorkerShaper};
 use crate::cache::{ResponseCache, WorkerCache};
 use crate::clock::Clock;
 use crate::connection::Connection;
@@ -116,6 +116,8 @@ pub(crate) struct Core {
     pub(crate) pieces: Arc<PieceMemory>,
     /// Who waits for a limit on bandwidth; `None` while there is no limit.
     pub(crate) shaper: Option<Box<WorkerShaper>>,
+    /// Whether responses have limits of their own.
+    pub(crate) paced: Paced,
     /// What judged long sends that are over.
     #[expect(
         clippy::vec_box,
@@ -162,6 +164,7 @@ impl Core {
             pool: Pool::default(),
             pieces: Arc::default(),
             shaper: None,
+            paced: Paced::default(),
             spare_judged: Vec::new(),
             cache: WorkerCache::default(),
             filter: None,

@@ -174,7 +174,8 @@ impl Worker {
                     core.let_send(view, operations, conn);
                 });
             } else {
-                if shaper.is_idle() && !self.view.snapshot.limits_bandwidth() {
+                let is_limited = self.view.snapshot.limits_bandwidth() || self.core.paced.is_any();
+                if shaper.is_idle() && !is_limited {
                     self.core.shaper = None;
                 }
                 return;

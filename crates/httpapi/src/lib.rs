@@ -68,7 +68,9 @@ pub use request::{
     ConnectionId, ContentFraming, OwnedRequestHead, Registration, RequestHead, RequestId,
     RequestLine, Span, Version,
 };
-pub use response::{Body, ReasonPhrase, ResponseHead, StreamReset, Transfer, reason_phrase};
+pub use response::{
+    Body, HeadExtras, ReasonPhrase, ResponseHead, StreamReset, Transfer, reason_phrase,
+};
 pub use response_cache::{CacheCounters, CacheFlush, CacheSite, CacheUrl, CachedResponse};
 pub use service_state::{
     RegisteredUrl, RequestQueueCounters, RequestQueueState, ServerSessionState, ServiceState,

@@ -10,6 +10,7 @@ use crate::cache_policy::HeadCachePolicy;
 use crate::field_block::FieldBlock;
 use crate::logging::LogData;
 use crate::piece::{Piece, total_length};
+use crate::property::FlowRate;
 
 /// A response's status and fields.
 ///
@@ -37,8 +38,8 @@ pub struct ResponseHead {
     /// It is stored only if the request and the response are fit for it (http-server-api §8): see
     /// [`CachePolicy`](crate::CachePolicy). Sent it is in any case.
     pub cache: HeadCachePolicy,
-    /// What a log of requests says beside what it sees. Kept with a response that is stored.
-    pub log: Option<Box<LogData>>,
+    /// What few responses have.
+    pub extras: Option<Box<HeadExtras>>,
 }
 
 impl ResponseHead {
@@ -52,9 +53,20 @@ impl ResponseHead {
             close: false,
             trailers: None,
             cache: HeadCachePolicy::NONE,
-            log: None,
+            extras: None,
         }
     }
+}
+
+/// What few responses have beside their head: together, since a head has no room for each of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct HeadExtras {
+    /// What a log of requests says beside what it sees. Kept with a response that is stored.
+    pub log: LogData,
+    /// Its own rate, in place of its group's. Has been [checked](FlowRate::check). A copy that the response cache
+    /// serves goes at the group's.
+    pub flow_rate: Option<FlowRate>,
 }
 
 /// A reason phrase. Few responses have one of their own: it is small in a head that has none.

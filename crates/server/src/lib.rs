@@ -146,9 +146,9 @@ pub use tidegate_httpapi::{
 pub use tidegate_httpapi::{
     AddressRange, AddressRangeError, Admission, ApiError, Backend, BackendInfo, BodyError,
     BodyReader, BodySource, CacheCounters, CachePolicy, CachedResponse, ConnectionId,
-    ConnectionInfo, Endpoint, Field, FieldBlock, FieldError, Fields, LimitError, OperatingMode,
-    PeerAddress, PrefixError, RequestId, RequestLimits, ServerHeaderMode, StreamReset, TlsInfo,
-    Trailers, UrlPrefix, Verbosity503, Version,
+    ConnectionInfo, Endpoint, Field, FieldBlock, FieldError, Fields, FlowRate, LimitError,
+    OperatingMode, PeerAddress, PrefixError, RequestId, RequestLimits, ServerHeaderMode,
+    StreamReset, TlsInfo, Trailers, UrlPrefix, Verbosity503, Version,
 };
 
 pub use tidegate_httpapi::{

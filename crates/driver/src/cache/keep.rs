@@ -2,7 +2,8 @@
 
 use tidegate_engine::{CacheAnswer, CacheKey, Candidate, NoRoom, PortKey, may_be_stored};
 use tidegate_httpapi::{
-    Body, ContentFraming, KnownField, OwnedRequestHead, RequestHead, RequestQueueId, ResponseHead,
+    Body, ContentFraming, HeadExtras, KnownField, OwnedRequestHead, RequestHead, RequestQueueId,
+    ResponseHead,
 };
 use tidegate_proto::conditional::parse_date;
 use tidegate_proto::http1::{StoredHead, application_length};
@@ -158,7 +159,7 @@ impl Core {
             fields: head.fields.clone(),
             transfer: head.transfer,
             close: head.close,
-            log: head.log.clone(),
+            extras: stored_extras(head),
             ..ResponseHead::new(head.status)
         };
         let key = CacheKey::of(&wanted);
@@ -189,6 +190,13 @@ impl Core {
             self.shared.cache.ask_to_tidy();
         }
     }
+}
+
+/// What is kept of it for copies, which go at their group's rate.
+fn stored_extras(head: &ResponseHead) -> Option<Box<HeadExtras>> {
+    let mut extras = head.extras.clone()?;
+    extras.flow_rate = None;
+    (*extras != HeadExtras::default()).then_some(extras)
 }
 
 /// Whether the client has shown a certificate.

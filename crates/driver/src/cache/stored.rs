@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use tidegate_httpapi::{Body, CachedResponse, FieldBlock, LogData, Piece, ResponseHead};
+use tidegate_httpapi::{
+    Body, CachedResponse, FieldBlock, HeadExtras, LogData, Piece, ResponseHead,
+};
 use tidegate_proto::conditional::{Answer, Preconditions, Validators, parse_date};
 use tidegate_proto::http1::StoredHead;
 use tidegate_proto::range::{ByteRange, Multipart, Selection, content_range, unsatisfied_range};
@@ -49,9 +51,9 @@ impl Stored {
         let reason = head.reason.as_deref().map_or(0, str::len);
         let name = |log: &LogData| log.user_name.as_ref().map_or(0, |name| name.len());
         let logged = head
-            .log
+            .extras
             .as_deref()
-            .map_or(0, |log| size_of::<LogData>() + name(log));
+            .map_or(0, |extras| size_of::<HeadExtras>() + name(&extras.log));
         size_of::<Self>()
             + wire.wire_bytes()
             + head.fields.as_bytes().len()
@@ -158,7 +160,7 @@ impl<'a> Part<'a> {
         let mut head = ResponseHead::new(status);
         head.fields = FieldBlock::with_memory(memory);
         head.close = stored.head.close;
-        head.log.clone_from(&stored.head.log);
+        head.extras.clone_from(&stored.head.extras);
         Self { stored, head }
     }
 

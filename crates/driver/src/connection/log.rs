@@ -270,7 +270,8 @@ impl Entry {
     #[inline]
     fn answer(&mut self, head: &ResponseHead) {
         self.record.status = head.status;
-        if let Some(data) = &head.log {
+        if let Some(extras) = &head.extras {
+            let data = &extras.log;
             self.record.keep_data(&mut self.texts, self.fields, data);
         }
     }

@@ -13,6 +13,7 @@ use tidegate_proto::http1::{
     encode_interim,
 };
 
+use crate::bandwidth::own_rate;
 use crate::cache::Found;
 use crate::clock::Clock;
 use crate::connection::log::{ERROR_CONNECTION_ABORTED, log_answer};
@@ -33,7 +34,7 @@ impl Core {
             conn.asked.close = true;
         }
         // Version 1.0 closes always.
-        let is_usual = !conn.asked.close && !conn.asked.head_request;
+        let is_usual = !conn.asked.close && !conn.asked.head_request && head.extras.is_none();
         if let Some(content) = short(&body)
             && is_usual
         {
@@ -102,6 +103,9 @@ impl Core {
 
     #[inline(never)]
     fn answer_unusually(&mut self, conn: &mut Connection, head: ResponseHead, body: Body) {
+        if let Some(rate) = own_rate(&head) {
+            self.begin_flow(conn, rate);
+        }
         let length = body.length();
         let Self {
             shared,

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use tidegate_engine::{Refusal, Unavailable};
-use tidegate_httpapi::{Body, FieldBlock, ResponseHead, Verbosity503, reason_phrase};
+use tidegate_httpapi::{Body, FieldBlock, FlowRate, ResponseHead, Verbosity503, reason_phrase};
 use tidegate_os::Operations;
 use tidegate_proto::http1::error_page;
 use tidegate_proto::http2::{ErrorCode, SentHead, StreamKey, wants_close};
 
+use crate::bandwidth::own_rate;
 use crate::cache::Found;
 use crate::connection::log::log_stream_answer;
 use crate::connection::respond::{Seen, response_context, short};
@@ -88,7 +89,7 @@ impl Core {
         let bytes = out.len() - before;
         log_stream_answer(request_log, conn, key, &stored.head, bytes);
         let content = Body::Shared(content.clone());
-        self.answer_in_pieces(conn, http2, key, Asked::STREAM, (sent, None), content);
+        self.answer_in_pieces(conn, http2, key, Asked::STREAM, (sent, None, None), content);
     }
 
     #[inline]
@@ -103,6 +104,7 @@ impl Core {
     ) {
         self.counters.count_response(head.status);
         let trailers = head.trailers.take();
+        let rate = own_rate(&head);
         let length = match &trailers {
             // A head that ends its stream could have none.
             Some(_) => body.length().filter(|&length| length > 0),
@@ -116,6 +118,7 @@ impl Core {
         }
         if let Some(content) = short(&body)
             && trailers.is_none()
+            && rate.is_none()
             && sent
                 .length
                 .is_none_or(|length| length == content.len() as u64)
@@ -134,7 +137,7 @@ impl Core {
                 return;
             }
         }
-        self.answer_in_pieces(conn, http2, key, asked, (sent, trailers), body);
+        self.answer_in_pieces(conn, http2, key, asked, (sent, trailers, rate), body);
     }
 
     /// Has content sent as the peer's windows and the socket have room.
@@ -145,7 +148,7 @@ impl Core {
         http2: &mut Http2,
         key: StreamKey,
         asked: Asked,
-        (sent, trailers): (SentHead, Option<Box<FieldBlock>>),
+        (sent, trailers, rate): (SentHead, Option<Box<FieldBlock>>, Option<FlowRate>),
         body: Body,
     ) {
         let given = match &body {
@@ -166,7 +169,10 @@ impl Core {
             Body::Shared(bytes) => (bytes, None),
             Body::Pieces(pieces) => {
                 let mut pieces = Pieces::new(pieces);
-                if trailers.is_none() && self.send_short_file(conn, http2, key, &mut pieces) {
+                if trailers.is_none()
+                    && rate.is_none()
+                    && self.send_short_file(conn, http2, key, &mut pieces)
+                {
                     self.finish_stream(conn, http2, key);
                     return;
                 }
@@ -182,6 +188,9 @@ impl Core {
         };
         let now = self.clock.now();
         let mut outgoing = Outgoing::new(content, left, trailers, now);
+        if let Some(rate) = rate {
+            outgoing.begin_flow(rate, self.shaped_now(), self.begin_paced());
+        }
         // What has only an end left needs no window.
         http2.asks |= outgoing.is_empty();
         let stream = self.wait(conn, http2, key, asked);

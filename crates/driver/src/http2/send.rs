@@ -11,6 +11,7 @@ use tidegate_httpapi::{BodySource, FieldBlock, FlowRate, StreamReset};
 use tidegate_os::Operations;
 use tidegate_proto::http2::{ErrorCode, StreamKey};
 
+use crate::bandwidth::Paced;
 use crate::connection::Connection;
 use crate::connection::stream::Signal;
 use crate::core::Core;
@@ -29,8 +30,10 @@ pub(super) struct Outgoing {
     pub(super) trailers: Option<Box<FieldBlock>>,
     /// Whether the peer takes it fast enough.
     pub(super) rate: SendRate,
-    /// Keeps it to its group's flow rate.
+    /// Keeps it to its flow rate.
     flow: Option<Box<ResponseFlow>>,
+    /// The rate is its own.
+    paced: Option<Paced>,
     /// Waits until its flow rate lets it go on.
     is_paced: bool,
     /// Waits for the source, which may think as long as an application.
@@ -80,10 +83,17 @@ impl Outgoing {
             trailers,
             rate: SendRate::begin(now),
             flow: None,
+            paced: None,
             is_paced: false,
             thinks: false,
             has_been_held_up: true,
         }
+    }
+
+    /// It has a rate of its own.
+    pub(super) fn begin_flow(&mut self, rate: FlowRate, now: Duration, paced: Paced) {
+        self.flow = Some(Box::new(ResponseFlow::begin(rate, now)));
+        self.paced = Some(paced);
     }
 
     /// Whether nothing of it is there.

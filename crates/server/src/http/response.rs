@@ -11,8 +11,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use bytes::Bytes;
 use futures_core::Stream;
 use tidegate_httpapi::{
-    BodySource, CachePolicy, FieldBlock, FieldError, KnownField, ResponseHead, StreamReset,
-    Transfer,
+    BodySource, CachePolicy, FieldBlock, FieldError, FlowRate, KnownField, LimitError,
+    ResponseHead, StreamReset, Transfer,
 };
 
 use super::charset::Charset;
@@ -134,13 +134,39 @@ impl Response {
     /// Says who the client is, for `cs-username` in the log of requests. What is longer than 4,096 bytes is
     /// cut.
     pub fn log_user_name(&mut self, name: impl Into<Box<str>>) -> &mut Self {
-        self.head.log.get_or_insert_default().user_name = Some(name.into());
+        self.head.extras.get_or_insert_default().log.user_name = Some(name.into());
         self
     }
 
     /// Says what the status does not tell, for `sc-substatus` in the log of requests. Default 0.
     pub fn log_substatus(&mut self, substatus: u16) -> &mut Self {
-        self.head.log.get_or_insert_default().substatus = substatus;
+        self.head.extras.get_or_insert_default().log.substatus = substatus;
+        self
+    }
+
+    /// Has the response go at this rate, in place of that of [`FlowRateSettings`](crate::FlowRateSettings):
+    /// something long that need not come faster than it is used, say a film. What is limited for all
+    /// ([`max_bandwidth`](crate::Settings::max_bandwidth)) holds beside it. Default none.
+    ///
+    /// Both rates are at least 1,024 bytes per second, the peak is not below the other; else 500 goes out, as with
+    /// whatever cannot be sent. A copy from the response cache goes without it. Source: the HTTP Server API's flow
+    /// rate.
+    ///
+    /// ```
+    /// # fn handler(response: &mut tidegate::Response) {
+    /// // A second's worth at once, then 2 MB in each second; 4 MB where the client has fallen behind.
+    /// response.flow_rate(tidegate::FlowRate {
+    ///     max_bandwidth: 2_000_000,
+    ///     max_peak_bandwidth: 4_000_000,
+    ///     burst_size: 4_000_000,
+    /// });
+    /// # }
+    /// ```
+    pub fn flow_rate(&mut self, rate: FlowRate) -> &mut Self {
+        match rate.check() {
+            Ok(()) => self.head.extras.get_or_insert_default().flow_rate = Some(rate),
+            Err(error) => self.keep_fault(ResponseError::FlowRate(error)),
+        }
         self
     }
 
@@ -401,6 +427,8 @@ pub enum ResponseError {
     InterimStatus(u16),
     /// The reason phrase has a control character.
     Reason(Box<str>),
+    /// A number of the flow rate is out of its range.
+    FlowRate(LimitError),
     /// The field is the driver's to write.
     Reserved {
         /// The field's name.
@@ -450,6 +478,7 @@ impl fmt::Display for ResponseError {
         match self {
             Self::Field(error) => error.fmt(formatter),
             Self::Status(status) => write!(formatter, "status is {status}, allowed are 200 to 599"),
+            Self::FlowRate(error) => error.fmt(formatter),
             Self::InterimStatus(status) => {
                 write!(
                     formatter,

@@ -1,13 +1,15 @@
 //! The rate of each response.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
+use std::path::PathBuf;
 
-use tidegate::{FlowRateSettings, ServerBuilder};
+use h2::RecvStream;
+use tidegate::{FlowRate, FlowRateSettings, ServerBuilder};
 
 use crate::client::Client;
 use crate::client::setting::{in_each_setting, start, stop};
 use crate::http2_client;
-use crate::{LONG, LOW, folder, has_less_than, site};
+use crate::{LONG, LOW, folder, has_less_than, long, site};
 
 const BURST: usize = 200_000;
 
@@ -50,6 +52,126 @@ fn a_response_has_its_burst_and_another_has_its_own() {
     }
 }
 
+/// Takes as much of a stream as comes at once.
+async fn take_burst(body: &mut RecvStream) -> usize {
+    let mut count = 0;
+    while count < BURST {
+        let piece = body.data().await.unwrap().unwrap();
+        body.flow_control().release_capacity(piece.len()).unwrap();
+        count += piece.len();
+    }
+    count
+}
+
+/// What begins with `/own` has a rate of its own.
+fn own_site(builder: ServerBuilder, file: PathBuf) -> ServerBuilder {
+    builder.on_http_request(move |request, response| {
+        let own = FlowRate {
+            max_bandwidth: LOW,
+            max_peak_bandwidth: u32::MAX,
+            burst_size: BURST as u32,
+        };
+        let path = match request.document().strip_prefix("/own") {
+            Some(path) => {
+                response.flow_rate(own);
+                path
+            }
+            None => request.document(),
+        };
+        match path {
+            "/bytes" => response.bytes(long()),
+            "/source" => response.reader(Cursor::new(long())),
+            "/file" => response.file(&file).unwrap(),
+            "/wrong" => {
+                response.flow_rate(FlowRate {
+                    max_bandwidth: 1023,
+                    ..own
+                });
+            }
+            "/slow" => {
+                response.flow_rate(FlowRate {
+                    burst_size: 0,
+                    max_peak_bandwidth: 1024,
+                    max_bandwidth: 1024,
+                });
+                // Less than is copied into the output, and more than comes while others are asked.
+                response.bytes(vec![7; 8_000]);
+            }
+            _ => response.text("short"),
+        }
+    })
+}
+
+#[test]
+fn one_response_has_a_rate_of_its_own_and_others_have_none() {
+    let (_folder, file) = folder();
+    for path in ["/bytes", "/source", "/file"] {
+        in_each_setting(|builder, port| {
+            let server = start(own_site(builder, file.clone()));
+            let mut slow = Client::connect(port);
+            slow.send("GET", &format!("/own{path}"), &[], "");
+            assert_eq!(slow.receive_head().0, 200);
+            let mut burst = vec![0; BURST - 1_000];
+            slow.stream.read_exact(&mut burst).unwrap();
+            // Also what comes whole meanwhile, which there is no limit for.
+            for _ in 0..3 {
+                assert_eq!(Client::connect(port).get(path).content.len(), LONG);
+            }
+            assert!(
+                has_less_than(&mut slow, &mut Vec::new(), LONG - BURST),
+                "{path}"
+            );
+            // On the connection of one that had a rate, the next has none.
+            let mut client = Client::connect(port);
+            assert_eq!(client.get("/own/short").text(), "short");
+            assert_eq!(client.get(path).content.len(), LONG, "{path}");
+            // A stop would wait for it.
+            drop(slow);
+            stop(server);
+        });
+    }
+}
+
+#[test]
+fn a_rate_that_cannot_be_is_an_error_of_the_application() {
+    let (_folder, file) = folder();
+    in_each_setting(|builder, port| {
+        let server = start(own_site(builder, file.clone()));
+        assert_eq!(Client::connect(port).get("/wrong").status, 500);
+        stop(server);
+    });
+}
+
+#[test]
+fn a_stream_has_a_rate_of_its_own_and_its_neighbours_have_none() {
+    let (_folder, file) = folder();
+    in_each_setting(|builder, port| {
+        let server = start(own_site(builder, file.clone()));
+        http2_client::run(async {
+            let client = http2_client::Client::connect(port).await;
+            let mut held = Vec::new();
+            for path in ["/own/bytes", "/own/source", "/own/file", "/slow"] {
+                let request = client.request("GET", path).body(()).unwrap();
+                let response = client.send(request, true).await.0.await.unwrap();
+                let mut body = response.into_body();
+                // What is not taken would be in the way of the others.
+                if path != "/slow" {
+                    take_burst(&mut body).await;
+                }
+                held.push(body);
+            }
+            for path in ["/bytes", "/source", "/file"] {
+                let whole = client.get(path).await.unwrap();
+                assert_eq!(whole.content.len(), LONG, "{path}");
+            }
+            for body in &mut held {
+                assert!(!body.is_end_stream());
+            }
+        });
+        stop(server);
+    });
+}
+
 #[test]
 fn streams_have_their_rates_each_for_itself() {
     let (_folder, file) = folder();
@@ -61,12 +183,7 @@ fn streams_have_their_rates_each_for_itself() {
                 let request = client.request("GET", path).body(()).unwrap();
                 let response = client.send(request, true).await.0.await.unwrap();
                 let mut body = response.into_body();
-                let mut count = 0;
-                while count < BURST {
-                    let piece = body.data().await.unwrap().unwrap();
-                    body.flow_control().release_capacity(piece.len()).unwrap();
-                    count += piece.len();
-                }
+                let count = take_burst(&mut body).await;
                 // The stream is held up, the connection is not.
                 assert_eq!(client.get("/short").await.unwrap().text(), "short");
                 assert!(count < LONG);
