@@ -4,8 +4,8 @@
 #[allow(dead_code, reason = "other tests use the rest of it")]
 mod client;
 
-use std::sync::Mutex;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -110,15 +110,12 @@ fn a_server_that_is_about_to_stop_is_not_ready_and_goes_on() {
 
 #[test]
 fn a_full_queue_is_told_and_silences_nobody() {
-    let classic = all_settings()
-        .into_iter()
-        .filter(|(_, mode)| *mode == OperatingMode::Classic);
-    for (io, mode) in classic {
+    for (io, mode) in all_settings() {
         let (port, own) = (free_port(), free_port());
         println!("{io:?}, {mode:?}");
         let (called, is_called) = mpsc::channel();
         let (go_on, may_go_on) = mpsc::channel::<()>();
-        let may_go_on = Mutex::new(may_go_on);
+        let may_go_on = Arc::new(Mutex::new(may_go_on));
         let server = start(
             builder(io, mode, port)
                 .health(health(own))
@@ -127,12 +124,26 @@ fn a_full_queue_is_told_and_silences_nobody() {
                     queue_length: 1,
                     accepts_per_worker: 1,
                     operating_mode: mode,
-                    skip_completion_on_success: false,
+                    // Else requests that a thread has received together count as waiting in HighPerf: one that came
+                    // behind another's was refused, where the queue has room for one.
+                    skip_completion_on_success: true,
                 })
                 .on_http_request(move |_, response| {
                     called.send(()).unwrap();
-                    let _ = may_go_on.lock().unwrap().recv();
-                    response.text("at last");
+                    if mode == OperatingMode::Classic {
+                        let _ = may_go_on.lock().unwrap().recv();
+                        return response.text("at last");
+                    }
+                    // A thread that reads requests is not to be held, or it reads no others: what fills the
+                    // queue is requests that are answered later.
+                    let may_go_on = Arc::clone(&may_go_on);
+                    response.defer(move |_, mut response| {
+                        thread::spawn(move || {
+                            let _ = may_go_on.lock().unwrap().recv();
+                            response.text("at last");
+                            response.send();
+                        });
+                    });
                 }),
         );
         let post = || {
