@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 /// Ports that programs of the guide use; free ones take their places.
-const PORTS: [&str; 6] = ["443", "8080", "8081", "8443", "9000", "9001"];
+const PORTS: [&str; 9] = [
+    "443", "8080", "8081", "8443", "9000", "9001", "9180", "9181", "9464",
+];
 
 fn main() {
     let pages = Path::new("../../crates/server/guide");

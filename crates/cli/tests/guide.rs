@@ -75,6 +75,8 @@ fn folder() -> TempDir {
     for name in ["public", "downloads"] {
         fs::create_dir(at(name)).unwrap();
     }
+    let token = "0123456789abcdef0123456789abcdef";
+    fs::write(at("metrics.token"), token).unwrap();
     fs::write(at("drop.txt"), "203.0.113.0/24 # documentation\n").unwrap();
     // The key of RFC 7517, appendix A.1.
     let keys = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"1","use":"sig","alg":"ES256",

@@ -7,6 +7,7 @@
 macro_rules! links {
     () => {
         "
+[administration]: crate::guide::administration
 [admission]: crate::guide::admission
 [async]: crate::guide::async_handlers
 [bindings]: crate::guide::bindings
@@ -19,7 +20,10 @@ macro_rules! links {
 [forwarding]: crate::guide::forwarding
 [headers]: crate::guide::headers
 [high-perf]: crate::guide::high_perf
+[http]: crate::guide::http
+[keeping-up]: crate::guide::keeping_up
 [logs]: crate::guide::logs
+[metrics]: crate::guide::metrics
 [operating]: crate::guide::operating
 [overload]: crate::guide::overload
 [ranges]: crate::guide::ranges
@@ -63,11 +67,15 @@ pages! {
     cors "cors.md"
     admission "admission.md"
     firewall "firewall.md"
+    http "http.md"
     high_perf "high-perf.md"
     slow_peers "slow-peers.md"
     overload "overload.md"
     logs "logs.md"
+    metrics "metrics.md"
+    administration "administration.md"
     operating "operating.md"
+    keeping_up "keeping-up.md"
     reference "reference.md"
     component "component.md"
 }

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tidegate::AdministrationClient;
 use tidegate_guide::Site;
 
 /// A visit of an example that runs.
@@ -100,6 +101,19 @@ const EXAMPLES: &[(&str, Visit)] = &[
         let logs = example.folder.path().join("logs");
         let line = tidegate_guide::wait_for_line(&logs.to_string_lossy(), "/none");
         assert!(line.contains("404"), "{line}");
+    }),
+    ("operations", |site, example| {
+        assert_eq!(site.get("/").text(), "looked after");
+        let beside = Site::new(example.port + 1);
+        example.wait_for(example.port + 1);
+        let metrics = beside.get("/metrics");
+        assert!(metrics.text().contains("tidegate_http_requests_total"));
+        assert_eq!(beside.get("/livez").status, 200);
+        assert_eq!(beside.get("/readyz").status, 200);
+        let url = format!("http://localhost:{}/tidegate/", example.port + 1);
+        let token = example.folder.path().join("administration-token");
+        let administration = AdministrationClient::new(&url, Some(&token)).unwrap();
+        assert_eq!(administration.server().unwrap().mode, "classic");
     }),
     ("overload", |site, example| {
         assert_eq!(site.get("/").text(), "done");
