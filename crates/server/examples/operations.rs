@@ -1,7 +1,8 @@
 //! A server that is looked after: metrics for Prometheus, a live page, health for orchestrators, and a watchdog.
 
 use tidegate::{
-    AdministrationSettings, HealthEndpointSettings, MetricsSettings, Server, WatchDogSettings,
+    AdministrationSettings, HealthEndpointSettings, MetricsSettings, Server, WatchDogMonitor,
+    WatchDogSettings,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,9 +22,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     administration.enabled = true;
     administration.url = format!("{beside}/tidegate/");
     administration.token_file = Some("administration-token".into());
-    let mut watchdog = WatchDogSettings::default();
-    watchdog.enabled = true;
-    watchdog.monitor.enabled = true;
+    let watchdog = WatchDogSettings {
+        enabled: true,
+        monitor: WatchDogMonitor {
+            enabled: true,
+            ..WatchDogMonitor::default()
+        },
+        ..WatchDogSettings::default()
+    };
     Server::builder()
         .port(port)
         .metrics(metrics)
