@@ -301,7 +301,7 @@ pub struct NamespaceUrl {
     pub url: String,
     /// The number of its URL group.
     pub group: u64,
-    /// Whose it is: `application`, `administration`, `metrics`, or `other` for whoever shares the driver.
+    /// Whose it is: `application`, `administration`, `operations` for metrics and health, or `other` for whoever shares the driver.
     pub owner: String,
     /// Whether requests are taken.
     pub active: bool,
@@ -357,7 +357,7 @@ impl Namespace {
         backend: &dyn Backend,
         application: RequestQueueId,
         of_administration: &[String],
-        of_metrics: &[String],
+        of_operations: &[String],
     ) -> Self {
         let state = backend.service_state();
         let groups = state.sessions.iter().flat_map(|session| &session.groups);
@@ -369,7 +369,7 @@ impl Namespace {
                 owner: match url.to_string() {
                     _ if is_application => "application",
                     url if of_administration.contains(&url) => "administration",
-                    url if of_metrics.contains(&url) => "metrics",
+                    url if of_operations.contains(&url) => "operations",
                     _ => "other",
                 }
                 .to_owned(),
