@@ -33,9 +33,10 @@ fn first_answer(port: u16, host: &str, path: &str) -> Answer {
     }
 }
 
-/// Names that are all served at one port, one after the other.
+/// Names that are all served at one port, one after the other. Not at that of the setting, whose address is for any
+/// name.
 fn names() -> impl Iterator<Item = String> {
-    (0..50).map(|number| format!("name{number}.test"))
+    (0..100).map(|number| format!("name{number}.test"))
 }
 
 fn with_names(builder: ServerBuilder, port: u16) -> ServerBuilder {
@@ -65,7 +66,8 @@ fn ask_first(port: u16, open: impl FnOnce()) {
 #[test]
 fn whoever_comes_while_a_server_starts_finds_all_of_its_urls() {
     for _ in 0..5 {
-        in_each_setting(|builder, port| {
+        in_each_setting(|builder, _| {
+            let port = free_port();
             let server = hello(with_names(builder, port));
             ask_first(port, || server.start().unwrap());
             stop(server);
@@ -92,7 +94,8 @@ fn whoever_comes_while_bindings_are_added_finds_all_of_them() {
 
 #[test]
 fn a_start_that_fails_leaves_nobody_waiting() {
-    in_each_setting(|builder, port| {
+    in_each_setting(|builder, _| {
+        let port = free_port();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let other = taken.local_addr().unwrap().port();
         let server = hello(with_names(builder, port).binding("127.0.0.1", other, "/"));
