@@ -301,7 +301,8 @@ pub struct NamespaceUrl {
     pub url: String,
     /// The number of its URL group.
     pub group: u64,
-    /// Whose it is: `application`, `administration`, `operations` for metrics and health, or `other` for whoever shares the driver.
+    /// Whose it is: `application`, `administration`, `operations` for metrics and health, or `other` for whoever
+    /// shares the driver.
     pub owner: String,
     /// Whether requests are taken.
     pub active: bool,
