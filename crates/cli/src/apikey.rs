@@ -24,7 +24,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
 
-    /// A settings file, for what [api_keys] says: where keys are, what they look like, how they are kept
+    /// A settings file, for what its `api_keys` say: where keys are, what they look like, how they are kept
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     settings: Option<PathBuf>,
 

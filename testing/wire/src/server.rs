@@ -1,8 +1,9 @@
 //! A server on a free port, with its error log in a folder of its own.
 
-use std::collections::BTreeSet;
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+#[path = "../../free_port.rs"]
+mod free_port;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -227,14 +228,7 @@ impl Drop for Server {
     }
 }
 
-/// A port that was free a moment ago, and is given to nobody else in this process.
+/// A free port, which is given to nobody else from here.
 pub fn free_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if GIVEN.lock().unwrap().insert(port) {
-            return port;
-        }
-    }
+    free_port::free_port()
 }

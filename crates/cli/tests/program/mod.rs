@@ -3,8 +3,10 @@
 // The lint knows functions that are tests, and these are called by them alone.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../../../testing/free_port.rs"]
+mod free_port;
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -255,11 +257,10 @@ fn line(reader: &mut impl BufRead) -> String {
     line.trim_end().to_owned()
 }
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// Far more than anything here takes; what does not come by then does not come.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A free port, which is given to nobody else from here.
+pub(crate) fn free_port() -> u16 {
+    free_port::free_port()
+}

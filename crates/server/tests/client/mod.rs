@@ -1,16 +1,14 @@
 //! A plain HTTP/1.1 client over a socket.
 
+#[path = "../../../../testing/free_port.rs"]
+mod free_port;
 pub(crate) mod setting;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::Duration;
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
+pub(crate) use free_port::free_port;
 
 /// One connection.
 pub(crate) struct Client {
