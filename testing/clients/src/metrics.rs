@@ -17,7 +17,7 @@ pub(crate) fn read(bench: &Bench<'_>) -> Result<(), ClientError> {
 }
 
 /// On the port of the site itself, since it is said so.
-const SETTINGS: &str = "bindings = [\"http://127.0.0.1:{port}/\"]
+const SETTINGS: &str = "bindings = [\"http://127.0.0.1:{port}/\", \"http://127.0.0.1:{tls_port}/\"]
 [metrics]
 enabled = true
 url = \"http://127.0.0.1:{port}/metrics\"
