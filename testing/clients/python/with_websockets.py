@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 import threading
 import uuid
@@ -21,7 +22,17 @@ TEXT = "Gezeitentor: ζ 水 🌊. " * 500
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
 
 
+def secured():
+    """TLS 1.2 for the blocking client, which reads and writes on two threads, for which OpenSSL is not made: of TLS 1.3
+    tickets come while the request is being sent, and then it sometimes is not."""
+    context = ssl.create_default_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def connect(url=ECHO, **options):
+    if url.startswith("wss:"):
+        options["ssl"] = secured()
     return blocking.connect(url, proxy=None, max_size=MESSAGE_BYTES_MAX, **options)
 
 
