@@ -158,14 +158,9 @@ impl Step {
                 run(command)
             }
             Self::Tests => {
-                let words = [
-                    "test",
-                    "--workspace",
-                    "--lib",
-                    "--bins",
-                    "--tests",
-                    "--examples",
-                ];
+                // Tests of the guide run them.
+                run(in_root(root, &["build", "--workspace", "--examples"]))?;
+                let words = ["test", "--workspace", "--lib", "--bins", "--tests"];
                 let mut command = in_root(root, &words);
                 if std::env::var_os(TEST_THREADS).is_none() {
                     // Those on a port wait for timers more than they work.
