@@ -16,8 +16,8 @@ pub(crate) fn read(bench: &Bench<'_>) -> Result<(), ClientError> {
     server.stop()
 }
 
-/// On the port of the site itself, since it is said so.
-const SETTINGS: &str = "bindings = [\"http://127.0.0.1:{port}/\", \"http://127.0.0.1:{tls_port}/\"]
+/// On the port of the site itself, since it is said so. The group has the name of the first of its URLs.
+const SETTINGS: &str = "bindings = [\"http://127.0.0.1:{port}/\", \"http://localhost:{tls_port}/\"]
 [metrics]
 enabled = true
 url = \"http://127.0.0.1:{port}/metrics\"
