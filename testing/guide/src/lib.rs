@@ -5,13 +5,13 @@
 // What fails here fails a test.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../free_port.rs"]
+mod free_port;
 mod site;
 mod websocket;
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::TcpListener;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -84,26 +84,12 @@ pub fn port(named: u16) -> u16 {
     static PORTS: Mutex<Option<HashMap<u16, u16>>> = Mutex::new(None);
     let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let ports = ports.get_or_insert_default();
-    *ports.entry(named).or_insert_with(|| free_ports(1))
+    *ports.entry(named).or_insert_with(free_port::free_port)
 }
 
 /// The first of so many free ports that nobody else gets from here.
-///
-/// A server shares its port with whoever else asks to share it, so that two tests at one port would not notice. Of
-/// those that the system gives out by itself each may be given out twice: these are below, and each process begins at
-/// another.
 pub fn free_ports(count: u16) -> u16 {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let begin = std::process::id().wrapping_mul(8);
-    let candidates = std::iter::repeat_with(|| {
-        let taken = TAKEN.fetch_add(count.into(), Ordering::Relaxed);
-        10_000 + (begin.wrapping_add(taken) % 20_000) as u16
-    });
-    candidates
-        .take(10_000)
-        .find(|first| (*first..first + count).all(|port| is_free(&port)))
-        .unwrap()
+    free_port::free_ports(count)
 }
 
 /// A text with [`port`]s in place of those that it names.
