@@ -98,6 +98,11 @@ impl ValidKey {
         self.key.record.id
     }
 
+    /// Its name as text.
+    pub fn name(&self) -> &str {
+        &self.key.name
+    }
+
     /// Whose it is.
     pub fn owner(&self) -> &str {
         &self.key.record.owner

@@ -48,6 +48,15 @@ impl Key {
         Self(hasher.finish().max(1))
     }
 
+    /// The key for a text, beside others that have another `kind`: all bits of a key, such as that of a rule.
+    #[inline]
+    pub fn of_text(seed: Seed, kind: Self, text: &str) -> Self {
+        let mut hasher = SipHasher13::new_with_keys(seed.0[0], seed.0[1]);
+        hasher.write(&kind.0.to_le_bytes());
+        hasher.write(text.as_bytes());
+        Self(hasher.finish().max(1))
+    }
+
     /// The key for a network, beside others that have another `kind`: all bits of a key, such as that of a rule.
     #[inline]
     pub fn of_network(seed: Seed, kind: Self, network: Network) -> Self {

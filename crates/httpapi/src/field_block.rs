@@ -39,6 +39,14 @@ impl FieldBlock {
         self.bytes.extend_from_slice(&lines.bytes);
     }
 
+    /// Where to put lines that are as `lines`, which were checked, with room for a little more.
+    #[inline]
+    pub(crate) fn bytes_for(&mut self, lines: &Self) -> &mut Vec<u8> {
+        self.known |= lines.known;
+        self.bytes.reserve(2 * lines.bytes.len());
+        &mut self.bytes
+    }
+
     /// Gives the memory back, to be used for the next response.
     pub fn into_memory(self) -> Vec<u8> {
         self.bytes

@@ -16,6 +16,7 @@ mod counters;
 mod error;
 mod field;
 mod field_block;
+mod field_template;
 mod home;
 mod limits;
 mod logging;
@@ -48,6 +49,7 @@ pub use counters::{BackendCounters, Latency, LatencyBucket};
 pub use error::{ApiError, ErrorCode};
 pub use field::{Field, FieldSpan, Fields, KnownField, Trailers};
 pub use field_block::{FieldBlock, FieldError};
+pub use field_template::FieldTemplate;
 pub use home::{HomeThread, OutgoingConnection, WorkAtHome};
 pub use limits::{CacheLimits, FloodAnswer, Http2Limits, LimitError, RequestLimits, ServiceLimits};
 pub use logging::{

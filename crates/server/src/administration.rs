@@ -126,6 +126,8 @@ impl Administration {
             .backend(Arc::clone(backend))
             .events(desk::Page(Arc::clone(&desk)))
             .build()?;
+        // Whoever comes first is told of something.
+        live::take(&desk);
         server.start()?;
         server.wait_started()?;
         let announcement = announced.announce()?;

@@ -21,9 +21,9 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tidegate_admission::api_keys::{ApiKeys, ValidKey};
+use tidegate_admission::api_keys::ApiKeys;
 use tidegate_admission::ban::offence::Offence;
-use tidegate_httpapi::{Admission, AuthInfo, Body, Exchange, ResponseHead};
+use tidegate_httpapi::{Admission, Body, Exchange, ResponseHead};
 
 pub use error::AdmissionError;
 pub use events::{
@@ -41,6 +41,7 @@ use crate::traffic::Firewall;
 use events::ask;
 use exchange::AdmittedExchange;
 use identity::Identity;
+pub(crate) use keys::KnownKey;
 use keys::{KeyGate, KeyStep};
 use refusal::Refusal;
 use schemes::{SchemeGate, Step};
@@ -108,7 +109,7 @@ impl Guard {
         shared: &Arc<Shared>,
         firewall: Option<&Arc<Firewall>>,
         mut exchange: Exchange<'_>,
-        known: Option<ValidKey>,
+        known: Option<KnownKey>,
         answered: impl FnOnce(Exchange<'_>, (ResponseHead, Body)),
         answer: impl FnOnce(Exchange<'_>),
     ) {
@@ -147,25 +148,21 @@ impl Guard {
                 Step::MayBlock => return exchange.move_to_handler_thread(),
             }
         }
-        let found: Option<AuthInfo> = match identity.is_anybody() {
-            true => {
-                // One that was moved was counted before, unless that was to look at its password.
-                if !exchange.was_moved() || self.schemes.is_some() {
-                    self.counters.count_admitted(&identity);
-                }
-                Some(Arc::new(identity))
-            }
-            false => None,
-        };
-        if found.is_none() && !is_private {
+        let is_anybody = identity.is_anybody();
+        if !is_anybody && !is_private {
             return answer(exchange);
         }
-        let mut around = AdmittedExchange::new(exchange.take_over(), found);
+        // One that was moved was counted before, unless that was to look at its password.
+        if is_anybody && (!exchange.was_moved() || self.schemes.is_some()) {
+            self.counters.count_admitted(&identity);
+        }
+        let identity = is_anybody.then_some(identity);
+        let mut around = AdmittedExchange::new(exchange.take_over(), identity);
         answer(Exchange::new(&mut around));
     }
 
     /// The valid API key that a request has.
-    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<ValidKey> {
+    pub(crate) fn key_of(&self, exchange: &Exchange<'_>) -> Option<KnownKey> {
         self.keys.as_ref()?.peek(exchange)
     }
 
@@ -205,11 +202,12 @@ impl Guard {
     }
 
     pub(crate) fn counters(&self) -> AdmissionCounters {
+        let keys_admitted = self.counters.keys_admitted.load(Ordering::Relaxed);
         AdmissionCounters {
-            admitted: self.counters.admitted.load(Ordering::Relaxed),
+            admitted: keys_admitted + self.counters.others_admitted.load(Ordering::Relaxed),
             refused: self.counters.refused.load(Ordering::Relaxed),
             failed_proofs: self.counters.failed_proofs.load(Ordering::Relaxed),
-            keys_admitted: self.counters.keys_admitted.load(Ordering::Relaxed),
+            keys_admitted,
             keys_refused: self.counters.keys_refused.load(Ordering::Relaxed),
             hashed: self.schemes.as_ref().map_or(0, SchemeGate::hashed),
         }
@@ -299,19 +297,21 @@ pub struct AdmissionCounters {
 
 impl Counters {
     fn count_admitted(&self, identity: &Identity) {
-        self.admitted.fetch_add(1, Ordering::Relaxed);
-        if identity.key.is_some() {
-            self.keys_admitted.fetch_add(1, Ordering::Relaxed);
-        }
+        let counter = match identity.key {
+            Some(_) => &self.keys_admitted,
+            None => &self.others_admitted,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 #[derive(Default)]
 struct Counters {
-    admitted: AtomicU64,
     refused: AtomicU64,
     failed_proofs: AtomicU64,
     keys_admitted: AtomicU64,
+    /// Without a key.
+    others_admitted: AtomicU64,
     keys_refused: AtomicU64,
 }
 

@@ -6,14 +6,14 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidegate_admission::api_keys::{KeyStorage, MemoryStorage, ValidKey};
+use tidegate_admission::api_keys::{KeyStorage, MemoryStorage};
 use tidegate_httpapi::{
     Admission, Application, Body, ConnectionFilter, ConnectionInfo, Exchange, LaneHost, OpaqueLane,
     ResponseHead, Version,
 };
 use tidegate_os::KeptListeners;
 
-use crate::admission::Guard;
+use crate::admission::{Guard, KnownKey};
 use crate::cors::{self, Cors};
 use crate::event::{Events, HandlerError, RequestIds};
 use crate::files::Site;
@@ -237,13 +237,13 @@ impl Component {
         }
     }
 
-    fn key_of(&self, exchange: &Exchange<'_>) -> Option<ValidKey> {
+    fn key_of(&self, exchange: &Exchange<'_>) -> Option<KnownKey> {
         self.guard.as_ref()?.key_of(exchange)
     }
 
     /// Has the request answered, if who makes it may. `key` is the valid API key that it has, if that is known.
     #[inline]
-    fn identify(&self, exchange: Exchange<'_>, key: Option<ValidKey>) {
+    fn identify(&self, exchange: Exchange<'_>, key: Option<KnownKey>) {
         let Some(guard) = &self.guard else {
             return self.answer(exchange);
         };

@@ -17,6 +17,7 @@ mod keeper;
 mod limited;
 mod notice;
 mod parsed;
+mod rate_fields;
 mod rate_limit;
 mod rate_settings;
 mod rates;
@@ -25,8 +26,6 @@ mod statistics;
 use std::io;
 use std::sync::Arc;
 
-use tidegate_admission::api_keys::ValidKey;
-use tidegate_admission::rate::{Decision, Rule};
 use tidegate_httpapi::{Body, Exchange, OperatingMode, ResponseHead};
 
 pub use ban_list::BanList;
@@ -46,14 +45,14 @@ pub use rate_settings::{RateLimitSettings, RateRuleSettings, RateStrategy, RateW
 pub use rates::{RateCaller, RateLimits};
 pub use statistics::FirewallStatistics;
 
-use crate::admission::Authentication;
+use crate::admission::{Authentication, KnownKey};
 use crate::component::Shared;
 use crate::settings::Settings;
 use clock::Clock;
 use content::Scan;
 use keeper::Keeper;
 use limited::LimitedExchange;
-use rate_limit::{KeyOfRequest, RateLimiter, Whose};
+use rate_limit::{RateLimiter, Told, Whose};
 
 /// What of it is switched on, for as long as a server runs.
 pub(crate) struct Doors {
@@ -131,8 +130,8 @@ impl Doors {
         shared: &Arc<Shared>,
         exchange: Exchange<'_>,
         finds_users: bool,
-        key_of: impl FnOnce(&Exchange<'_>) -> Option<ValidKey>,
-        answer: impl FnOnce(Exchange<'_>, Option<ValidKey>),
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<KnownKey>,
+        answer: impl FnOnce(Exchange<'_>, Option<KnownKey>),
     ) {
         let has_passed = self.is_high_perf && exchange.may_block();
         if let Some(firewall) = &self.firewall
@@ -166,15 +165,13 @@ impl Doors {
             return way.go(exchange, |exchange| answer(exchange, None));
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
-        let named = key.as_ref().map(KeyOfRequest::new);
         let whose = Whose {
-            api_key: named.as_ref(),
+            api_key: key.as_ref().map(|known| &known.key),
             user: None,
         };
-        let answer = |exchange: Exchange<'_>| answer(exchange, key);
         if finds_users && limiter.awaits_user(&exchange, whose) {
             // Counted by `pass_user`, or where it is refused.
-            return way.go(exchange, answer);
+            return way.go(exchange, |exchange| answer(exchange, key));
         }
         let firewall = self.firewall.as_deref();
         let checked = match has_passed {
@@ -183,10 +180,10 @@ impl Doors {
         };
         way.stores &= checked.is_none() || limiter.stores();
         match checked {
-            Some((rule, decision)) if !decision.allowed => limiter.refuse(exchange, rule, decision),
+            Some(checked) if !checked.is_allowed() => limiter.refuse(exchange, &checked),
             checked => {
-                way.told = checked.filter(|_| limiter.tells());
-                way.go(exchange, answer);
+                way.told = checked.and_then(|checked| checked.told());
+                way.go(exchange, |exchange| answer(exchange, key));
             }
         }
     }
@@ -205,9 +202,8 @@ impl Doors {
         let found = Authentication::of(exchange.auth());
         let key = found.as_ref().and_then(Authentication::api_key);
         let key = key.filter(|_| limiter.asks_for_keys());
-        let key = key.map(KeyOfRequest::new);
         let whose = Whose {
-            api_key: key.as_ref(),
+            api_key: key,
             user: found.as_ref().and_then(Authentication::user),
         };
         if !limiter.awaits_user(&exchange, whose) {
@@ -221,13 +217,13 @@ impl Doors {
             true => limiter.left(&exchange, whose),
             false => limiter.check(shared.events(), firewall, &exchange, whose),
         };
-        let Some((rule, decision)) = checked else {
+        let Some(checked) = checked else {
             return answer(exchange);
         };
-        if !decision.allowed {
-            return limiter.refuse(exchange, rule, decision);
+        if !checked.is_allowed() {
+            return limiter.refuse(exchange, &checked);
         }
-        let told = limiter.tells().then_some((rule, decision));
+        let told = checked.told();
         let mut around = LimitedExchange::new(exchange.take_over(), told, limiter.stores(), None);
         if may_move {
             around = around.counted_by(limiter);
@@ -241,28 +237,25 @@ impl Doors {
         &self,
         shared: &Shared,
         exchange: Exchange<'_>,
-        key_of: impl FnOnce(&Exchange<'_>) -> Option<ValidKey>,
+        key_of: impl FnOnce(&Exchange<'_>) -> Option<KnownKey>,
         (mut head, body): (ResponseHead, Body),
     ) {
         let Some(limiter) = self.limiter.as_ref().filter(|of| of.asks_for_users()) else {
             return exchange.respond(head, body);
         };
         let key = limiter.asks_for_keys().then(|| key_of(&exchange)).flatten();
-        let key = key.as_ref().map(KeyOfRequest::new);
         let whose = Whose {
-            api_key: key.as_ref(),
+            api_key: key.as_ref().map(|known| &known.key),
             user: None,
         };
         if limiter.awaits_user(&exchange, whose) {
             let firewall = self.firewall.as_deref();
             match limiter.check(shared.events(), firewall, &exchange, whose) {
-                Some((rule, decision)) if !decision.allowed => {
-                    return limiter.refuse(exchange, rule, decision);
+                Some(checked) if !checked.is_allowed() => {
+                    return limiter.refuse(exchange, &checked);
                 }
-                Some((rule, decision)) if limiter.tells() => {
-                    limited::tell(&mut head, &rule.name, &decision);
-                }
-                _ => {}
+                Some(checked) => checked.tell(&mut head),
+                None => {}
             }
         }
         exchange.respond(head, body);
@@ -272,7 +265,7 @@ impl Doors {
 /// How a request that may be made goes on.
 struct Way<'a> {
     /// What answers tell.
-    told: Option<(&'a Rule, Decision)>,
+    told: Option<Told<'a>>,
     /// Whether they may be stored.
     stores: bool,
     /// What looks at content that is read.

@@ -21,22 +21,11 @@ impl ApiKeyId {
     pub(super) fn random() -> Self {
         Self(u64::from_be_bytes(random::bytes()))
     }
-
-    /// Its 16 digits, in ASCII.
-    pub fn to_digits(self) -> [u8; 16] {
-        let mut digits = [0; 16];
-        for (place, digit) in (0..).step_by(4).zip(digits.iter_mut().rev()) {
-            *digit = b"0123456789abcdef"[(self.0 >> place & 15) as usize];
-        }
-        digits
-    }
 }
 
 impl fmt::Display for ApiKeyId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_digits()
-            .iter()
-            .try_for_each(|&digit| fmt::Write::write_char(formatter, digit.into()))
+        write!(formatter, "{:016x}", self.0)
     }
 }
 

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use super::database::{Content, Database, Fault, Transaction};
 use super::error::ApiKeyError;
-use super::format::{KeyFormat, name_in};
+use super::format::KeyFormat;
 use super::hash::{Fit, KeyHash};
 use super::record::{ApiKey, ApiKeyId, ApiKeyState};
 use super::refused::{Refused, RefusedSettings};
@@ -316,7 +316,7 @@ impl ApiKeys {
         if let Some(entry) = table.find(key) {
             return Ok(Some(entry));
         }
-        let Some(entry) = name_in(key).and_then(|name| table.find_named(name)) else {
+        let Some(entry) = table.find_named(key) else {
             return Ok(None);
         };
         let Some(secret) = &entry.record.secret else {
@@ -333,10 +333,7 @@ impl ApiKeys {
     /// Whether [`validate`](Self::validate) takes tens of milliseconds for this key: it is kept as a slow hash, and
     /// was not found right yet.
     pub fn takes_long(&self, key: &str) -> bool {
-        let Some(name) = name_in(key) else {
-            return false;
-        };
-        let entry = self.table.load().find_named(name);
+        let entry = self.table.load().find_named(key);
         entry.is_some_and(|entry| {
             let secret = entry.record.secret.as_ref();
             secret.is_some_and(|secret| secret.is_slow(&entry.proof))

@@ -1,11 +1,14 @@
 //! The keys in memory, as they are checked: found without a lock, by their hash or by the name that is in them.
 
 use std::collections::HashMap;
+use std::hash::{self, BuildHasherDefault};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
+use super::format::name_in;
 use super::hash::Proof;
 use super::record::{ApiKeyId, Record, Usage};
 
@@ -16,6 +19,8 @@ pub(super) type Salt = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) record: Record,
+    /// Its id as text, for those who look things up by that with each request.
+    pub(super) name: Box<str>,
     pub(super) usage: Arc<Usage>,
     /// As long as the key is the same, whatever changes about it.
     pub(super) proof: Arc<Proof>,
@@ -23,10 +28,15 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(record: Record, usage: Arc<Usage>) -> Self {
+        Self::changed(record, usage, Arc::default())
+    }
+
+    fn changed(record: Record, usage: Arc<Usage>, proof: Arc<Proof>) -> Self {
         Self {
+            name: record.id.to_string().into(),
             record,
             usage,
-            proof: Arc::default(),
+            proof,
         }
     }
 }
@@ -38,21 +48,43 @@ pub(super) struct Table {
     salt: Salt,
     hasher: Hasher,
     shards: Vec<ArcSwap<Shard>>,
+    /// Whether any key is, or was, found by its name.
+    has_named: AtomicBool,
 }
 
-type Shard = HashMap<[u8; 32], Arc<Entry>>;
+type Shard = HashMap<[u8; 32], Arc<Entry>, BuildHasherDefault<AsItIs>>;
+
+/// What is looked up is a hash already, which only who knows the salt can aim at a place.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl hash::Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        // Not the first bytes, by which the shard goes.
+        if let Some((_, last)) = bytes.split_last_chunk() {
+            self.0 = u64::from_le_bytes(*last);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Table {
     pub(super) fn new(salt: &Salt, entries: impl IntoIterator<Item = Entry>) -> Self {
-        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
+        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::default()).collect();
+        let mut has_named = false;
         for entry in entries {
             let hash = entry.record.hash;
+            has_named |= entry.record.secret.is_some();
             shards[index(&hash)].insert(hash, Arc::new(entry));
         }
         Self {
             salt: *salt,
             hasher: Hasher::new(salt),
             shards: shards.into_iter().map(ArcSwap::from_pointee).collect(),
+            has_named: AtomicBool::new(has_named),
         }
     }
 
@@ -65,8 +97,12 @@ impl Table {
         found.filter(|entry| entry.record.secret.is_none())
     }
 
-    /// The key that has this name in its text.
-    pub(super) fn find_named(&self, id: ApiKeyId) -> Option<Arc<Entry>> {
+    /// The key that is found by the name in its text.
+    pub(super) fn find_named(&self, key: &str) -> Option<Arc<Entry>> {
+        if !self.has_named.load(Ordering::Relaxed) {
+            return None;
+        }
+        let id = name_in(key)?;
         let found = self.find_hash(&self.name_hash(id));
         found.filter(|entry| entry.record.secret.is_some())
     }
@@ -91,16 +127,15 @@ impl Table {
     /// Puts a record in the place of the one with its hash. One at a time: the caller holds the store's lock.
     pub(super) fn set(&self, record: Record) {
         let hash = record.hash;
+        if record.secret.is_some() {
+            self.has_named.store(true, Ordering::Relaxed);
+        }
         self.change(&hash, |shard| {
             let (usage, proof) = match shard.get(&hash) {
                 Some(entry) => (Arc::clone(&entry.usage), Arc::clone(&entry.proof)),
                 None => Default::default(),
             };
-            let entry = Entry {
-                record,
-                usage,
-                proof,
-            };
+            let entry = Entry::changed(record, usage, proof);
             shard.insert(hash, Arc::new(entry));
         });
     }

@@ -17,9 +17,19 @@ use crate::table::{Cell, Key, Nanoseconds, Network, SECOND, Seed, Table};
 pub struct Limiter {
     table: Table,
     rules: Rules,
-    /// For each rule, what its addresses are hashed with.
-    kinds: Box<[Key]>,
+    kinds: Box<[Kinds]>,
     v6_bits: u8,
+}
+
+/// What a rule's callers are hashed with, by what it knows them by.
+#[derive(Clone, Copy, Debug)]
+struct Kinds {
+    api_key: Key,
+    user: Key,
+    address: Key,
+    /// Those that are not told apart.
+    all: Key,
+    unix: Key,
 }
 
 /// How large a [`Limiter`] may become, and whom it takes for one.
@@ -74,10 +84,19 @@ pub enum Cause {
 impl Limiter {
     /// A limiter to which nobody has called. `seed` must be random.
     pub fn new(rules: Rules, bounds: LimiterBounds, seed: Seed) -> Self {
-        let kind = |rule: &Rule| Key::new(seed, OF_ADDRESS, &[rule.name.as_bytes()]);
+        let kinds = |rule: &Rule| {
+            let of = |kind| Key::new(seed, kind, &[rule.name.as_bytes()]);
+            Kinds {
+                api_key: of(OF_API_KEY),
+                user: of(OF_USER),
+                address: of(OF_ADDRESS),
+                all: of(OF_ALL),
+                unix: of(OF_UNIX),
+            }
+        };
         Self {
             table: Table::new(bounds.keys_max, seed),
-            kinds: rules.all().iter().map(kind).collect(),
+            kinds: rules.all().iter().map(kinds).collect(),
             rules,
             v6_bits: bounds.v6_bits,
         }
@@ -290,20 +309,18 @@ impl Limiter {
     }
 
     fn key(&self, place: usize, caller: &Caller<'_>) -> Key {
-        let rule = &self.rules.all()[place];
         let seed = self.table.seed();
-        let name = rule.name.as_bytes();
-        let of = |kind, whom: &str| Key::new(seed, kind, &[name, whom.as_bytes()]);
-        match (rule.per, caller.api_key, caller.user) {
-            (Per::ApiKey, Some(id), _) => of(OF_API_KEY, id),
-            (Per::User, _, Some(user)) => of(OF_USER, user),
-            (Per::All, ..) => of(OF_ALL, ""),
+        let kinds = &self.kinds[place];
+        match (self.rules.all()[place].per, caller.api_key, caller.user) {
+            (Per::ApiKey, Some(id), _) => Key::of_text(seed, kinds.api_key, id),
+            (Per::User, _, Some(user)) => Key::of_text(seed, kinds.user, user),
+            (Per::All, ..) => kinds.all,
             _ => match caller.address {
                 Some(address) => {
                     let network = Network::of(address, self.v6_bits);
-                    Key::of_network(seed, self.kinds[place], network)
+                    Key::of_network(seed, kinds.address, network)
                 }
-                None => of(OF_UNIX, ""),
+                None => kinds.unix,
             },
         }
     }
@@ -472,7 +489,7 @@ fn decide(rate: Option<(&Limit, Verdict)>, quotas: &[Option<(Period, Quota)>]) -
 }
 
 /// What a saved state begins with; the last is the version.
-const MARK: Mark = *b"TGRATES\x01";
+const MARK: Mark = *b"TGRATES\x02";
 
 // The kinds of keys. They are in saved states.
 const OF_ADDRESS: u32 = 1;

@@ -89,23 +89,23 @@ impl Series {
     }
 }
 
-/// Takes the values until the series is closed, or the server that they are about is gone.
+/// Takes the values once more and keeps them; `None` when the server that they are about is gone.
+pub(super) fn take(desk: &Desk) -> Option<Arc<str>> {
+    let server = desk.about.upgrade()?;
+    let (mut live, latency) = sample::take(&*desk.backend, desk.queue);
+    sample::add_websockets(&mut live, &server);
+    Some(desk.series.add(live, latency))
+}
+
+/// Takes the values after each interval, until the series is closed or the server that they are about is gone.
 pub(super) fn run(desk: &Desk, watchers: &Connections) {
-    loop {
-        let Some(server) = desk.about.upgrade() else {
+    while desk.series.wait() {
+        let Some(text) = take(desk) else {
             return;
         };
-        let (mut live, latency) = sample::take(&*desk.backend, desk.queue);
-        sample::add_websockets(&mut live, &server);
-        // It must not be kept alive by waiting here.
-        drop(server);
-        let text = desk.series.add(live, latency);
         if watchers.count() > 0 {
             let message = format!("{{\"type\":\"live\",\"live\":{text}}}");
             let _ = watchers.broadcast(Message::from(message), &Recipients::default());
-        }
-        if !desk.series.wait() {
-            return;
         }
     }
 }

@@ -4,6 +4,7 @@
 //! (http-server-api §8): an answer to an API key or a session, or one that needs a proof at all, must not be
 //! stored there.
 
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -12,15 +13,23 @@ use tidegate_httpapi::{
     Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
+use super::identity::Identity;
+
 /// An exchange around another.
 pub(super) struct AdmittedExchange<'a> {
     inner: &'a mut dyn ExchangeBackend,
-    auth: Option<AuthInfo>,
+    /// Who the peer is, until somebody asks, which most do not.
+    identity: Cell<Option<Identity>>,
+    auth: OnceCell<AuthInfo>,
 }
 
 impl<'a> AdmittedExchange<'a> {
-    pub(super) fn new(inner: &'a mut dyn ExchangeBackend, auth: Option<AuthInfo>) -> Self {
-        Self { inner, auth }
+    pub(super) fn new(inner: &'a mut dyn ExchangeBackend, identity: Option<Identity>) -> Self {
+        Self {
+            inner,
+            identity: Cell::new(identity),
+            auth: OnceCell::new(),
+        }
     }
 }
 
@@ -60,7 +69,10 @@ impl ExchangeBackend for AdmittedExchange<'_> {
     }
 
     fn auth(&self) -> Option<AuthInfo> {
-        self.auth.clone()
+        if let Some(identity) = self.identity.take() {
+            return Some(Arc::clone(self.auth.get_or_init(|| Arc::new(identity))));
+        }
+        self.auth.get().cloned()
     }
 
     fn spare_memory(&mut self) -> Vec<u8> {
@@ -93,7 +105,7 @@ impl ExchangeBackend for AdmittedExchange<'_> {
         let later = AdmittedResponder(deferred.responder.into_backend());
         Deferred {
             responder: Responder::new(Box::new(later)),
-            auth: self.auth.take(),
+            auth: self.auth(),
             ..deferred
         }
     }

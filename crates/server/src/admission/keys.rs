@@ -37,6 +37,13 @@ pub(super) struct KeyGate {
     next_rotation: AtomicU64,
 }
 
+/// A valid key that a request has.
+pub(crate) struct KnownKey {
+    pub(crate) key: ValidKey,
+    /// When it was found valid.
+    at: SystemTime,
+}
+
 /// What becomes of a request with its key.
 pub(super) enum KeyStep {
     /// It goes on; whether it needed one.
@@ -179,38 +186,39 @@ impl KeyGate {
         &self,
         shared: &Shared,
         exchange: &Exchange<'_>,
-        known: Option<ValidKey>,
+        known: Option<KnownKey>,
     ) -> KeyStep {
         self.decide(shared, exchange, known)
             .unwrap_or_else(KeyStep::Refuse)
     }
 
     /// The key that would let a request in. Nothing is counted or told.
-    pub(super) fn peek(&self, exchange: &Exchange<'_>) -> Option<ValidKey> {
+    pub(super) fn peek(&self, exchange: &Exchange<'_>) -> Option<KnownKey> {
         let head = exchange.head();
         let key = self.given(&head).ok()??;
         let may_look = (!self.require_https || head.registration.prefix.scheme == Scheme::Https)
             && (exchange.may_block() || !self.store.takes_long(&key));
         let scope = self.rules.find(head.cooked_path).scope.as_deref();
         let address = address(exchange).filter(|_| may_look)?;
-        self.store.peek(&key, scope, address, SystemTime::now())
+        let at = SystemTime::now();
+        let key = self.store.peek(&key, scope, address, at)?;
+        Some(KnownKey { key, at })
     }
 
     fn decide(
         &self,
         shared: &Shared,
         exchange: &Exchange<'_>,
-        known: Option<ValidKey>,
+        known: Option<KnownKey>,
     ) -> Result<KeyStep, Refusal> {
         let head = exchange.head();
         let rule = self.rules.find(head.cooked_path);
         let scope = rule.scope.as_deref();
-        let now = SystemTime::now();
-        if let Some(key) = known {
-            if self.fail_closed && !self.store.is_reliable(now) {
+        if let Some(KnownKey { key, at }) = known {
+            if self.fail_closed && !self.store.is_reliable(at) {
                 return Err(Refusal::busy());
             }
-            self.store.accept(&key, now);
+            self.store.accept(&key, at);
             return self.conclude((shared, exchange), rule, (Some(key), None));
         }
         let unauthorized = || Refusal::unauthorized(&self.challenge, &FieldBlock::new());
@@ -224,6 +232,7 @@ impl KeyGate {
             // Whether it is good is not told to who may have overheard it.
             return Err(Refusal::forbidden());
         }
+        let now = SystemTime::now();
         if self.fail_closed && !self.store.is_reliable(now) {
             return Err(Refusal::busy());
         }

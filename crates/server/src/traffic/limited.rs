@@ -1,137 +1,30 @@
 //! A request under a rule of the rate limiter or the firewall: whatever answers it, now or later, says what is left,
 //! and is not stored where the next request for the same would have to be asked about too.
-//!
-//! Source: draft-ietf-httpapi-ratelimit-headers-10; the `X-RateLimit` fields are the component's.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tidegate_admission::rate::{Decision, Rule};
 use tidegate_httpapi::{
     AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HeadCachePolicy, HomeThread,
     Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 use super::content::Scan;
-use super::rate_limit::RateLimiter;
-
-/// Adds what a rule has left.
-pub(super) fn tell(head: &mut ResponseHead, rule: &str, decision: &Decision) {
-    if !head.cache.is_none() {
-        // A copy would tell others what this caller has left.
-        return;
-    }
-    let Decision {
-        limit,
-        window,
-        remaining,
-        reset,
-        ..
-    } = *decision;
-    let (window, reset) = (seconds_up(window), seconds_up(reset));
-    let (limit, remaining) = (u64::from(limit), u64::from(remaining));
-    let mut value = Value::new();
-    for (field, (first, of_first), (second, of_second)) in [
-        ("RateLimit-Policy", ("\";q=", limit), (";w=", window)),
-        ("RateLimit", ("\";r=", remaining), (";t=", reset)),
-    ] {
-        value.begin().bytes(b"\"").bytes(rule.as_bytes());
-        value.bytes(first.as_bytes()).number(of_first);
-        value.bytes(second.as_bytes()).number(of_second);
-        value.append_to(head, field);
-    }
-    for (field, number) in [
-        ("X-RateLimit-Limit", limit),
-        ("X-RateLimit-Remaining", remaining),
-        ("X-RateLimit-Reset", reset),
-    ] {
-        append(head, field, number);
-    }
-}
-
-/// Adds a field that is a number.
-pub(super) fn append(head: &mut ResponseHead, name: &'static str, number: u64) {
-    let mut value = Value::new();
-    value.number(number).append_to(head, name);
-}
-
-/// A field's value while it is put together. By hand, since `fmt` takes a third of a microsecond for five of them,
-/// and every answer under a rule has five.
-struct Value {
-    memory: [u8; Self::BYTES],
-    length: usize,
-    is_too_long: bool,
-}
-
-impl Value {
-    /// The name of a rule may be longer than anybody would want to read; then nothing is told.
-    const BYTES: usize = 160;
-
-    fn new() -> Self {
-        Self {
-            memory: [0; Self::BYTES],
-            length: 0,
-            is_too_long: false,
-        }
-    }
-
-    fn begin(&mut self) -> &mut Self {
-        (self.length, self.is_too_long) = (0, false);
-        self
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        let end = self.length + bytes.len();
-        match self.memory.get_mut(self.length..end) {
-            Some(place) => {
-                place.copy_from_slice(bytes);
-                self.length = end;
-            }
-            None => self.is_too_long = true,
-        }
-        self
-    }
-
-    fn number(&mut self, mut number: u64) -> &mut Self {
-        let mut digits = [b'0'; 20];
-        let mut begin = digits.len();
-        loop {
-            begin -= 1;
-            digits[begin] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.bytes(&digits[begin..])
-    }
-
-    fn append_to(&self, head: &mut ResponseHead, field: &'static str) {
-        if !self.is_too_long {
-            let added = head.fields.append(field, &self.memory[..self.length]);
-            debug_assert!(added.is_ok(), "a rule's name is a token");
-        }
-    }
-}
-
-/// Seconds, rounded up, so that whoever waits so long has waited long enough.
-pub(super) fn seconds_up(time: Duration) -> u64 {
-    time.as_secs() + u64::from(time.subsec_nanos() > 0)
-}
+use super::rate_fields::{RateFields, RateNumbers};
+use super::rate_limit::{RateLimiter, Told};
 
 /// What is done with every answer to a request.
 #[derive(Clone)]
-struct OnAnswer<Name> {
-    /// The rule that it falls under, and what that has left, if it is told.
-    told: Option<(Name, Decision)>,
+struct OnAnswer<Fields> {
+    /// What the rule that it falls under has left, if it is told.
+    told: Option<(Fields, RateNumbers)>,
     /// Whether the response cache may keep it.
     stores: bool,
     /// What looks at its content as it is read.
     scan: Option<Arc<Scan>>,
 }
 
-impl<Name: AsRef<str>> OnAnswer<Name> {
+impl<Fields: AsRef<RateFields>> OnAnswer<Fields> {
     fn apply(&self, head: &mut ResponseHead, body: &mut Body) {
         if let Some(scan) = &self.scan {
             scan.replace(head, body);
@@ -139,8 +32,8 @@ impl<Name: AsRef<str>> OnAnswer<Name> {
         if !self.stores {
             head.cache = HeadCachePolicy::NONE;
         }
-        if let Some((rule, decision)) = &self.told {
-            tell(head, rule.as_ref(), decision);
+        if let Some((fields, numbers)) = &self.told {
+            numbers.tell(fields.as_ref(), head);
         }
     }
 }
@@ -148,7 +41,7 @@ impl<Name: AsRef<str>> OnAnswer<Name> {
 /// An exchange around another.
 pub(super) struct LimitedExchange<'a> {
     inner: &'a mut dyn ExchangeBackend,
-    on_answer: OnAnswer<&'a str>,
+    on_answer: OnAnswer<&'a Arc<RateFields>>,
     /// Who is to know that it was counted, should it be moved.
     counted_by: Option<&'a RateLimiter>,
 }
@@ -158,11 +51,10 @@ impl<'a> LimitedExchange<'a> {
     /// is read.
     pub(super) fn new(
         inner: &'a mut dyn ExchangeBackend,
-        told: Option<(&'a Rule, Decision)>,
+        told: Option<Told<'a>>,
         stores: bool,
         scan: Option<Arc<Scan>>,
     ) -> Self {
-        let told = told.map(|(rule, decision)| (&*rule.name, decision));
         Self {
             inner,
             on_answer: OnAnswer { told, stores, scan },
@@ -255,7 +147,7 @@ impl ExchangeBackend for LimitedExchange<'_> {
                 told: self
                     .on_answer
                     .told
-                    .map(|(rule, decision)| (Box::from(rule), decision)),
+                    .map(|(fields, numbers)| (Arc::clone(fields), numbers)),
                 stores: self.on_answer.stores,
                 scan: self.on_answer.scan.clone(),
             },
@@ -278,7 +170,7 @@ impl ExchangeBackend for LimitedExchange<'_> {
 struct LimitedResponder {
     /// Until it has answered.
     inner: Option<Box<dyn RespondLater>>,
-    on_answer: OnAnswer<Box<str>>,
+    on_answer: OnAnswer<Arc<RateFields>>,
 }
 
 impl LimitedResponder {

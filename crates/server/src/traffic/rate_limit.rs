@@ -1,7 +1,7 @@
 //! The rate limiter: how often requests may be made. Source: the component's RateLimiter.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashSet;
@@ -16,8 +16,8 @@ use super::clock::Clock;
 use super::counters::RateCounts;
 use super::error::TrafficError;
 use super::firewall::{Firewall, address_of, guarded, random_seed};
-use super::limited;
 use super::notice::RateLimited;
+use super::rate_fields::{RateFields, RateNumbers, seconds_up};
 use super::rate_settings::RateLimitSettings;
 use crate::event::Events;
 
@@ -25,6 +25,8 @@ use crate::event::Events;
 pub(crate) struct RateLimiter {
     clock: Clock,
     limiter: Limiter,
+    /// Of each rule, what answers say of it.
+    fields: Box<[Arc<RateFields>]>,
     status: u16,
     tells: bool,
     asks_for_keys: bool,
@@ -63,8 +65,12 @@ impl RateLimiter {
                 limiter
             }
         };
+        let rules = limiter.rules().all().iter();
         Ok(Self {
             clock,
+            fields: rules
+                .map(|rule| Arc::new(RateFields::new(&rule.name)))
+                .collect(),
             limiter,
             status: settings.status,
             tells: settings.headers,
@@ -81,11 +87,6 @@ impl RateLimiter {
     /// The allowances, and the time.
     pub(super) fn at_hand(&self) -> (&Limiter, Nanoseconds) {
         (&self.limiter, self.clock.now())
-    }
-
-    /// Whether answers say what is left.
-    pub(super) fn tells(&self) -> bool {
-        self.tells
     }
 
     /// Whether a rule goes by API keys.
@@ -140,7 +141,7 @@ impl RateLimiter {
         firewall: Option<&Firewall>,
         exchange: &Exchange<'_>,
         whose: Whose<'_>,
-    ) -> Option<(&Rule, Decision)> {
+    ) -> Option<Checked<'_>> {
         let caller = caller(exchange, whose);
         let address = caller.address;
         let (rule, mut decision) =
@@ -164,33 +165,41 @@ impl RateLimiter {
                 firewall.offence(events, address, Offence::RateLimit);
             }
         }
-        Some((rule, decision))
+        Some(self.checked(rule, decision))
     }
 
     /// What is left for a request that was charged before.
-    pub(super) fn left(
-        &self,
-        exchange: &Exchange<'_>,
-        whose: Whose<'_>,
-    ) -> Option<(&Rule, Decision)> {
+    pub(super) fn left(&self, exchange: &Exchange<'_>, whose: Whose<'_>) -> Option<Checked<'_>> {
         let caller = caller(exchange, whose);
         let now = self.clock.now();
         let (rule, mut decision) = self.limiter.left_with(&caller, whose.rate(), now)?;
         decision.allowed = true;
-        Some((rule, decision))
+        Some(self.checked(rule, decision))
+    }
+
+    fn checked(&self, rule: &Rule, decision: Decision) -> Checked<'_> {
+        let rules = self.limiter.rules().all().iter().zip(&self.fields);
+        let mut of_rule = rules.filter(|(other, _)| std::ptr::eq(*other, rule));
+        Checked {
+            fields: of_rule
+                .next()
+                .filter(|_| self.tells)
+                .map(|(_, fields)| fields),
+            decision,
+        }
     }
 
     /// Answers a request that may not be made.
     #[cold]
-    pub(super) fn refuse(&self, exchange: Exchange<'_>, rule: &Rule, decision: Decision) {
+    pub(super) fn refuse(&self, exchange: Exchange<'_>, checked: &Checked<'_>) {
+        let decision = &checked.decision;
         let is_quota = matches!(decision.cause, Some(Cause::Quota(_)));
         self.counts.count(is_quota);
         let mut head = ResponseHead::new(self.status);
-        let seconds = limited::seconds_up(decision.retry_after).max(1);
-        limited::append(&mut head, "Retry-After", seconds);
-        if self.tells {
-            limited::tell(&mut head, &rule.name, &decision);
-        }
+        let seconds = seconds_up(decision.retry_after).max(1);
+        let added = head.fields.append("Retry-After", seconds.to_string());
+        debug_assert!(added.is_ok(), "digits are a value");
+        checked.tell(&mut head);
         exchange.respond(head, Default::default());
     }
 
@@ -209,37 +218,43 @@ impl RateLimiter {
     }
 }
 
+/// What its rule says of a request.
+pub(super) struct Checked<'a> {
+    /// What answers say of the rule, if they do.
+    fields: Option<&'a Arc<RateFields>>,
+    decision: Decision,
+}
+
+/// What answers tell of a rule, and what that has left.
+pub(super) type Told<'a> = (&'a Arc<RateFields>, RateNumbers);
+
+impl<'a> Checked<'a> {
+    pub(super) fn is_allowed(&self) -> bool {
+        self.decision.allowed
+    }
+
+    pub(super) fn told(&self) -> Option<Told<'a>> {
+        Some((self.fields?, RateNumbers::from(&self.decision)))
+    }
+
+    pub(super) fn tell(&self, head: &mut ResponseHead) {
+        if let Some((fields, numbers)) = self.told() {
+            numbers.tell(fields, head);
+        }
+    }
+}
+
 /// Whose a request is, as far as it is known.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Whose<'a> {
-    pub(super) api_key: Option<&'a KeyOfRequest>,
+    pub(super) api_key: Option<&'a ValidKey>,
     pub(super) user: Option<&'a str>,
 }
 
 impl Whose<'_> {
     /// The rate that its key has instead of the rule's.
     fn rate(self) -> Option<u32> {
-        self.api_key?.rate
-    }
-}
-
-/// The valid API key that a request has, as rules name it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct KeyOfRequest {
-    id: [u8; 16],
-    rate: Option<u32>,
-}
-
-impl KeyOfRequest {
-    pub(super) fn new(key: &ValidKey) -> Self {
-        Self {
-            id: key.id().to_digits(),
-            rate: key.rate(),
-        }
-    }
-
-    fn id(&self) -> &str {
-        std::str::from_utf8(&self.id).unwrap_or_default()
+        self.api_key?.rate()
     }
 }
 
@@ -251,7 +266,7 @@ fn caller<'a>(exchange: &'a Exchange<'_>, whose: Whose<'a>) -> Caller<'a> {
     Caller {
         method: head.method(),
         path: head.cooked_path,
-        api_key: whose.api_key.map(KeyOfRequest::id),
+        api_key: whose.api_key.map(ValidKey::name),
         user: whose.user,
         address: address_of(&exchange.peer()),
     }

@@ -268,7 +268,7 @@ fn a_file_that_is_not_ours_is_told_and_does_no_harm() {
         let rules = Rules::new(vec![rule("all", 3)]).unwrap();
         Limiter::load(&path, rules, LimiterBounds::default(), SEED, START)
     };
-    for content in [&b"# text\n"[..], b"", b"TGRATES\x02", b"TGRATES\x01torn"] {
+    for content in [&b"# text\n"[..], b"", b"TGRATES\x03", b"TGRATES\x02torn"] {
         fs::write(&path, content).unwrap();
         let (limiter, loaded) = load();
         assert!(loaded.is_err(), "{content:?}");
