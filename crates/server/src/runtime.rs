@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -13,7 +13,9 @@ use tokio::runtime::{Builder, Handle, Runtime};
 #[derive(Debug)]
 pub(crate) struct AsyncRuntime {
     given: Option<Handle>,
-    own: OnceLock<io::Result<Runtime>>,
+    own: OnceLock<Runtime>,
+    /// Held by the one who starts it.
+    start: Mutex<()>,
 }
 
 impl AsyncRuntime {
@@ -21,32 +23,41 @@ impl AsyncRuntime {
         Self {
             given,
             own: OnceLock::new(),
+            start: Mutex::new(()),
         }
     }
 
     /// The runtime; it is started if there is none.
+    ///
+    /// # Errors
+    ///
+    /// The system has no threads or descriptors for it. That passes: the next caller tries again.
     pub(crate) fn handle(&self) -> io::Result<&Handle> {
-        if let Some(given) = &self.given {
-            return Ok(given);
-        }
-        let own = self.own.get_or_init(|| {
+        self.handle_or(|| {
             Builder::new_multi_thread()
                 .thread_name("tidegate-async")
                 .enable_all()
                 .build()
-        });
-        match own {
-            Ok(runtime) => Ok(runtime.handle()),
-            Err(error) => Err(error.kind().into()),
+        })
+    }
+
+    fn handle_or(&self, start: impl FnOnce() -> io::Result<Runtime>) -> io::Result<&Handle> {
+        if let Some(running) = self.running() {
+            return Ok(running);
         }
+        let _starting = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = self.running() {
+            return Ok(running);
+        }
+        let runtime = start()?;
+        Ok(self.own.get_or_init(|| runtime).handle())
     }
 
     /// The runtime, if there is one.
     pub(crate) fn running(&self) -> Option<&Handle> {
-        match (&self.given, self.own.get()) {
-            (Some(given), _) => Some(given),
-            (None, Some(Ok(own))) => Some(own.handle()),
-            (None, _) => None,
+        match &self.given {
+            Some(given) => Some(given),
+            None => self.own.get().map(Runtime::handle),
         }
     }
 }
@@ -68,8 +79,25 @@ impl Drop for AsyncRuntime {
     fn drop(&mut self) {
         // A runtime that is dropped waits for its tasks, and panics when that is inside a task of
         // its own, where the last handle to a server may well be dropped.
-        if let Some(Ok(runtime)) = self.own.take() {
+        if let Some(runtime) = self.own.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_failed_is_tried_again() {
+        let runtime = AsyncRuntime::new(None);
+        let shortage = || Err(io::Error::other("too many open files"));
+        let error = runtime.handle_or(shortage).unwrap_err();
+        assert_eq!(error.to_string(), "too many open files");
+        assert!(runtime.running().is_none());
+        assert!(runtime.handle().is_ok());
+        // It is there now, and not started twice.
+        assert!(runtime.handle_or(shortage).is_ok());
     }
 }
