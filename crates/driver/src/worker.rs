@@ -345,17 +345,13 @@ impl Worker {
                 if !is_idle || conn.closing {
                     return;
                 }
-                if conn.group.is_none() {
-                    // Its first request may be on its way, and its client cannot know that we stop.
+                if core.may_be_asked(conn) {
+                    // A request may be on its way, and its client cannot know that we stop: it is answered, and
+                    // told so.
                     conn.deadline.begin_anew();
                     return;
                 }
-                if conn.sending || conn.held.sends_later() || conn.tls.is_some() {
-                    core.close_after_output(conn);
-                    core.drive(operations, conn);
-                } else {
-                    core.close(operations, conn);
-                }
+                core.end_idle(operations, conn);
             });
         }
     }

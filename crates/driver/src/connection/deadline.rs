@@ -55,6 +55,9 @@ pub(crate) struct JudgedSend {
 /// Ticks given to the peer to end its side: two seconds.
 const LINGER: u32 = 20;
 
+/// Ticks for which a connection that was just used may be used again while the driver stops: half a second.
+const REUSED: u32 = 5;
+
 /// Judges kept for the next long sends.
 const SPARE_JUDGED_MAX: usize = 256;
 
@@ -218,8 +221,14 @@ impl Core {
                 );
                 timeouts.min_send_rate.map(|_| due - self.clock.tick())
             }
-            // While the driver stops, who came last may still ask, but not sit there.
-            Waits::For(Phase::Idle) if self.is_draining() => Some(LINGER),
+            // While the driver stops, who came last may still ask, but not sit there. And so may those who were
+            // answered last: another request may be on its way.
+            Waits::For(Phase::Idle) if self.is_draining() => {
+                Some(match conn.group.is_some() && !speaks_http2 {
+                    true => REUSED,
+                    false => LINGER,
+                })
+            }
             // First it comes to rest, see `due`.
             Waits::For(Phase::Idle) if speaks_http2 => Some(REST_AFTER),
             Waits::For(phase) => limit(phase, timeouts),
@@ -309,11 +318,33 @@ impl Core {
                 self.watch(conn);
             }
             Phase::Idle if conn.sending => self.expire(operations, conn, Timer::MinSendRate),
+            Phase::Idle if self.is_draining() && conn.http2().is_none() => {
+                self.end_idle(operations, conn);
+            }
             _ => {
                 if let Some(timer) = phase.timer() {
                     self.expire(operations, conn, timer);
                 }
             }
+        }
+    }
+
+    /// Whether the client of a connection without a request may have sent one that is not here yet: it has just
+    /// connected, or was just answered.
+    pub(crate) fn may_be_asked(&self, conn: &Connection) -> bool {
+        let deadline = &conn.deadline;
+        conn.group.is_none()
+            || deadline.waits != Waits::For(Phase::Idle)
+            || self.clock.tick().saturating_sub(deadline.since) <= REUSED
+    }
+
+    /// Ends a connection between two requests, as the driver stops.
+    pub(crate) fn end_idle<O: Operations>(&mut self, operations: &mut O, conn: &mut Connection) {
+        if conn.sending || conn.held.sends_later() || conn.tls.is_some() {
+            self.close_after_output(conn);
+            self.drive(operations, conn);
+        } else {
+            self.close(operations, conn);
         }
     }
 

@@ -168,8 +168,9 @@ impl Core {
         conn.respond = Respond::Ready;
         self.end_measure(conn);
         self.log_answered(conn);
-        // A stop that began during the response could not be announced in its head.
-        if conn.asked.close || self.is_draining() {
+        // A stop that began during the response could not be announced in its head: its client may ask again, and
+        // is told with that answer.
+        if conn.asked.close {
             self.close_after_output(conn);
         }
     }

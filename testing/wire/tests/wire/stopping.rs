@@ -13,6 +13,7 @@ use tidegate_wire::{
 
 on_both_loops_in_both_modes!(
     requests_in_progress_are_answered,
+    who_goes_on_asking_is_told_to_stop,
     requests_in_the_queue_are_answered,
     the_deadline_is_kept,
     a_handler_that_does_not_end_is_left,
@@ -47,7 +48,7 @@ fn requests_in_progress_are_answered(io: Io, mode: OperatingMode) {
     let backend = Arc::clone(&server.backend);
     let stopping = thread::spawn(move || backend.stop(PATIENCE));
     until("new connections are refused", || is_refused(server.port));
-    // Connections without a request end at once.
+    // Connections without a request end, whatever else is in progress.
     idle.expect_orderly_close();
     drop(idle);
     assert!(!stopping.is_finished());
@@ -57,6 +58,32 @@ fn requests_in_progress_are_answered(io: Io, mode: OperatingMode) {
     client.expect_orderly_close();
     drop(client);
     stopping.join().unwrap();
+}
+
+// Nobody who keeps a connection busy loses a request: each is answered, and the last answer says so.
+fn who_goes_on_asking_is_told_to_stop(io: Io, mode: OperatingMode) {
+    let server = Server::start(io);
+    server.serve_in(mode, "localhost/", label("now"));
+    let (answered, answers) = mpsc::channel();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            let (mut client, answered) = (server.client(), answered.clone());
+            scope.spawn(move || {
+                loop {
+                    let response = client.ask(GET);
+                    assert_eq!(response.text(), "now");
+                    let _ = answered.send(());
+                    if response.closes() {
+                        break client.expect_orderly_close();
+                    }
+                }
+            });
+        }
+        for _ in 0..64 {
+            answers.recv_timeout(PATIENCE).unwrap();
+        }
+        server.backend.stop(PATIENCE);
+    });
 }
 
 fn requests_in_the_queue_are_answered(io: Io, mode: OperatingMode) {
