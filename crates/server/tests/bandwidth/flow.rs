@@ -2,6 +2,9 @@
 
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use h2::RecvStream;
 use tidegate::{FlowRate, FlowRateSettings, ServerBuilder};
@@ -12,6 +15,9 @@ use crate::http2_client;
 use crate::{LONG, LOW, folder, has_less_than, long, site};
 
 const BURST: usize = 200_000;
+
+/// The least that a rate may be.
+const SLOWEST: u32 = 1024;
 
 /// First some that comes at once, then little by little.
 fn limited(builder: ServerBuilder) -> ServerBuilder {
@@ -91,11 +97,11 @@ fn own_site(builder: ServerBuilder, file: PathBuf) -> ServerBuilder {
             "/slow" => {
                 response.flow_rate(FlowRate {
                     burst_size: 0,
-                    max_peak_bandwidth: 1024,
-                    max_bandwidth: 1024,
+                    max_peak_bandwidth: SLOWEST,
+                    max_bandwidth: SLOWEST,
                 });
-                // Less than is copied into the output, and more than comes while others are asked.
-                response.bytes(vec![7; 8_000]);
+                // Less than is copied into the output.
+                response.bytes(vec![7; 16_000]);
             }
             _ => response.text("short"),
         }
@@ -142,6 +148,41 @@ fn a_rate_that_cannot_be_is_an_error_of_the_application() {
     });
 }
 
+/// What is taken of a stream as it comes.
+struct Held {
+    path: &'static str,
+    /// Before it was asked for.
+    asked: Instant,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Held {
+    /// Goes on taking what comes: what nobody takes fills the connection's window, and then nothing comes for anyone.
+    fn begin(path: &'static str, asked: Instant, mut body: RecvStream, burst: usize) -> Self {
+        let taken = Arc::new(AtomicUsize::new(burst));
+        let count = Arc::clone(&taken);
+        tokio::spawn(async move {
+            while let Some(piece) = body.data().await {
+                let length = piece.unwrap().len();
+                body.flow_control().release_capacity(length).unwrap();
+                count.fetch_add(length, Ordering::Relaxed);
+            }
+        });
+        Self { path, asked, taken }
+    }
+
+    /// However long the others took, it has not had more than its rate allows.
+    fn check(&self) {
+        let taken = self.taken.load(Ordering::Relaxed);
+        let (burst, rate) = match self.path {
+            "/slow" => (0, SLOWEST),
+            _ => (BURST, LOW),
+        };
+        let most = burst as f64 + self.asked.elapsed().as_secs_f64() * f64::from(rate);
+        assert!(taken as f64 <= most, "{}: {taken} of {most}", self.path);
+    }
+}
+
 #[test]
 fn a_stream_has_a_rate_of_its_own_and_its_neighbours_have_none() {
     let (_folder, file) = folder();
@@ -152,21 +193,20 @@ fn a_stream_has_a_rate_of_its_own_and_its_neighbours_have_none() {
             let mut held = Vec::new();
             for path in ["/own/bytes", "/own/source", "/own/file", "/slow"] {
                 let request = client.request("GET", path).body(()).unwrap();
+                let asked = Instant::now();
                 let response = client.send(request, true).await.0.await.unwrap();
                 let mut body = response.into_body();
-                // What is not taken would be in the way of the others.
-                if path != "/slow" {
-                    take_burst(&mut body).await;
-                }
-                held.push(body);
+                let burst = match path {
+                    "/slow" => 0,
+                    _ => take_burst(&mut body).await,
+                };
+                held.push(Held::begin(path, asked, body, burst));
             }
             for path in ["/bytes", "/source", "/file"] {
                 let whole = client.get(path).await.unwrap();
                 assert_eq!(whole.content.len(), LONG, "{path}");
             }
-            for body in &mut held {
-                assert!(!body.is_end_stream());
-            }
+            held.iter().for_each(Held::check);
         });
         stop(server);
     });

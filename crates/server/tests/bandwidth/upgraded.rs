@@ -17,18 +17,13 @@ fn streams_take_turns_under_a_limit_and_come_whole_when_there_is_none() {
                 let request = client.request("GET", path).body(()).unwrap();
                 responses.push(client.send(request, true).await.0);
             }
-            let mut bodies = Vec::new();
+            let mut reads = Vec::new();
             for response in responses {
                 let response = response.await.unwrap();
                 assert_eq!(response.status(), 200);
-                bodies.push(response.into_body());
-            }
-            // A stream beside the long ones, on the connection that they fill.
-            assert_eq!(client.get("/short").await.unwrap().text(), "short");
-            limit(&server, 0, 0);
-            // All at the same time: they share the connection's window.
-            let reads = bodies.into_iter().map(|mut body| {
-                tokio::spawn(async move {
+                let mut body = response.into_body();
+                // All at the same time: they share the connection's window.
+                reads.push(tokio::spawn(async move {
                     let mut content = Vec::new();
                     while let Some(piece) = body.data().await {
                         let piece = piece.unwrap();
@@ -36,9 +31,13 @@ fn streams_take_turns_under_a_limit_and_come_whole_when_there_is_none() {
                         content.extend_from_slice(&piece);
                     }
                     assert!(content == long());
-                })
-            });
-            for read in reads.collect::<Vec<_>>() {
+                }));
+            }
+            // A stream beside the long ones, on the connection that they fill.
+            assert_eq!(client.get("/short").await.unwrap().text(), "short");
+            assert!(reads.iter().all(|read| !read.is_finished()));
+            limit(&server, 0, 0);
+            for read in reads {
                 read.await.unwrap();
             }
         });
