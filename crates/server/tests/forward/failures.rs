@@ -31,10 +31,20 @@ fn fails(
     status: u16,
     reason: &str,
 ) {
+    fails_within(PATIENCE, serve, status, reason);
+}
+
+/// As [`fails`], with an upstream that is waited for so long.
+fn fails_within(
+    patience: Duration,
+    serve: impl Fn(&mut Connection) + Clone + Send + Sync + 'static,
+    status: u16,
+    reason: &str,
+) {
     with_upstream(serve, |builder, port, upstream| {
         let (builder, told) = errors(builder);
         let mut settings = to_port(upstream.port);
-        settings.response_timeout = Duration::from_millis(300);
+        settings.response_timeout = patience;
         let server = start(builder.forward(settings));
         let mut client = Client::connect(port);
         let answer = client.request("POST", "/", &[], "hello");
@@ -156,7 +166,8 @@ fn interim_responses_without_end_are_502() {
 
 #[test]
 fn an_upstream_that_does_not_answer_is_504() {
-    fails(
+    fails_within(
+        Duration::from_millis(300),
         |connection| {
             connection.head();
             connection.take(5);
