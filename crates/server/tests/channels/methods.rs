@@ -330,8 +330,6 @@ fn the_server_calls_and_notifies_clients() {
     let protocol = || {
         let mut settings = ChannelSettings::default();
         settings.unanswered_messages = 2;
-        settings.scan_interval = std::time::Duration::from_millis(5);
-        settings.answer_timeout = std::time::Duration::from_millis(40);
         ChannelProtocol::new(settings)
     };
     with_protocol(protocol, |protocol, server, port| {
@@ -365,19 +363,46 @@ fn the_server_calls_and_notifies_clients() {
             matches!(&failed, CallError::Failed(error) if error.code == 5),
             "{failed}"
         );
-        call("three").unwrap();
-        peer.hear();
-        assert!(matches!(outcome.recv().unwrap(), Err(CallError::TimedOut)));
         protocol.broadcast("hello", &json!(["all"])).unwrap();
         let heard = peer.hear();
         assert_eq!((heard.get("id"), &heard["params"]), (None, &json!(["all"])));
-        call("four").unwrap();
+        call("three").unwrap();
         peer.hear();
         peer.socket.reset();
-        let end = outcome.recv().unwrap();
-        assert!(matches!(end, Err(CallError::Closed | CallError::TimedOut)));
+        assert!(matches!(outcome.recv().unwrap(), Err(CallError::Closed)));
         let other = Peer::connect(port);
         drop(other);
+    });
+}
+
+#[test]
+fn a_call_that_is_not_answered_has_failed_and_others_go_on() {
+    let protocol = || {
+        let mut settings = ChannelSettings::default();
+        settings.unanswered_messages = 1;
+        settings.scan_interval = std::time::Duration::from_millis(5);
+        settings.answer_timeout = std::time::Duration::from_millis(40);
+        ChannelProtocol::new(settings)
+    };
+    with_protocol(protocol, |protocol, server, port| {
+        let mut peer = Peer::connect(port);
+        peer.hears_nothing_else();
+        let connection = server.connections().snapshot().remove(0);
+        // Each has the place of the one before.
+        for method in ["one", "two"] {
+            let (outcomes, outcome) = channel();
+            let call = protocol.call(&connection, method, &json!([]), move |result| {
+                outcomes.send(result).unwrap();
+            });
+            call.unwrap();
+            let id = peer.hear()["id"].clone();
+            assert!(matches!(outcome.recv().unwrap(), Err(CallError::TimedOut)));
+            // Too late.
+            peer.answer(&id);
+        }
+        protocol.broadcast("hello", &json!(["all"])).unwrap();
+        let heard = peer.hear();
+        assert_eq!((heard.get("id"), &heard["params"]), (None, &json!(["all"])));
     });
 }
 
