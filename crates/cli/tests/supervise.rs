@@ -253,12 +253,19 @@ fn a_server_ends_with_its_supervisor() {
     );
 }
 
+/// Puts a settings file in place at once: the server looks by itself whether it has changed.
+fn put(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(new, file).unwrap();
+}
+
 fn write(file: &Path, ports: &[u16]) {
     let urls: Vec<_> = ports
         .iter()
         .map(|port| format!("\"http://127.0.0.1:{port}/\""))
         .collect();
-    fs::write(file, format!("bindings = [{}]\n", urls.join(", "))).unwrap();
+    put(file, &format!("bindings = [{}]\n", urls.join(", ")));
 }
 
 #[test]
@@ -293,7 +300,7 @@ fn what_a_reload_opens_is_kept_and_what_it_closes_is_not() {
     assert_eq!(outcomes.served(), 1, "{outcomes:?} {}", program.output());
     let ids = serving(&program, 2);
     // Settings that are refused when it has to be started again: clients wait until they are right.
-    fs::write(&file, "bindings = [80]\n").unwrap();
+    put(&file, "bindings = [80]\n");
     signal(ids[1], "KILL");
     let output = program.output_until("its settings are refused");
     assert!(output.contains("site.toml, line 1"), "{output}");
