@@ -14,6 +14,9 @@ mod curl;
 mod error;
 mod expect;
 mod frames;
+#[path = "../../free_port.rs"]
+#[allow(clippy::unwrap_used, reason = "there is nothing to do without a port")]
+mod free_port;
 mod java;
 mod metrics;
 mod nghttp2;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use crate::curl::{content, curl};
 use crate::error::ClientError;
 use crate::expect;
+use crate::free_port::free_port;
 use crate::process;
 use crate::python;
-use crate::server::{free_port, io};
+use crate::server::io;
 use crate::suite::{Bench, Case};
 use crate::wrk;
 
@@ -199,7 +200,7 @@ struct Proxy {
 
 impl Proxy {
     fn start(bench: &Bench<'_>, plan: &Plan) -> Result<Self, ClientError> {
-        let front = free_port()?;
+        let front = free_port();
         let folder = bench.server.folder();
         let fill = |text: &str| {
             text.replace("{front}", &front.to_string())

@@ -1,12 +1,10 @@
 //! The program under test, as a process.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -14,6 +12,7 @@ use tempfile::TempDir;
 use crate::certificates;
 use crate::error::ClientError;
 use crate::expect;
+use crate::free_port::free_port;
 use crate::options::Options;
 use crate::process;
 
@@ -92,8 +91,8 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Result<Self, ClientError> {
         Ok(Self {
-            port: free_port()?,
-            tls_port: free_port()?,
+            port: free_port(),
+            tls_port: free_port(),
             folder: tempfile::tempdir().map_err(io("making a folder"))?,
         })
     }
@@ -281,23 +280,6 @@ fn command(options: &Options, configuration: Configuration, place: &Place) -> Co
 
 fn listens(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-}
-
-/// A port that nobody listens on now, and that nobody else here has been given: servers of the program
-/// share a port without complaint, and one would get the other's connections.
-pub(crate) fn free_port() -> Result<u16, ClientError> {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|listener| listener.local_addr())
-            .map_err(io("finding a free port"))?
-            .port();
-        // A thread that panics holding it leaves the set whole.
-        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.insert(port) {
-            return Ok(port);
-        }
-    }
 }
 
 /// Says what was being done when the system refused.
