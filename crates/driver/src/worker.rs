@@ -44,6 +44,8 @@ pub(crate) struct Worker {
     messages: Vec<Message>,
     /// No event of this turn has been seen: the clock is to be read first.
     turn_begins: bool,
+    /// When it was last told that connections cannot be accepted.
+    shortage_told: Option<Instant>,
 }
 
 struct ListenerInfo {
@@ -68,6 +70,7 @@ impl Worker {
             receive_order: ReceiveOrder::AsTaken,
             messages: Vec::new(),
             turn_begins: true,
+            shortage_told: None,
         }
     }
 
@@ -144,6 +147,23 @@ impl Worker {
         if self.turn_begins {
             self.turn_begins = false;
             self.core.begin_turn();
+        }
+    }
+
+    /// Tells that the system has no descriptor or memory for another connection: each listener finds that out
+    /// again after every pause, and whoever reads the log needs to know once.
+    #[cold]
+    fn tell_shortage(&mut self, error: &SystemError) {
+        let now = self.core.clock.now();
+        let told = self.shortage_told;
+        if told.is_none_or(|told| now.saturating_duration_since(told) >= SHORTAGE_TOLD_AFTER) {
+            self.shortage_told = Some(now);
+            tracing::warn!(
+                %error,
+                worker = self.core.index,
+                "cannot accept connections, those that come wait; raise the limit on open files (told once a \
+                 minute)"
+            );
         }
     }
 
@@ -433,7 +453,7 @@ impl<O: Operations> Handler<O> for Worker {
             },
             Event::AcceptFailed { error, .. } => {
                 if error.is_shortage() {
-                    tracing::warn!(%error, "cannot accept connections; raise the limit on open files");
+                    self.tell_shortage(&error);
                 } else {
                     self.core.listener_failed(&error);
                 }
@@ -515,6 +535,9 @@ impl Connections {
         self.0.iter().flatten().map(|conn| conn.key).collect()
     }
 }
+
+/// How long nothing more is said of a shortage that lasts.
+const SHORTAGE_TOLD_AFTER: Duration = Duration::from_secs(60);
 
 /// Connections that were held up looked after in one turn; the rest is left for the next.
 const SHAPED_PER_TURN: usize = 1024;
