@@ -42,7 +42,7 @@ pub use platform::{ChildProcess, ChildSignal, Supervision, SupervisionError, Tol
 pub use platform::{
     Handover, Lifeline, Notifier, REUSE_PORT_BALANCES, create_log_folder, create_private_folder,
     file_owner, host_name, is_file_at, log_folder, open_log_file, process_account,
-    service_watchdog, state_folder,
+    raise_open_files_max, service_watchdog, state_folder,
 };
 pub use poll::{PollLoop, PollOperations};
 pub use probe::{UringUnavailable, uring_available};

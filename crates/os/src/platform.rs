@@ -71,7 +71,7 @@ pub use unix_folder::{
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use unix_other_beneath::*;
 #[cfg(unix)]
-pub use unix_service::{Handover, Lifeline, Notifier, service_watchdog};
+pub use unix_service::{Handover, Lifeline, Notifier, raise_open_files_max, service_watchdog};
 #[cfg(unix)]
 pub(crate) use unix_socket::*;
 #[cfg(windows)]
@@ -90,4 +90,4 @@ pub use windows_folder::{
     state_folder,
 };
 #[cfg(windows)]
-pub use windows_service::{Handover, Lifeline, Notifier, service_watchdog};
+pub use windows_service::{Handover, Lifeline, Notifier, raise_open_files_max, service_watchdog};

@@ -17,10 +17,23 @@ use tidegate_os::*;
 
 #[test]
 fn descriptors_run_out_and_come_back() {
+    a_low_limit_is_raised();
     all_of_it::<PollLoop>();
     if uring_available().is_ok() {
         all_of_it::<UringLoop>();
     }
+}
+
+fn a_low_limit_is_raised() {
+    let limit = Limit::set(1);
+    let open = || fs::File::open("/dev/null");
+    let few: Vec<_> = (0..10).map(|_| open()).collect();
+    assert!(few.iter().any(Result::is_err));
+    drop(few);
+    raise_open_files_max().unwrap();
+    let many: Vec<_> = (0..10).map(|_| open()).collect();
+    assert!(many.iter().all(Result::is_ok));
+    drop(limit);
 }
 
 fn all_of_it<L: EventLoop>() {

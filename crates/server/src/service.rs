@@ -29,5 +29,6 @@
 #[cfg(unix)]
 pub use tidegate_os::{ChildProcess, ChildSignal, Supervision, SupervisionError, Told};
 pub use tidegate_os::{
-    Handover, HandoverError, KeptListeners, Lifeline, Notifier, service_watchdog,
+    Handover, HandoverError, KeptListeners, Lifeline, Notifier, raise_open_files_max,
+    service_watchdog,
 };

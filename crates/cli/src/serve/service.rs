@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tidegate::Server;
-use tidegate::service::{Handover, KeptListeners, Lifeline, Notifier, service_watchdog};
+use tidegate::service::{
+    Handover, KeptListeners, Lifeline, Notifier, raise_open_files_max, service_watchdog,
+};
 use tokio::sync::oneshot;
 
 use crate::console::say;
@@ -29,6 +31,8 @@ impl Service {
     /// What it was cannot be used; for a person.
     pub(super) fn take() -> Result<(Self, KeptListeners), String> {
         let handover = Handover::take().map_err(|error| error.to_string())?;
+        // Where the system does not let it be raised, the server has as many connections as there are.
+        let _ = raise_open_files_max();
         let service = Self {
             manager: Notifier::from_environment().map_err(|error| error.to_string())?,
             watchdog: service_watchdog().map_err(|error| error.to_string())?,

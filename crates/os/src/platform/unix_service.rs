@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use socket2::{Domain, Socket, Type};
 
@@ -151,6 +152,29 @@ impl Notifier {
     pub(crate) fn forget(&self, name: &str) -> Result<(), SystemError> {
         self.tell(&format!("FDSTOREREMOVE=1\nFDNAME={name}\n"))
     }
+}
+
+/// Raises the limit on this process' open files, and with it on connections, to the highest that the system lets
+/// the process have. Returns the limit; `None` is unlimited.
+///
+/// Shells and service managers begin programs with a low limit (1024, mostly) for those that use `select`, which
+/// cannot take more; the higher one beside it is for programs that can.
+///
+/// # Errors
+///
+/// The system refuses it. The limit is what it was.
+pub fn raise_open_files_max() -> Result<Option<u64>, SystemError> {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(limit.current);
+    }
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised)
+        .map_err(|error| SystemError::new("setrlimit", &error.into()))?;
+    Ok(raised.current)
 }
 
 /// How often the service manager wants to hear that this process is alive, if it does.

@@ -79,6 +79,15 @@ impl Notifier {
     }
 }
 
+/// Raises the limit on open files: there is none on this platform.
+///
+/// # Errors
+///
+/// None, on this platform.
+pub fn raise_open_files_max() -> Result<Option<u64>, SystemError> {
+    Ok(None)
+}
+
 /// How often the service manager wants to hear that this process is alive: it does not.
 ///
 /// # Errors
