@@ -49,6 +49,14 @@ fn files_that_cannot_be_served() {
             "none.crt",
         ),
         ("bindings = [\"https://localhost:8443/\"]\n", "certificate"),
+        (
+            "bindings = [\"http://+:8099/\", \"http://+:8099/\"]\n",
+            "http://+:8099/ is registered already",
+        ),
+        (
+            "bindings = [\"http://+:8099/\"]\n[metrics]\nenabled = true\nurl = \"https://+:8099/metrics/\"\n",
+            "its port carries http",
+        ),
     ] {
         let (code, said) = check(content);
         assert_eq!(code, Some(2), "{content}: {said}");

@@ -1,18 +1,19 @@
 //! How a server starts, changes and stops: one change at a time, on a thread of its own.
 
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use tidegate_httpapi::{Endpoint, Scheme};
+use tidegate_httpapi::{ApiError, Endpoint, Scheme};
 use tidegate_os::ListenAddress;
 
 use super::watched::WatchedServer;
 use super::{Phase, Server, Serving};
 use crate::administration::{Administration, Prepared};
 use crate::admission::Guard;
-use crate::binding::Place;
+use crate::binding::{Binding, Place};
 use crate::component::Opened;
 use crate::embedded;
 use crate::error::Error;
@@ -284,6 +285,7 @@ impl Server {
         let mut all = bindings.clone();
         all.extend(settings.operation_bindings());
         all.extend(settings.administration_bindings()?);
+        check_prefixes(&all)?;
         let stored = Stored::read(settings.store.as_deref())?;
         let is_https = |port| {
             let mut prefixes = bindings.iter().filter_map(|binding| match binding.place() {
@@ -358,4 +360,27 @@ pub(super) fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
         Ok(_) => Ok(()),
         Err(error) => Err(Error::Thread(Arc::new(error))),
     }
+}
+
+/// That each URL is there once, and each port carries one scheme: the driver would refuse the second.
+fn check_prefixes(bindings: &[Binding]) -> Result<(), ApiError> {
+    let (mut prefixes, mut schemes) = (HashSet::new(), HashMap::new());
+    for binding in bindings {
+        let Place::Prefix(prefix) = binding.place() else {
+            continue;
+        };
+        let carried = *schemes.entry(prefix.port).or_insert(prefix.scheme);
+        if carried != prefix.scheme {
+            return Err(ApiError::SchemeConflict {
+                prefix: prefix.to_string(),
+                carried,
+            });
+        }
+        if !prefixes.insert(prefix.to_string()) {
+            return Err(ApiError::AlreadyRegistered {
+                prefix: prefix.to_string(),
+            });
+        }
+    }
+    Ok(())
 }
