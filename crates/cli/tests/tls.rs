@@ -95,6 +95,23 @@ fn https_without_a_certificate_says_how_to_make_one() {
 }
 
 #[test]
+fn certificates_that_serve_nobody_are_told() {
+    let empty = tempfile::tempdir().unwrap();
+    let directory = empty.path().display().to_string();
+    let url = format!("https://localhost:{}/", free_port());
+    let output = start(&["--listen", &url, "--tls-directory", &directory])
+        .unwrap()
+        .output();
+    assert!(output.contains("certs     NONE"), "{output}");
+    let url = format!("http://localhost:{}/", free_port());
+    let output = Certificates::make()
+        .serve(&["--listen", &url], "localhost.key")
+        .unwrap()
+        .output();
+    assert!(output.contains("certs     NOT USED"), "{output}");
+}
+
+#[test]
 fn http_and_https_on_one_port_are_refused() {
     let folder = Certificates::make();
     let port = free_port();

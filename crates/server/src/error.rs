@@ -98,6 +98,7 @@ impl Error {
             Self::Ssl(error) => error.way_out(),
             Self::Files(error) => error.way_out(),
             Self::Upload(error) => error.way_out(),
+            Self::Store(error) => return error.way_out(),
             Self::Metrics(error) => return error.way_out(),
             Self::Administration(error) => return error.way_out(),
             Self::Driver(error) => match &**error {

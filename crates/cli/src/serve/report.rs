@@ -20,6 +20,9 @@ pub(super) fn started(server: &Server, is_demonstration: bool) -> String {
     let mut line = |name: &str, value: &str| entry(&mut report, name, value);
     line("listening", &endpoints(server));
     report.push_str(&certificates(server));
+    if settings.ssl.options.certificate.is_some() && server.tls_bindings().is_empty() {
+        entry(&mut report, "certs", "NOT USED: no URL is https");
+    }
     let mut line = |name: &str, value: &str| entry(&mut report, name, value);
     line("mode", &mode(&settings));
     let threads = info.io_threads.map_or_else(String::new, |count| {
@@ -80,6 +83,14 @@ pub(super) fn certificates(server: &Server) -> String {
         .filter(|certificate| seen.insert(&certificate.thumbprint))
         .collect();
     let mut report = String::new();
+    if certificates.is_empty() && !bindings.is_empty() {
+        // A directory may be filled later.
+        entry(
+            &mut report,
+            "certs",
+            "NONE in the directory: https fails until there is one",
+        );
+    }
     for (index, certificate) in certificates.iter().take(CERTIFICATES_MAX).enumerate() {
         let name = if index == 0 { "certs" } else { "" };
         entry(

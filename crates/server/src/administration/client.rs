@@ -101,7 +101,8 @@ impl fmt::Display for AdministrationClientError {
             Self::Folder { path, .. } => write!(formatter, "cannot read {}", path.display()),
             Self::NoneRuns { folder } => write!(
                 formatter,
-                "no server with an administration runs here, by {}; `tidegate serve --administration` starts one",
+                "no server with an administration runs here, by {}; `tidegate serve --administration` starts one, \
+                 and --token-file finds one whose token is elsewhere",
                 folder.display()
             ),
             Self::SeveralRun(servers) => {
@@ -123,6 +124,9 @@ impl fmt::Display for AdministrationClientError {
                     "what answers at {url} is no administration: {what}"
                 )
             }
+            Self::Refused { status: 401, .. } => formatter.write_str(
+                "the server refuses (401): it has another token; --token-file names the file with its own",
+            ),
             Self::Refused { status, message } => {
                 write!(formatter, "the server refuses ({status}): {message}")
             }

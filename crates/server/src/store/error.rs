@@ -65,6 +65,19 @@ impl StoreError {
         }
     }
 
+    /// What to do about it, where that does not go without saying.
+    pub(crate) fn way_out(&self) -> Option<&'static str> {
+        match self {
+            Self::File {
+                fault: StoreFault::Read(error),
+                ..
+            } if error.kind() == io::ErrorKind::PermissionDenied => Some(
+                "let the server's user read it, or name another store, or `none` (--store, TIDEGATE_STORE)",
+            ),
+            _ => None,
+        }
+    }
+
     /// The code that the HTTP Server API returns in this case.
     pub fn code(&self) -> ErrorCode {
         match self {
