@@ -17,11 +17,7 @@ pub(crate) fn run(root: &Path) -> Result<(), StepError> {
     // Cargo reads the flags of the instrumentation from the folder it is run in.
     let folder = root.join("fuzz");
     let targets: Vec<String> = metadata(&folder)?.programs().map(str::to_owned).collect();
-    let mut build = step::cargo();
-    build
-        .current_dir(&folder)
-        .args(["build", "--release", "--bins"]);
-    step::run(build)?;
+    step::run(build(step::cargo(), root))?;
     let seconds = SECONDS_IN_ALL.div_ceil(targets.len().max(1) as u64);
     let waiting = Mutex::new(targets.iter());
     let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
@@ -42,6 +38,14 @@ pub(crate) fn run(root: &Path) -> Result<(), StepError> {
     // A thread that panics has had the scope panic.
     let failures = failures.into_inner().unwrap_or_default();
     failures.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// Has this cargo build all targets.
+pub(crate) fn build(mut cargo: Command, root: &Path) -> Command {
+    cargo
+        .current_dir(root.join("fuzz"))
+        .args(["build", "--release", "--bins"]);
+    cargo
 }
 
 /// Runs one target, and prints what it says when it has ended.

@@ -1,8 +1,9 @@
 //! `cargo xtask test`: everything that is checked before a change goes in.
 //!
 //! Sets up what the steps need, runs them one after the other, and ends with a table and one line of
-//! counts. What a step does is in `step`, what it needs in `tool`.
+//! counts. What a step does is in `step`, what it needs in `tool`; `ahead` builds for later ones meanwhile.
 
+mod ahead;
 mod error;
 mod fuzz;
 mod options;
@@ -10,9 +11,11 @@ mod step;
 mod tool;
 mod walls;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use ahead::Ahead;
 use error::StepError;
 use options::Options;
 use step::Step;
@@ -34,28 +37,36 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let tools = Tools::set_up(&root, &options.steps, options.install);
-    let report: Vec<Line> = options
-        .steps
-        .iter()
-        .map(|&step| {
-            println!("\n=== {step}");
-            let begun = Instant::now();
-            let result = tools
-                .check(step)
-                .and_then(|()| step.run(&root, &tools, &options));
-            let line = Line {
-                step,
-                outcome: Outcome::of(result, options.strict),
-                took: begun.elapsed(),
-            };
-            if !matches!(line.outcome, Outcome::Passed) {
-                println!("{line}");
-            }
-            line
-        })
-        .collect();
+    let report = std::thread::scope(|scope| {
+        let mut ahead = Ahead::begin(scope, &root, &options.steps);
+        let tools = Tools::set_up(&root, &options.steps, options.install);
+        let mut report = Vec::new();
+        for &step in &options.steps {
+            ahead.note(Some(step));
+            report.push(take(step, &root, &tools, &options));
+        }
+        ahead.note(None);
+        report
+    });
     conclude(&report)
+}
+
+/// Runs a step, and tells of it at once if it did not pass.
+fn take(step: Step, root: &Path, tools: &Tools, options: &Options) -> Line {
+    println!("\n=== {step}");
+    let begun = Instant::now();
+    let result = tools
+        .check(step)
+        .and_then(|()| step.run(root, tools, options));
+    let line = Line {
+        step,
+        outcome: Outcome::of(result, options.strict),
+        took: begun.elapsed(),
+    };
+    if !matches!(line.outcome, Outcome::Passed) {
+        println!("{line}");
+    }
+    line
 }
 
 /// How a step ended.
@@ -120,7 +131,7 @@ fn conclude(report: &[Line]) -> ExitCode {
 }
 
 /// The checkout: where the workspace's manifest is.
-fn root() -> Result<std::path::PathBuf, StepError> {
+fn root() -> Result<PathBuf, StepError> {
     let output = step::cargo()
         .args(["locate-project", "--workspace", "--message-format=plain"])
         .output()
@@ -129,8 +140,8 @@ fn root() -> Result<std::path::PathBuf, StepError> {
             source,
         })?;
     let manifest = String::from_utf8_lossy(&output.stdout);
-    std::path::Path::new(manifest.trim())
+    Path::new(manifest.trim())
         .parent()
-        .map(std::path::Path::to_path_buf)
+        .map(Path::to_path_buf)
         .ok_or(StepError::NoWorkspace)
 }

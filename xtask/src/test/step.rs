@@ -39,16 +39,13 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// All steps, what fails soonest first.
+    /// All steps. What fails soonest is first, and what [`ahead`](super::ahead) prepares meanwhile is last.
     pub(crate) const ALL: [Self; 23] = [
         Self::Walls,
         Self::Format,
-        Self::Clippy,
-        Self::Docs,
         Self::Tests,
         Self::DocTests,
         Self::Ring,
-        Self::Fuzz,
         Self::Curl,
         Self::Nghttp2,
         Self::Openssl,
@@ -64,6 +61,9 @@ impl Step {
         Self::Haproxy,
         Self::Slow,
         Self::Soak,
+        Self::Clippy,
+        Self::Docs,
+        Self::Fuzz,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -141,22 +141,8 @@ impl Step {
         match self {
             Self::Walls => walls::check(root),
             Self::Format => run(in_root(root, &["fmt", "--all", "--check"])),
-            Self::Clippy => run(in_root(
-                root,
-                &[
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--",
-                    "-D",
-                    "warnings",
-                ],
-            )),
-            Self::Docs => {
-                let mut command = in_root(root, &["doc", "--workspace", "--no-deps"]);
-                command.env("RUSTDOCFLAGS", "-D warnings");
-                run(command)
-            }
+            Self::Clippy => run(clippy(cargo(), root)),
+            Self::Docs => run(docs(cargo(), root)),
             Self::Tests => {
                 // Tests of the guide run them.
                 run(in_root(root, &["build", "--workspace", "--examples"]))?;
@@ -182,18 +168,7 @@ impl Step {
 
     /// Runs the program against one client, in both operating modes and on both loops.
     fn client(self, root: &Path, tools: &Tools, options: &Options) -> Result<(), StepError> {
-        run(in_root(
-            root,
-            &[
-                "build",
-                "--profile",
-                CLIENTS_PROFILE,
-                "-p",
-                "tidegate-cli",
-                "-p",
-                "tidegate-clients",
-            ],
-        ))?;
+        run(clients(cargo(), root))?;
         let built = root.join("target").join(CLIENTS_PROFILE);
         let mut command = Command::new(built.join("tidegate-clients"));
         command.arg(self.name());
@@ -227,9 +202,36 @@ pub(crate) fn cargo() -> Command {
 }
 
 fn in_root(root: &Path, words: &[&str]) -> Command {
-    let mut command = cargo();
-    command.current_dir(root).args(words);
+    with(cargo(), root, words)
+}
+
+fn with(mut cargo: Command, root: &Path, words: &[&str]) -> Command {
+    cargo.current_dir(root).args(words);
+    cargo
+}
+
+/// Has this cargo look for what the lints of the whole workspace find.
+pub(crate) fn clippy(cargo: Command, root: &Path) -> Command {
+    let words = ["clippy", "--workspace", "--all-targets"];
+    with(
+        cargo,
+        root,
+        &[&words[..], &["--", "-D", "warnings"]].concat(),
+    )
+}
+
+/// Has this cargo make the documentation.
+pub(crate) fn docs(cargo: Command, root: &Path) -> Command {
+    let mut command = with(cargo, root, &["doc", "--workspace", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
     command
+}
+
+/// Has this cargo build the program and its clients.
+pub(crate) fn clients(cargo: Command, root: &Path) -> Command {
+    let words = ["build", "--profile", CLIENTS_PROFILE];
+    let packages = ["-p", "tidegate-cli", "-p", "tidegate-clients"];
+    with(cargo, root, &[&words[..], &packages].concat())
 }
 
 /// Runs a program to its end; it prints where we print.
