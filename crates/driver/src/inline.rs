@@ -64,7 +64,16 @@ impl<O: Operations> InlineExchange<'_, O> {
     }
 }
 
-impl InlineContent<'_> {
+impl<'a> InlineContent<'a> {
+    /// All of it, if that is here.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Arriving(_) | Self::Taken => None,
+        }
+    }
+
     pub(crate) fn take(&mut self) -> OwnedContent {
         match std::mem::replace(self, Self::Taken) {
             Self::Whole(bytes) => OwnedContent::Whole(Bytes::copy_from_slice(bytes)),
@@ -75,19 +84,6 @@ impl InlineContent<'_> {
 }
 
 impl<O: Operations> ExchangeBackend for InlineExchange<'_, O> {
-    #[inline]
-    fn head(&self) -> RequestHead<'_> {
-        *self.head
-    }
-
-    #[inline]
-    fn content(&self) -> Option<&[u8]> {
-        match &self.content {
-            InlineContent::Whole(bytes) => Some(bytes),
-            InlineContent::Arriving(_) | InlineContent::Taken => None,
-        }
-    }
-
     #[inline]
     fn may_block(&self) -> bool {
         false

@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use tidegate_httpapi::{
     Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening, OwnedRequestHead,
-    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
-    WorkAtHome,
+    PeerAddress, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo, WorkAtHome,
 };
 
 use crate::cache::OwnedOrigin;
@@ -227,6 +226,15 @@ impl OwnedExchange {
         }
     }
 
+    /// The head, and the whole content if that is here, apart from the rest.
+    pub(crate) fn at_hand(&self) -> (OwnedRequestHead, Option<Bytes>) {
+        let content = match &self.content {
+            OwnedContent::Whole(bytes) => Some(bytes.clone()),
+            OwnedContent::Arriving(_) | OwnedContent::Taken => None,
+        };
+        (self.head.clone(), content)
+    }
+
     pub(crate) fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
@@ -267,17 +275,6 @@ impl OwnedExchange {
 }
 
 impl ExchangeBackend for OwnedExchange {
-    fn head(&self) -> RequestHead<'_> {
-        self.head.as_head()
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        match &self.content {
-            OwnedContent::Whole(bytes) => Some(bytes),
-            OwnedContent::Arriving(_) | OwnedContent::Taken => None,
-        }
-    }
-
     fn may_block(&self) -> bool {
         self.may_block
     }

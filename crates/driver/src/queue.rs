@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_engine::{RequestQueue, Unavailable};
 use tidegate_httpapi::{
-    ApiError, Application, Exchange, OperatingMode, QueueProperties, RequestQueueCounters,
+    ApiError, Application, AtHand, Exchange, OperatingMode, QueueProperties, RequestQueueCounters,
 };
 
 use crate::mailbox::RequestKey;
@@ -258,8 +258,13 @@ impl Queue {
 
     /// Calls the application away from the worker that read the request.
     pub(crate) fn call(&self, exchange: &mut OwnedExchange) {
+        let (head, content) = exchange.at_hand();
+        let at_hand = AtHand {
+            head: &head.as_head(),
+            content: content.as_deref(),
+        };
         let called = catch_unwind(AssertUnwindSafe(|| {
-            self.application.request(Exchange::new(exchange));
+            self.application.request(Exchange::new(at_hand, exchange));
         }));
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer gets its 500.

@@ -95,10 +95,6 @@ pub type AuthInfo = Arc<dyn Any + Send + Sync>;
 
 /// What a backend does for an [`Exchange`].
 pub trait ExchangeBackend {
-    /// The head of the request.
-    fn head(&self) -> RequestHead<'_>;
-    /// The whole content, when it has already arrived or there is none.
-    fn content(&self) -> Option<&[u8]>;
     /// Whether the thread that called the application may be blocked.
     fn may_block(&self) -> bool;
     /// Whether the application was called with this request before, and had it moved here.
@@ -141,16 +137,28 @@ pub trait ExchangeBackend {
     fn move_to_handler_thread(&mut self);
 }
 
+/// What of a request is at hand when the application is called.
+#[derive(Clone, Copy, Debug)]
+pub struct AtHand<'a> {
+    /// The head of the request.
+    pub head: &'a RequestHead<'a>,
+    /// The whole content, when it has already arrived or there is none.
+    pub content: Option<&'a [u8]>,
+}
+
 /// One request and the duty to answer it.
 pub struct Exchange<'a> {
+    at_hand: AtHand<'a>,
     backend: &'a mut dyn ExchangeBackend,
     ended: bool,
 }
 
 impl<'a> Exchange<'a> {
     /// An exchange over what a backend holds.
-    pub fn new(backend: &'a mut dyn ExchangeBackend) -> Self {
+    #[inline]
+    pub fn new(at_hand: AtHand<'a>, backend: &'a mut dyn ExchangeBackend) -> Self {
         Self {
+            at_hand,
             backend,
             ended: false,
         }
@@ -158,13 +166,14 @@ impl<'a> Exchange<'a> {
 
     /// The head of the request.
     #[inline]
-    pub fn head(&self) -> RequestHead<'_> {
-        self.backend.head()
+    pub fn head(&self) -> &'a RequestHead<'a> {
+        self.at_hand.head
     }
 
-    /// The whole content, when it has already arrived or there is none.
-    pub fn content(&self) -> Option<&[u8]> {
-        self.backend.content()
+    /// The whole content, when it has already arrived or there is none, until it is taken out.
+    #[inline]
+    pub fn content(&self) -> Option<&'a [u8]> {
+        self.at_hand.content
     }
 
     /// Whether the calling thread may be blocked, for reading content or anything else.
@@ -180,6 +189,7 @@ impl<'a> Exchange<'a> {
 
     /// Takes the content out, to be read piece by piece.
     pub fn take_body(&mut self) -> BodyReader {
+        self.at_hand.content = None;
         self.backend.take_body()
     }
 
@@ -228,7 +238,7 @@ impl<'a> Exchange<'a> {
     /// field and without content (http-server-api §11, case T09), or an extended CONNECT of HTTP/2
     /// (RFC 8441 §4).
     pub fn can_upgrade(&self) -> bool {
-        can_upgrade(&self.head())
+        can_upgrade(self.at_hand.head)
     }
 
     /// Answers with 101, whose `Upgrade` field names the new protocol, and gives the connection to the
@@ -239,7 +249,7 @@ impl<'a> Exchange<'a> {
     ///
     /// The status is not 101 (case T10), in HTTP/2 not 200, or the request cannot be upgraded. The peer gets 500 then.
     pub fn upgrade(mut self, head: ResponseHead, opening: Opening) -> Result<(), ApiError> {
-        check_upgrade(&self.head(), &head)?;
+        check_upgrade(self.at_hand.head, &head)?;
         self.ended = true;
         self.backend.upgrade(head, opening);
         Ok(())
@@ -258,11 +268,11 @@ impl<'a> Exchange<'a> {
         self.backend.defer()
     }
 
-    /// What is behind the exchange, to make another around it that looks at the answer. From now on it is
+    /// What an exchange is made of, to make another around it that looks at the answer. From now on it is
     /// the caller's duty to end it.
-    pub fn take_over(&mut self) -> &mut dyn ExchangeBackend {
+    pub fn take_over(&mut self) -> (AtHand<'a>, &mut dyn ExchangeBackend) {
         self.ended = true;
-        self.backend
+        (self.at_hand, self.backend)
     }
 
     /// Has the application called again with this request where it may block.

@@ -36,7 +36,7 @@ mod url_prefix;
 pub use access::{AccessControlList, Account, Caller, SddlError, UrlRights};
 pub use address_range::{AddressRange, AddressRangeError};
 pub use application::{
-    Admission, Application, AuthInfo, ConnectionFilter, ConnectionInfo, Deferred, Exchange,
+    Admission, Application, AtHand, AuthInfo, ConnectionFilter, ConnectionInfo, Deferred, Exchange,
     ExchangeBackend, PeerAddress, RespondLater, Responder,
 };
 pub use backend::{

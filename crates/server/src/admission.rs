@@ -157,8 +157,9 @@ impl Guard {
             self.counters.count_admitted(&identity);
         }
         let identity = is_anybody.then_some(identity);
-        let mut around = AdmittedExchange::new(exchange.take_over(), identity);
-        answer(Exchange::new(&mut around));
+        let (at_hand, inner) = exchange.take_over();
+        let mut around = AdmittedExchange::new(inner, identity);
+        answer(Exchange::new(at_hand, &mut around));
     }
 
     /// The valid API key that a request has.

@@ -133,6 +133,8 @@ pub(crate) struct Component {
     gate: Gate,
     fallback: Option<Arc<Fallback>>,
     scripts: Scripts,
+    /// Nothing but the application's handler answers requests, or is asked about them.
+    only_delivers: bool,
 }
 
 /// What is made of settings before a start, since it may fail.
@@ -158,18 +160,28 @@ impl Component {
         } = opened;
         let websocket = &settings.websocket;
         let accepts_websockets = shared.events().accepts_websockets();
+        let places = Places::new(&shared.mounts, forwards.routes(), sites);
+        let cors = Cors::new(&settings.cors);
+        let watches_forwarding = shared.events().watches_forwarding();
         Self {
+            only_delivers: !accepts_websockets
+                && !watches_forwarding
+                && cors.is_empty()
+                && guard.is_none()
+                && doors.is_none()
+                && places.is_empty()
+                && intake.is_empty(),
             gate: Gate::new(websocket, accepts_websockets),
             fallback: accepts_websockets
                 .then(|| Fallback::new(websocket, settings.content_bytes_max()))
                 .flatten()
                 .map(Arc::new),
             scripts: Scripts::new(websocket),
-            cors: Cors::new(&settings.cors),
+            cors,
             guard,
             doors,
-            places: Places::new(&shared.mounts, forwards.routes(), sites),
-            watches_forwarding: shared.events().watches_forwarding(),
+            places,
+            watches_forwarding,
             forwards,
             intake,
             checks_length: settings.longest_content() != settings.content_bytes_max(),
@@ -193,7 +205,7 @@ impl Component {
     #[inline]
     fn fallback_for(&self, exchange: &Exchange<'_>) -> Option<&Arc<Fallback>> {
         let fallback = self.fallback.as_ref()?;
-        fallback.concerns(&exchange.head()).then_some(fallback)
+        fallback.concerns(exchange.head()).then_some(fallback)
     }
 
     /// The upstreams that its settings name.
@@ -275,7 +287,7 @@ impl Component {
         let shared = &self.shared;
         let head = exchange.head();
         let place = self.places.find(head.cooked_path);
-        if let Some(upload) = self.intake.place(&head, place.map(Place::path)) {
+        if let Some(upload) = self.intake.place(head, place.map(Place::path)) {
             return self.intake.take_to_place(shared, upload, exchange);
         }
         let (mut route, mut site) = (None, None);
@@ -306,11 +318,11 @@ impl Component {
         }
         if self.gate.is_open() {
             let head = exchange.head();
-            let given_back = if self.gate.concerns(&head) {
+            let given_back = if self.gate.concerns(head) {
                 // Files speak no other protocol.
                 site = None;
                 self.gate.take(shared, exchange)
-            } else if self.scripts.concerns(&head) {
+            } else if self.scripts.concerns(head) {
                 self.scripts.take(shared.websockets(), exchange)
             } else {
                 Some(exchange)
@@ -345,6 +357,12 @@ impl Component {
             Some(ordinary) => ordinary,
             None => return,
         };
+        self.deliver(exchange);
+    }
+
+    /// Has the application's handler answer.
+    #[inline]
+    fn deliver(&self, exchange: Exchange<'_>) {
         if self.is_too_long(&exchange) {
             return refuse_content(exchange);
         }
@@ -352,7 +370,7 @@ impl Component {
             return exchange.move_to_handler_thread();
         }
         let delivery = Delivery {
-            shared,
+            shared: &self.shared,
             limits: &self.limits,
             uploads: None,
         };
@@ -390,6 +408,10 @@ impl Delivery<'_> {
             limits,
             uploads,
         } = self;
+        let head = exchange.head();
+        if head.protocol().is_some() {
+            return refuse_connect(exchange);
+        }
         let mut body = None;
         if exchange.content().is_none() {
             let mut reader = exchange.take_body();
@@ -401,14 +423,6 @@ impl Delivery<'_> {
             None => Request::arriving(&exchange, body, limits),
             Some(uploads) => Request::uploaded(&exchange, uploads, limits),
         };
-        if request.asks_for_protocol() {
-            drop(request);
-            return refuse_connect(exchange);
-        }
-        let ids = RequestIds {
-            connection: request.connection_id(),
-            request: request.request_id(),
-        };
         let handled = catch_unwind(AssertUnwindSafe(|| handler(&request, &mut response)));
         let left = request.into_left();
         match handled {
@@ -417,11 +431,14 @@ impl Delivery<'_> {
                 if let Some(reset) = error.reset() {
                     return exchange.reset(reset);
                 }
-                let status = shared.events().handler_failed(ids, error);
+                let status = shared.events().handler_failed(RequestIds::of(head), error);
                 return exchange.respond(ResponseHead::new(status), Default::default());
             }
             // The exchange is dropped, which sends 500.
-            Err(payload) => return shared.events().panicked(Some(ids), &*payload),
+            Err(payload) => {
+                let ids = RequestIds::of(head);
+                return shared.events().panicked(Some(ids), &*payload);
+            }
         }
         if response.is_plain() {
             let (head, content) = response.finish_plain();
@@ -441,7 +458,7 @@ impl Delivery<'_> {
                 if let Some(reset) = response.wants_reset() {
                     return exchange.reset(reset);
                 }
-                let (head, content) = response.finish(shared, &exchange.head());
+                let (head, content) = response.finish(shared, exchange.head());
                 exchange.respond(head, content);
             }
         }
@@ -450,6 +467,9 @@ impl Delivery<'_> {
 
 impl Application for Component {
     fn request(&self, exchange: Exchange<'_>) {
+        if self.only_delivers {
+            return self.deliver(exchange);
+        }
         match self.cors.find(exchange.head().cooked_path) {
             // As WebSocket handshakes, it has a list of origins of its own.
             Some(_) if self.fallback_for(&exchange).is_some() => self.admit(exchange),

@@ -38,6 +38,10 @@ impl Cors {
         Self(policies)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The policy for a path, as routing went by.
     #[inline]
     pub(crate) fn find(&self, document: &str) -> Option<&Arc<Policy>> {
@@ -53,10 +57,11 @@ pub(crate) fn apply(
     mut exchange: Exchange<'_>,
     answer: impl FnOnce(Exchange<'_>),
 ) {
-    if let Some(head) = policy.preflight(&exchange.head()) {
+    if let Some(head) = policy.preflight(exchange.head()) {
         return exchange.respond(head, Default::default());
     }
-    let grant = policy.grant(&exchange.head());
-    let mut around = CorsExchange::new(exchange.take_over(), policy, grant);
-    answer(Exchange::new(&mut around));
+    let grant = policy.grant(exchange.head());
+    let (at_hand, inner) = exchange.take_over();
+    let mut around = CorsExchange::new(inner, policy, grant);
+    answer(Exchange::new(at_hand, &mut around));
 }

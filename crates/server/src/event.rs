@@ -13,7 +13,8 @@ use std::net::IpAddr;
 use tidegate_admission::api_keys::ApiKeyEvent;
 use tidegate_admission::country::Country;
 use tidegate_httpapi::{
-    Admission, BackendFailure, BodyError, ConnectionId, ConnectionInfo, RequestId, StreamReset,
+    Admission, BackendFailure, BodyError, ConnectionId, ConnectionInfo, RequestHead, RequestId,
+    StreamReset,
 };
 
 use crate::admission::{
@@ -780,6 +781,16 @@ impl fmt::Display for Exception {
 pub(crate) struct RequestIds {
     pub(crate) connection: ConnectionId,
     pub(crate) request: RequestId,
+}
+
+impl RequestIds {
+    /// Those of the request with this head.
+    pub(crate) fn of(head: &RequestHead<'_>) -> Self {
+        Self {
+            connection: head.connection_id,
+            request: head.request_id,
+        }
+    }
 }
 
 impl dyn Events {

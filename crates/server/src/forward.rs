@@ -126,17 +126,14 @@ impl Forwards {
         is_watched: bool,
     ) -> Option<Exchange<'e>> {
         let head = exchange.head();
-        let is_other_protocol = head.protocol().is_some() && !asks_for_websocket(&head);
+        let is_other_protocol = head.protocol().is_some() && !asks_for_websocket(head);
         // RFC 9110 §7.6.2: whoever is not to forward it answers itself.
-        if is_other_protocol || forwards_left(&head) == Some(0) {
+        if is_other_protocol || forwards_left(head) == Some(0) {
             return Some(exchange);
         }
         let mut forward = Forward::of(route);
         if is_watched {
-            let ids = RequestIds {
-                connection: head.connection_id,
-                request: head.request_id,
-            };
+            let ids = RequestIds::of(head);
             let request = Request::without_content(&exchange, &self.limits);
             let told = catch_unwind(AssertUnwindSafe(|| {
                 let events = shared.events();
@@ -177,10 +174,7 @@ impl Forwards {
         let mut deferred = exchange.defer();
         deferred.body.limit(self.limits.bytes_max);
         let head = deferred.head.as_head();
-        let ids = RequestIds {
-            connection: head.connection_id,
-            request: head.request_id,
-        };
+        let ids = RequestIds::of(&head);
         let prepared = self.prepare(&head, &deferred.peer, settings, forward);
         let job = Box::new(Job {
             shared: Arc::clone(shared),

@@ -43,6 +43,10 @@ impl Places {
         Self(places)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The place that a path, as routing went by, belongs to.
     #[inline]
     pub(crate) fn find(&self, document: &str) -> Option<&Place> {

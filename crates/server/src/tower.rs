@@ -87,10 +87,7 @@ impl Mount {
     /// Has the service answer.
     pub(crate) fn serve(self: &Arc<Self>, shared: &Arc<Shared>, deferred: Deferred) {
         let head = deferred.head.as_head();
-        let ids = RequestIds {
-            connection: head.connection_id,
-            request: head.request_id,
-        };
+        let ids = RequestIds::of(&head);
         let runtime = match shared.runtime().handle() {
             Ok(runtime) => runtime,
             Err(error) => {

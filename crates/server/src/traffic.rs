@@ -224,11 +224,12 @@ impl Doors {
             return limiter.refuse(exchange, &checked);
         }
         let told = checked.told();
-        let mut around = LimitedExchange::new(exchange.take_over(), told, limiter.stores(), None);
+        let (at_hand, inner) = exchange.take_over();
+        let mut around = LimitedExchange::new(inner, told, limiter.stores(), None);
         if may_move {
-            around = around.counted_by(limiter);
+            around = around.counted_by(limiter, at_hand.head.request_id);
         }
-        answer(Exchange::new(&mut around));
+        answer(Exchange::new(at_hand, &mut around));
     }
 
     /// Answers a request of which it was not found out whose it is, as the guard would; unless there were too many
@@ -279,7 +280,8 @@ impl Way<'_> {
         if told.is_none() && stores && scan.is_none() {
             return answer(exchange);
         }
-        let mut around = LimitedExchange::new(exchange.take_over(), told, stores, scan);
-        answer(Exchange::new(&mut around));
+        let (at_hand, inner) = exchange.take_over();
+        let mut around = LimitedExchange::new(inner, told, stores, scan);
+        answer(Exchange::new(at_hand, &mut around));
     }
 }

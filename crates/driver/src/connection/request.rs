@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tidegate_engine::{ConnectionSlot, GroupView, Method, Outcome, Snapshot, Unavailable};
-use tidegate_httpapi::{Exchange, Fields, OperatingMode, RequestHead, RequestId};
+use tidegate_httpapi::{AtHand, Exchange, Fields, OperatingMode, RequestHead, RequestId};
 use tidegate_os::Operations;
 use tidegate_proto::http1::{Parsed, ParsedHead, Reject, cook_path, parse_head};
 
@@ -199,6 +199,10 @@ impl Core {
                 return self.enqueue(operations, conn, head, content, queue, began);
             }
         };
+        let at_hand = AtHand {
+            head,
+            content: content.whole(),
+        };
         let mut exchange = InlineExchange {
             core: self,
             operations,
@@ -212,7 +216,9 @@ impl Core {
             reset: false,
         };
         let called = catch_unwind(AssertUnwindSafe(|| {
-            queue.application().request(Exchange::new(&mut exchange));
+            queue
+                .application()
+                .request(Exchange::new(at_hand, &mut exchange));
         }));
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer has got its 500.

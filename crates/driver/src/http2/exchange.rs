@@ -55,19 +55,6 @@ impl<O: Operations> StreamExchange<'_, O> {
 
 impl<O: Operations> ExchangeBackend for StreamExchange<'_, O> {
     #[inline]
-    fn head(&self) -> RequestHead<'_> {
-        *self.head
-    }
-
-    #[inline]
-    fn content(&self) -> Option<&[u8]> {
-        match &self.content {
-            InlineContent::Whole(bytes) => Some(bytes),
-            InlineContent::Arriving(_) | InlineContent::Taken => None,
-        }
-    }
-
-    #[inline]
     fn may_block(&self) -> bool {
         false
     }

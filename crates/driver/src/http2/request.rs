@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tidegate_engine::{Outcome, Snapshot, Unavailable};
 use tidegate_httpapi::{
-    ContentFraming, Exchange, Fields, OperatingMode, QueueProperties, RequestHead, RequestId,
-    Trailers,
+    AtHand, ContentFraming, Exchange, Fields, OperatingMode, QueueProperties, RequestHead,
+    RequestId, Trailers,
 };
 use tidegate_os::Operations;
 use tidegate_proto::http1::{Reject, cook_path};
@@ -313,6 +313,10 @@ impl Core {
             content,
             began,
         } = called;
+        let at_hand = AtHand {
+            head,
+            content: content.whole(),
+        };
         let mut exchange = StreamExchange {
             core: self,
             operations,
@@ -328,7 +332,9 @@ impl Core {
             upgrade: None,
         };
         let called = catch_unwind(AssertUnwindSafe(|| {
-            queue.application().request(Exchange::new(&mut exchange));
+            queue
+                .application()
+                .request(Exchange::new(at_hand, &mut exchange));
         }));
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer has got its 500.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
     AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HeadCachePolicy, HomeThread,
-    Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    Opening, PeerAddress, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 use super::identity::Identity;
@@ -34,14 +34,6 @@ impl<'a> AdmittedExchange<'a> {
 }
 
 impl ExchangeBackend for AdmittedExchange<'_> {
-    fn head(&self) -> RequestHead<'_> {
-        self.inner.head()
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        self.inner.content()
-    }
-
     fn may_block(&self) -> bool {
         self.inner.may_block()
     }

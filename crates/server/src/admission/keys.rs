@@ -195,7 +195,7 @@ impl KeyGate {
     /// The key that would let a request in. Nothing is counted or told.
     pub(super) fn peek(&self, exchange: &Exchange<'_>) -> Option<KnownKey> {
         let head = exchange.head();
-        let key = self.given(&head).ok()??;
+        let key = self.given(head).ok()??;
         let may_look = (!self.require_https || head.registration.prefix.scheme == Scheme::Https)
             && (exchange.may_block() || !self.store.takes_long(&key));
         let scope = self.rules.find(head.cooked_path).scope.as_deref();
@@ -222,7 +222,7 @@ impl KeyGate {
             return self.conclude((shared, exchange), rule, (Some(key), None));
         }
         let unauthorized = || Refusal::unauthorized(&self.challenge, &FieldBlock::new());
-        let Some(key) = self.given(&head)? else {
+        let Some(key) = self.given(head)? else {
             return match rule.is_required {
                 true => Err(unauthorized()),
                 false => Ok(KeyStep::Pass(None, false)),

@@ -303,7 +303,7 @@ impl SchemeGate {
                 }
                 Ok(Authorization::Digest(credentials)) if rule.allows(AuthScheme::Digest) => {
                     if let Some(digest) = &self.digest {
-                        return self.digest(digest, &credentials, &head);
+                        return self.digest(digest, &credentials, head);
                     }
                 }
                 Ok(Authorization::Bearer(token)) if rule.allows(AuthScheme::Bearer) => {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
     AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HomeThread, Opening,
-    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    PeerAddress, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 use super::policy::{Grant, Policy};
@@ -32,14 +32,6 @@ impl<'a> CorsExchange<'a> {
 }
 
 impl ExchangeBackend for CorsExchange<'_> {
-    fn head(&self) -> RequestHead<'_> {
-        self.inner.head()
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        self.inner.content()
-    }
-
     fn may_block(&self) -> bool {
         self.inner.may_block()
     }

@@ -33,7 +33,7 @@ impl Site {
         if !matches!(head.method(), "GET" | "HEAD") {
             return self.other_method(exchange);
         }
-        match self.find(self.rest(&head)) {
+        match self.find(self.rest(head)) {
             Ok(Found::File(resource, file)) => {
                 // The file may have been replaced since it was found. What is found now is open.
                 let again = self.send(shared, exchange, &resource, file)?;
@@ -46,7 +46,7 @@ impl Site {
     /// Answers with what is found on the disk, whatever is kept.
     #[cold]
     fn serve_anew<'e>(&self, shared: &Arc<Shared>, exchange: Exchange<'e>) -> Option<Exchange<'e>> {
-        match self.load(self.key(&exchange.head()), self.now()) {
+        match self.load(self.key(exchange.head()), self.now()) {
             Ok(Found::File(resource, file)) => {
                 let left = self.send(shared, exchange, &resource, file)?;
                 // A coding that is gone while this is looked at: the next request finds what there is.
@@ -82,7 +82,7 @@ impl Site {
         let request = exchange.head();
         let preconditions = Preconditions::of(&request.fields);
         let identity = &resource.identity;
-        let chosen = match choose(resource, &request, &preconditions) {
+        let chosen = match choose(resource, request, &preconditions) {
             Chosen::There(representation) => representation,
             Chosen::Made(coding) if identity.state.length > KEPT_BYTES_MAX => {
                 return self.send_compressing(shared, exchange, resource, opened, coding);
@@ -92,13 +92,13 @@ impl Site {
                 // While somebody makes it, the file as it is does as well. Made for one answer alone it
                 // would cost more than it saves.
                 None if resource.is_begun(coding) => identity,
-                None if !self.memory.keeps(self.key(&request), resource) => identity,
+                None if !self.memory.keeps(self.key(request), resource) => identity,
                 None if !exchange.may_block() => {
                     exchange.move_to_handler_thread();
                     return None;
                 }
                 None => {
-                    let key = self.key(&request);
+                    let key = self.key(request);
                     let made = self.make(key, resource, opened.as_ref(), coding);
                     made.unwrap_or(identity)
                 }
@@ -109,7 +109,7 @@ impl Site {
         head.fields.extend(&chosen.fields);
         let plan = match preconditions.is_empty() {
             true => Plan::Whole,
-            false => plan(&request, &mut head, Some(chosen.length())),
+            false => plan(request, &mut head, Some(chosen.length())),
         };
         let content = match (chosen.short_content(), &plan) {
             (_, Plan::Nothing) => Body::Empty,
@@ -213,7 +213,7 @@ impl Site {
             };
             head.fields.extend(&identity.fields);
             let content = whole_file(file, identity.state.length);
-            let plan = plan(&request, &mut head, content.length());
+            let plan = plan(request, &mut head, content.length());
             let content = cut_body(content, &plan).unwrap_or_default();
             exchange.respond(head, content);
             return None;
@@ -224,10 +224,11 @@ impl Site {
         };
         head.fields = resource.made_fields(coding);
         // Ranges there are none of; what is left are conditions, which leave all of the content or nothing.
-        let plan = plan(&request, &mut head, None);
+        let plan = plan(request, &mut head, None);
         let file = file.take(identity.state.length);
         let compressed = compress::reader(coding, slot.hold(file), Effort::Low);
-        let content = compressed.and_then(|reader| body_of_reader(reader, shared, ids(&request)));
+        let content =
+            compressed.and_then(|reader| body_of_reader(reader, shared, RequestIds::of(request)));
         match content {
             Ok(content) => exchange.respond(head, cut_body(content, &plan).unwrap_or_default()),
             Err(error) => failed(shared, exchange, error),
@@ -290,7 +291,7 @@ impl Site {
             return exchange.move_to_handler_thread();
         }
         let head = exchange.head();
-        let within = self.key(&head).trim_end_matches('/');
+        let within = self.key(head).trim_end_matches('/');
         let folder = self.folder(self.now());
         match listing::page(&folder, within, head.cooked_path, self.settings.hidden) {
             Ok(page) => {
@@ -346,18 +347,11 @@ fn refuse(exchange: Exchange<'_>, status: u16, detail: &str) {
 
 /// Answers when the system cannot open what is there.
 fn failed(shared: &Arc<Shared>, exchange: Exchange<'_>, error: io::Error) {
-    let ids = ids(&exchange.head());
+    let ids = RequestIds::of(exchange.head());
     shared
         .events()
         .exception(Some(ids), ExceptionCause::Files(error));
     refuse(exchange, 500, "The file cannot be opened.");
-}
-
-fn ids(request: &RequestHead<'_>) -> RequestIds {
-    RequestIds {
-        connection: request.connection_id,
-        request: request.request_id,
-    }
 }
 
 /// What a list is sent with.

@@ -195,10 +195,7 @@ impl Deferral {
         (shared, limits, may_block): (&Arc<Shared>, &ContentLimits, bool),
     ) {
         let head = deferred.head.as_head();
-        let ids = RequestIds {
-            connection: head.connection_id,
-            request: head.request_id,
-        };
+        let ids = RequestIds::of(&head);
         response.reply = Some(Box::new(Reply {
             responder: deferred.responder,
             shared: Arc::clone(shared),
@@ -275,10 +272,7 @@ fn finish_rare(
     mut rare: Rare,
     (shared, request): (&Arc<Shared>, &RequestHead<'_>),
 ) -> (ResponseHead, Body) {
-    let ids = RequestIds {
-        connection: request.connection_id,
-        request: request.request_id,
-    };
+    let ids = RequestIds::of(request);
     let is_head = request.method() == "HEAD";
     let hand_made = rare.hand_made_range(head.status);
     let mut fault = rare.fault.take();

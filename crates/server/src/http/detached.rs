@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
-    AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, Opening, OwnedRequestHead,
-    PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    AtHand, AuthInfo, Body, BodyReader, Deferred, Exchange, ExchangeBackend, FieldBlock, Opening,
+    OwnedRequestHead, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset,
+    TlsInfo,
 };
 
 use super::source::Transport;
+use crate::component::Delivery;
 use crate::event::RequestIds;
 
 /// A request without its exchange. Dropping it unanswered sends 500.
@@ -52,12 +54,18 @@ impl Detached {
         self.head.as_head()
     }
 
+    /// Has the application's handler answer.
+    pub(crate) fn deliver(mut self, delivery: Delivery<'_>) {
+        let head = self.head.clone();
+        let at_hand = AtHand {
+            head: &head.as_head(),
+            content: None,
+        };
+        delivery.deliver(Exchange::new(at_hand, &mut self));
+    }
+
     pub(crate) fn ids(&self) -> RequestIds {
-        let head = self.as_head();
-        RequestIds {
-            connection: head.connection_id,
-            request: head.request_id,
-        }
+        RequestIds::of(&self.as_head())
     }
 
     /// Answers.
@@ -89,14 +97,6 @@ impl Transport for Detached {
 }
 
 impl ExchangeBackend for Detached {
-    fn head(&self) -> RequestHead<'_> {
-        self.as_head()
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        None
-    }
-
     /// Whoever asks the application about a detached request does so where it may.
     fn may_block(&self) -> bool {
         true

@@ -347,12 +347,6 @@ impl<S: RequestSource> Request<'_, S> {
         self.content.take()
     }
 
-    /// Whether it asks for another protocol on its HTTP/2 stream. RFC 8441 §4.
-    #[inline]
-    pub(crate) fn asks_for_protocol(&self) -> bool {
-        self.head().protocol().is_some()
-    }
-
     #[inline]
     pub(super) fn head(&self) -> RequestHead<'_> {
         self.source.head()

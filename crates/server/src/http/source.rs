@@ -29,7 +29,7 @@ pub trait RequestSource: sealed::Sealed {
 
 /// A request in the driver's receive buffer, for as long as its handler runs.
 pub struct Arriving<'a> {
-    head: RequestHead<'a>,
+    head: &'a RequestHead<'a>,
     /// Asked for what is seldom asked for and may cost a system call.
     transport: &'a dyn Transport,
 }
@@ -85,9 +85,9 @@ impl<'a> Request<'a> {
         body: Option<BodyReader>,
         limits: &'a ContentLimits,
     ) -> Self {
-        let content = match (body, exchange.content()) {
-            (None, Some(content)) => RequestContent::Arrived(content, limits),
-            (body, _) => {
+        let content = match exchange.content() {
+            Some(content) => RequestContent::Arrived(content, limits),
+            None => {
                 let body = Some(body.unwrap_or_default());
                 RequestContent::pending(body, exchange.may_block(), limits)
             }
@@ -114,14 +114,18 @@ impl<'a> Request<'a> {
     }
 
     /// As [`without_content`](Self::without_content), for one that has left its exchange.
-    pub(crate) fn detached(detached: &'a Detached, limits: &'a ContentLimits) -> Self {
+    pub(crate) fn detached(
+        head: &'a RequestHead<'a>,
+        detached: &'a Detached,
+        limits: &'a ContentLimits,
+    ) -> Self {
         let content = RequestContent::pending(None, true, limits);
-        Self::of(detached.as_head(), detached, content)
+        Self::of(head, detached, content)
     }
 
     #[inline]
     fn of(
-        head: RequestHead<'a>,
+        head: &'a RequestHead<'a>,
         transport: &'a dyn Transport,
         content: RequestContent<'a>,
     ) -> Self {
@@ -133,6 +137,7 @@ impl<'a> Request<'a> {
     }
 
     /// What is left of the content, and what of it has gone to disk or was looked at.
+    #[inline]
     pub(crate) fn into_left(self) -> (LeftContent, Option<Uploads>) {
         (self.content.into_left(), self.uploads.into_inner())
     }
@@ -164,7 +169,7 @@ impl OwnedRequest {
 impl RequestSource for Arriving<'_> {
     #[inline]
     fn head(&self) -> RequestHead<'_> {
-        self.head
+        *self.head
     }
 
     fn prefix(&self) -> &UrlPrefix {

@@ -220,10 +220,10 @@ impl TestBackend {
             peer: peer.clone(),
             tls,
         };
-        application.request(Exchange::new(&mut exchange));
+        exchange.call(&*application);
         if exchange.was_moved {
             exchange.may_block = true;
-            thread::spawn(move || application.request(Exchange::new(&mut exchange)));
+            thread::spawn(move || exchange.call(&*application));
         }
         (receiver, peer)
     }
@@ -492,15 +492,18 @@ struct TestExchange {
     tls: Option<Arc<TlsInfo>>,
 }
 
+impl TestExchange {
+    fn call(&mut self, application: &dyn Application) {
+        let head = self.head.clone();
+        let at_hand = AtHand {
+            head: &head.as_head(),
+            content: self.content.map(str::as_bytes),
+        };
+        application.request(Exchange::new(at_hand, self));
+    }
+}
+
 impl ExchangeBackend for TestExchange {
-    fn head(&self) -> RequestHead<'_> {
-        self.head.as_head()
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        self.content.map(str::as_bytes)
-    }
-
     fn may_block(&self) -> bool {
         self.may_block
     }

@@ -266,7 +266,7 @@ impl Firewall {
             return Err(Refusal::TooLong);
         }
         if let Some(detector) = &self.bots {
-            self.look_for_bot(events, culprit, detector, &head);
+            self.look_for_bot(events, culprit, detector, head);
         }
         if events.watches_firewall_rules() && self.breaks_rule(events, exchange) {
             self.violation(events, culprit, ViolationKind::Rule, true);
@@ -333,7 +333,7 @@ impl Firewall {
             return None;
         }
         let head = exchange.head();
-        let form = ContentForm::of(&head)?;
+        let form = ContentForm::of(head)?;
         let address = address_of(&exchange.peer());
         if address.is_some_and(|address| self.allow.contains(address)) {
             return None;

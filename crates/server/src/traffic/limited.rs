@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tidegate_httpapi::{
     AuthInfo, Body, BodyReader, Deferred, ExchangeBackend, FieldBlock, HeadCachePolicy, HomeThread,
-    Opening, PeerAddress, RequestHead, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
+    Opening, PeerAddress, RequestId, RespondLater, Responder, ResponseHead, StreamReset, TlsInfo,
 };
 
 use super::content::Scan;
@@ -43,7 +43,7 @@ pub(super) struct LimitedExchange<'a> {
     inner: &'a mut dyn ExchangeBackend,
     on_answer: OnAnswer<&'a Arc<RateFields>>,
     /// Who is to know that it was counted, should it be moved.
-    counted_by: Option<&'a RateLimiter>,
+    counted_by: Option<(&'a RateLimiter, RequestId)>,
 }
 
 impl<'a> LimitedExchange<'a> {
@@ -62,22 +62,14 @@ impl<'a> LimitedExchange<'a> {
         }
     }
 
-    /// Has it be known to `limiter` that the request was counted, should it be moved.
-    pub(super) fn counted_by(mut self, limiter: &'a RateLimiter) -> Self {
-        self.counted_by = Some(limiter);
+    /// Has it be known to `limiter` that `request` was counted, should it be moved.
+    pub(super) fn counted_by(mut self, limiter: &'a RateLimiter, request: RequestId) -> Self {
+        self.counted_by = Some((limiter, request));
         self
     }
 }
 
 impl ExchangeBackend for LimitedExchange<'_> {
-    fn head(&self) -> RequestHead<'_> {
-        self.inner.head()
-    }
-
-    fn content(&self) -> Option<&[u8]> {
-        self.inner.content()
-    }
-
     fn may_block(&self) -> bool {
         self.inner.may_block()
     }
@@ -159,8 +151,8 @@ impl ExchangeBackend for LimitedExchange<'_> {
     }
 
     fn move_to_handler_thread(&mut self) {
-        if let Some(limiter) = self.counted_by {
-            limiter.keep_counted(self.inner.head().request_id);
+        if let Some((limiter, request)) = self.counted_by {
+            limiter.keep_counted(request);
         }
         self.inner.move_to_handler_thread();
     }

@@ -109,7 +109,7 @@ impl Intake {
     ) {
         let head = exchange.head();
         let receiver = &place.receiver;
-        match within(&head, receiver).and_then(|()| place.wanted(&head)) {
+        match within(head, receiver).and_then(|()| place.wanted(head)) {
             Ok(wanted) => {
                 let job = Job {
                     shared: Arc::clone(shared),
@@ -126,6 +126,16 @@ impl Intake {
         }
     }
 
+    /// Whether no request is an upload.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty() && self.leaves_content()
+    }
+
+    #[inline]
+    fn leaves_content(&self) -> bool {
+        self.files.is_none() && !self.asks
+    }
+
     /// Takes a request in if it is an upload. It is given back if it is none, or one that stays in memory.
     #[inline]
     pub(crate) fn take<'a>(
@@ -133,8 +143,7 @@ impl Intake {
         shared: &Arc<Shared>,
         exchange: Exchange<'a>,
     ) -> Option<Exchange<'a>> {
-        let is_idle = self.files.is_none() && !self.asks;
-        if is_idle || exchange.head().framing == ContentFraming::None {
+        if self.leaves_content() || exchange.head().framing == ContentFraming::None {
             return Some(exchange);
         }
         self.take_content(shared, exchange)
@@ -146,34 +155,31 @@ impl Intake {
         exchange: Exchange<'a>,
     ) -> Option<Exchange<'a>> {
         let head = exchange.head();
-        let Some(kind) = self.kind(&head) else {
+        let Some(kind) = self.kind(head) else {
             return Some(exchange);
         };
-        let length = length(&head);
+        let length = length(head);
         let files = self.files.as_ref();
         let files = files.filter(|files| length.is_none_or(|length| length >= files.min_size));
         let Some(files) = files else {
             return self.ask(shared, exchange);
         };
-        if let Err(refusal) = within(&head, &files.receiver) {
+        if let Err(refusal) = within(head, &files.receiver) {
             refuse(exchange, refusal);
             return None;
         }
         let way = match kind {
             Kind::Form(Ok(boundary)) if files.remove_boundaries => Way::Form(boundary),
             Kind::Form(Err(error)) if files.remove_boundaries => {
-                let ids = RequestIds {
-                    connection: head.connection_id,
-                    request: head.request_id,
-                };
+                let ids = RequestIds::of(head);
                 let text = error.to_string();
                 let error = ContentError::from(error);
                 let status = shared.events().handler_failed(ids, error.into());
                 refuse(exchange, Refusal::new(status, text));
                 return None;
             }
-            Kind::Form(_) => Way::Whole(whole(&head, FORM_NAME)),
-            Kind::Plain => Way::Whole(whole(&head, last_segment(head.cooked_path))),
+            Kind::Form(_) => Way::Whole(whole(head, FORM_NAME)),
+            Kind::Plain => Way::Whole(whole(head, last_segment(head.cooked_path))),
         };
         let job = Job {
             shared: Arc::clone(shared),
@@ -318,7 +324,7 @@ fn within(head: &RequestHead<'_>, receiver: &Receiver) -> Result<(), Refusal> {
 fn refuse(exchange: Exchange<'_>, refusal: Refusal) {
     // Content that has come whole is in nobody's way.
     let ends = exchange.content().is_none();
-    let (head, content) = refusal.response(&exchange.head(), ends);
+    let (head, content) = refusal.response(exchange.head(), ends);
     exchange.respond(head, content);
 }
 

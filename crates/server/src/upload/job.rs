@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tidegate_httpapi::{BodyReader, Deferred, Exchange};
+use tidegate_httpapi::{BodyReader, Deferred};
 use tidegate_proto::form_data::Boundary;
 
 use super::answer::{self, Refusal};
@@ -109,7 +109,8 @@ impl Job {
 
     /// Asks whether the content is to be read at all. The request has been answered when it is not.
     fn ask(self, detached: Detached) -> Option<(Self, Detached)> {
-        let request = Request::detached(&detached, &self.limits);
+        let head = detached.as_head();
+        let request = Request::detached(&head, &detached, &self.limits);
         let refusal = match &self.goal {
             Goal::Place(place, Some(name)) => place.objection(&detached.as_head(), name),
             _ => None,
@@ -135,7 +136,7 @@ impl Job {
             limits: &self.limits,
             uploads: None,
         };
-        delivery.deliver(Exchange::new(&mut detached));
+        detached.deliver(delivery);
     }
 
     /// Answers for an upload that came to nothing; `ends` is as in [`Refusal::response`].
@@ -149,7 +150,7 @@ impl Job {
     }
 
     /// Stores what has arrived, and has it answered.
-    fn end(self, mut detached: Detached, received: Received) {
+    fn end(self, detached: Detached, received: Received) {
         // Whoever was faster may have put a file there meanwhile. What happens between this and the name that
         // the file gets, another of the same instant may still miss.
         if let Goal::Place(place, Some(name)) = &self.goal
@@ -160,7 +161,8 @@ impl Job {
             let (head, content) = refusal.response(&detached.as_head(), false);
             return detached.answer(head, content);
         }
-        let request = Request::detached(&detached, &self.limits);
+        let head = detached.as_head();
+        let request = Request::detached(&head, &detached, &self.limits);
         let events = self.shared.events();
         let stored = store(
             events,
@@ -178,7 +180,7 @@ impl Job {
                     limits: &self.limits,
                     uploads: Some(uploads),
                 };
-                delivery.deliver(Exchange::new(&mut detached));
+                detached.deliver(delivery);
             }
             (Ok(uploads), Goal::Place(place, put)) => {
                 let has_replaced = uploads.files().iter().any(|file| file.has_replaced());

@@ -140,7 +140,7 @@ impl Fallback {
         exchange: Exchange<'e>,
     ) -> Option<Exchange<'e>> {
         let head = exchange.head();
-        let origin = match single(&head, "Origin") {
+        let origin = match single(head, "Origin") {
             Ok(origin) => origin.map(str::from_utf8).transpose().ok(),
             Err(Repeated) => None,
         };
@@ -166,7 +166,7 @@ impl Fallback {
                 refuse(exchange, 403, &format!("{origin}"), fields);
             }
             "POST" => self.receive(shared, exchange, fields),
-            "OPTIONS" if let Some(head) = answer::preflight(&head, fields.clone()) => {
+            "OPTIONS" if let Some(head) = answer::preflight(head, fields.clone()) => {
                 exchange.respond(head, Body::Empty);
             }
             _ => {
@@ -266,7 +266,7 @@ impl Fallback {
 
     /// Takes what a client says.
     fn receive(&self, shared: &Arc<Shared>, exchange: Exchange<'_>, fields: FieldBlock) {
-        let turn = match self.begin(&exchange.head()) {
+        let turn = match self.begin(exchange.head()) {
             Ok(turn) => turn,
             Err(Fault::Repeated) => return refuse(exchange, 204, "", fields),
             Err(fault) => {

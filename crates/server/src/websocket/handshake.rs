@@ -354,7 +354,7 @@ impl Gate {
         exchange: &Exchange<'_>,
     ) -> Result<Option<(ResponseHead, Opened)>, Refusal> {
         let head = exchange.head();
-        let parsed = proto::Handshake::parse(&head, &self.rules)
+        let parsed = proto::Handshake::parse(head, &self.rules)
             .map_err(|error| Refusal::of(HandshakeError::Rule(error)))?;
         let Some(mut agreed) = self.ask(shared, exchange, &Asked::WebSocket(&parsed))? else {
             return Ok(None);
@@ -386,9 +386,9 @@ impl Gate {
         }
         let transport = Transport::of(head.version());
         let opened = Opened {
-            id: transport.number(&head),
+            id: transport.number(head),
             transport,
-            accepted: Accepted::now(KeptHead::of(&head), agreed),
+            accepted: Accepted::now(KeptHead::of(head), agreed),
         };
         Ok(Some((answer, opened)))
     }
@@ -405,9 +405,9 @@ impl Gate {
         };
         let head = exchange.head();
         let transport = Transport::ServerSentEvents;
-        let kept = KeptHead::in_lines(&head, &parsed.target);
+        let kept = KeptHead::in_lines(head, &parsed.target);
         Ok(Some(Opened {
-            id: transport.number(&head),
+            id: transport.number(head),
             transport,
             accepted: Accepted::now(kept, agreed),
         }))
@@ -446,10 +446,7 @@ impl Gate {
             events.on_handshake(&handshake, &mut response);
         }));
         if let Err(payload) = told {
-            let ids = RequestIds {
-                connection: head.connection_id,
-                request: head.request_id,
-            };
+            let ids = RequestIds::of(head);
             events.panicked(Some(ids), &*payload);
             return Err(Refusal::with_status(500));
         }
@@ -498,10 +495,7 @@ pub(super) struct Refusal {
 impl Refusal {
     /// Answers with it, and with these fields, and tells the application if a rule was broken.
     pub(super) fn answer(self, shared: &Arc<Shared>, exchange: Exchange<'_>, fields: FieldBlock) {
-        let ids = RequestIds {
-            connection: exchange.head().connection_id,
-            request: exchange.head().request_id,
-        };
+        let ids = RequestIds::of(exchange.head());
         let mut head = ResponseHead::new(self.status);
         head.fields = self.fields;
         head.fields.extend(&fields);

@@ -32,7 +32,7 @@ impl Scripts {
     pub(crate) fn take<'e>(&self, hub: &Hub, exchange: Exchange<'e>) -> Option<Exchange<'e>> {
         let head = exchange.head();
         let found = match head.method() {
-            "GET" | "HEAD" => find(hub, within_prefix(&head)),
+            "GET" | "HEAD" => find(hub, within_prefix(head)),
             _ => None,
         };
         let Some((script, fields)) = found.and_then(|script| Some((script, fields().ok()?))) else {
