@@ -212,7 +212,7 @@ impl Core {
     }
 
     /// Where to search for a host's registrations. RFC 9112 §3.2, http-server-api §2.3.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hosts<O: Operations>(
         &mut self,
         snapshot: &Snapshot<Queue>,

@@ -71,7 +71,7 @@ impl Output {
     }
 
     /// Takes everything, to be given to the loop.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, pool: &mut Pool) -> SendBuffer {
         let head = std::mem::take(&mut self.head);
         match self.rest.take() {
@@ -197,11 +197,14 @@ impl Pool {
     #[inline]
     pub(crate) fn put_sent(&mut self, buffer: SendBuffer) {
         self.put(buffer.head);
-        if buffer.tail.capacity() > 0 {
-            self.put_tail(buffer.tail);
+        match buffer.tail.capacity() {
+            // It owns nothing, and dropping it takes a call.
+            0 => std::mem::forget(buffer.tail),
+            _ => self.put_tail(buffer.tail),
         }
     }
 
+    #[inline(never)]
     fn put_tail(&mut self, mut tail: Vec<Bytes>) {
         if tail.capacity() <= KEPT_PIECES_MAX && self.tails.len() < KEPT_RESTS_MAX {
             tail.clear();

@@ -26,7 +26,7 @@ use crate::pieces::Pieces;
 
 impl Core {
     /// Answers the present request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn answer(&mut self, conn: &mut Connection, head: ResponseHead, body: Body) {
         // A peer that still waits for `100 Continue` may or may not send its content after a final
         // answer: nothing that follows could be told apart from it (RFC 9110 §10.1.1).
@@ -55,7 +55,10 @@ impl Core {
                 if let Body::Owned(memory) = body {
                     self.pool.put(memory);
                 }
-                conn.respond = Respond::Ready;
+                // One that is answered as it is read has nothing there to be dropped.
+                if !matches!(conn.respond, Respond::Ready) {
+                    conn.respond = Respond::Ready;
+                }
                 self.end_measure(conn);
                 self.log_answered(conn);
                 return;
