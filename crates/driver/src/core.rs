@@ -17,6 +17,7 @@ use tidegate_httpapi::{
 use tidegate_os::{ConnectionKey, EndpointAddress, Operations};
 use tidegate_proto::http1::{Reject, UsualEnd, parse_authority};
 
+use crate::applications::Applications;
 use crate::bandwidth::{Paced, WorkerShaper};
 use crate::cache::{ResponseCache, WorkerCache};
 use crate::clock::Clock;
@@ -138,6 +139,8 @@ pub(crate) struct Core {
     pub(crate) tunnels: Tunnels,
     /// Which certificate a connection gets, as it was for the last handshake.
     pub(crate) tls_bindings: Arc<Bindings>,
+    /// What answers requests.
+    pub(crate) applications: Applications,
     /// Readers of content that are to be woken when the turn ends.
     pub(crate) wakers: Vec<Waker>,
     /// What usual heads end with.
@@ -172,6 +175,7 @@ impl Core {
             lanes: Lanes::default(),
             listed: VecDeque::new(),
             tunnels: Tunnels::default(),
+            applications: Applications::default(),
             wakers: Vec::new(),
             tls_bindings: Arc::default(),
             locals: Vec::new(),

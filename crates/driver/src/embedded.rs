@@ -404,6 +404,17 @@ impl Backend for Embedded {
         })
     }
 
+    fn set_application(
+        &self,
+        queue: RequestQueueId,
+        application: Arc<dyn Application>,
+    ) -> Result<(), ApiError> {
+        let view = Arc::clone(self.running()?.control.queue(queue)?);
+        view.queue.set_application(application);
+        self.post_all(|| Message::ForgetApplications);
+        Ok(())
+    }
+
     fn close_request_queue(&self, queue: RequestQueueId) -> Result<(), ApiError> {
         let view = self.change(|control| control.close_queue(queue))?;
         self.shared.cache.forget_queue(queue);

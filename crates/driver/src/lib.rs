@@ -6,6 +6,7 @@
 //! `proto`'s, system calls are `os`'s: here they meet.
 #![forbid(unsafe_code)]
 
+mod applications;
 mod bandwidth;
 mod cache;
 mod clock;

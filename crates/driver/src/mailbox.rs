@@ -91,6 +91,8 @@ pub(crate) enum Message {
     StopListening(ListenerId),
     /// The tables have changed, and perhaps when received bytes are to be handed over.
     Snapshot(Arc<Snapshot<Queue>>, ReceiveOrder),
+    /// Let go of the applications: one of them is no more.
+    ForgetApplications,
     /// Ask this filter about new connections.
     Filter(Option<Arc<dyn ConnectionFilter>>),
     /// Say which connections there are.

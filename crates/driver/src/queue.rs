@@ -9,7 +9,7 @@ mod threads;
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use tidegate_httpapi::{
     ApiError, Application, AtHand, Exchange, OperatingMode, QueueProperties, RequestQueueCounters,
 };
 
+use crate::applications::Numbered;
 use crate::mailbox::RequestKey;
 use crate::pending::OwnedExchange;
 use threads::Job;
@@ -26,7 +27,9 @@ pub(crate) use threads::Jobs;
 
 /// A request queue and its application.
 pub(crate) struct Queue {
-    application: Arc<dyn Application>,
+    application: Mutex<Numbered>,
+    /// The number of it, as it was put there last.
+    application_number: AtomicU64,
     mode: OperatingMode,
     threads_max: u32,
     /// Guards all below. Never held while the application is called.
@@ -77,8 +80,10 @@ impl Queue {
         application: Arc<dyn Application>,
     ) -> Result<Arc<Self>, ApiError> {
         properties.check()?;
+        let application = Numbered::new(application);
         let queue = Arc::new(Self {
-            application,
+            application_number: AtomicU64::new(application.number),
+            application: Mutex::new(application),
             mode: properties.operating_mode,
             threads_max: properties.thread_pool_size,
             state: Mutex::new(State {
@@ -113,8 +118,29 @@ impl Queue {
         Ok(queue)
     }
 
-    pub(crate) fn application(&self) -> &dyn Application {
-        &*self.application
+    /// What answers its requests.
+    pub(crate) fn application(&self) -> Numbered {
+        let application = self.application.lock();
+        application.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The number of [`application`](Self::application), without a lock.
+    #[inline]
+    pub(crate) fn application_number(&self) -> u64 {
+        self.application_number.load(Ordering::Acquire)
+    }
+
+    /// Has another answer the requests that come from now on.
+    pub(crate) fn set_application(&self, application: Arc<dyn Application>) {
+        let application = Numbered::new(application);
+        let number = application.number;
+        let own = self.application.lock();
+        let mut own = own.unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *own, application);
+        self.application_number.store(number, Ordering::Release);
+        // Not dropped under the lock.
+        drop(own);
+        drop(before);
     }
 
     pub(crate) fn mode(&self) -> OperatingMode {
@@ -263,8 +289,9 @@ impl Queue {
             head: &head.as_head(),
             content: content.as_deref(),
         };
+        let application = self.application();
         let called = catch_unwind(AssertUnwindSafe(|| {
-            self.application.request(Exchange::new(at_hand, exchange));
+            application.request(Exchange::new(at_hand, exchange));
         }));
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer gets its 500.

@@ -255,6 +255,19 @@ pub trait Backend: Send + Sync {
         properties: QueueProperties,
     ) -> Result<(), ApiError>;
 
+    /// Has `application` answer a queue's requests that come from now on. One that was given to the
+    /// application before goes on with it; when the last of them has ended, the backend drops that. Lanes that
+    /// are open stay.
+    ///
+    /// # Errors
+    ///
+    /// There is no such queue.
+    fn set_application(
+        &self,
+        queue: RequestQueueId,
+        application: Arc<dyn Application>,
+    ) -> Result<(), ApiError>;
+
     /// Closes a queue: what waits in it gets 503 `AppShutdown`, groups bound to it become unbound.
     ///
     /// Its application's lanes are told to stop and dropped; their connections have a few seconds, after

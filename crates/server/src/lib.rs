@@ -54,7 +54,6 @@ mod operations;
 mod path;
 mod place;
 mod proxy_protocol;
-mod replaceable;
 mod runtime;
 mod server;
 pub mod service;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_httpapi::{
-    ApiError, Backend, CacheFlush, OperatingMode, RequestQueueId, ServerSessionId, Timeouts,
-    UrlGroupId,
+    ApiError, Application, Backend, CacheFlush, OperatingMode, RequestQueueId, ServerSessionId,
+    Timeouts, UrlGroupId,
 };
 
 use crate::administration::Administration;
@@ -16,7 +16,6 @@ use crate::admission::Guard;
 use crate::binding::{Binding, Place};
 use crate::component::{Component, Doorman, Opened, Shared};
 use crate::operations::Operations;
-use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::store::Stored;
 use crate::tls::{Configuration, Plan};
@@ -52,7 +51,7 @@ pub(crate) struct Running {
     configuration: Configuration,
     stored: Stored,
     timeouts: Timeouts,
-    application: Arc<Replaceable>,
+    component: Arc<Component>,
     /// Of the component, and of those before it that have not ended theirs.
     uploads: Vec<Arc<InProgress>>,
     fallback: Option<Arc<Fallback>>,
@@ -100,11 +99,10 @@ impl Running {
         if let Some(guard) = &guard {
             guard.begin(None, shared);
         }
-        let component = Component::new(Arc::clone(shared), &settings, opened);
+        let component = Arc::new(Component::new(Arc::clone(shared), &settings, opened));
         let uploads = vec![Arc::clone(component.uploads_in_progress())];
         let fallback = component.fallback().cloned();
-        let application = Arc::new(Replaceable::new(component));
-        let called = Arc::clone(&application);
+        let called = Arc::clone(&component) as Arc<dyn Application>;
         let queue = backend.create_request_queue(settings.queue_properties(), called)?;
         undo.queue = Some(queue);
         if let Some(fallback) = &fallback {
@@ -152,7 +150,7 @@ impl Running {
             configuration,
             stored: bindings.stored,
             timeouts: bindings.timeouts,
-            application,
+            component,
             uploads,
             fallback,
             guard,
@@ -167,8 +165,9 @@ impl Running {
         &self.driver.backend
     }
 
-    pub(crate) fn application(&self) -> &Arc<Replaceable> {
-        &self.application
+    /// What answers requests.
+    pub(crate) fn component(&self) -> &Arc<Component> {
+        &self.component
     }
 
     pub(crate) fn guard(&self) -> Option<&Arc<Guard>> {
@@ -245,7 +244,10 @@ impl Running {
         self.uploads.retain(|uploads| !uploads.is_over());
         self.uploads
             .push(Arc::clone(component.uploads_in_progress()));
-        self.application.replace(component);
+        self.component = Arc::new(component);
+        // A request goes on with the one that it began with.
+        let called = Arc::clone(&self.component) as Arc<dyn Application>;
+        backend.set_application(self.queue, called)?;
         // What was made by the settings before may be another's now.
         backend.flush_cache(Some(self.queue), &CacheFlush::All)?;
         self.settings = settings;

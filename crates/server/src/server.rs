@@ -22,7 +22,6 @@ use crate::embedded;
 use crate::error::Error;
 use crate::event::Events;
 use crate::lifecycle::Running;
-use crate::replaceable::Replaceable;
 use crate::settings::Settings;
 use crate::tls::Configuration;
 use crate::traffic::Doors;
@@ -101,7 +100,7 @@ struct Serving {
     /// What asks who may come in.
     doors: Option<Arc<Doors>>,
     /// What answers them.
-    application: Arc<Replaceable>,
+    component: Arc<Component>,
     /// Gives a link to the administration.
     sign_in_link: Option<SignInLink>,
 }
@@ -457,7 +456,7 @@ impl Server {
 
     /// What answers requests, as long as they are taken.
     pub(crate) fn component(&self) -> Option<Arc<Component>> {
-        Some(self.state().serving.as_ref()?.application.component())
+        Some(Arc::clone(&self.state().serving.as_ref()?.component))
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -514,11 +513,9 @@ impl Server {
         state.phase = Phase::Restarting;
         drop(state);
         let result = self.reload_running(&mut running, settings);
+        self.state().serving = Some(Serving::of(&running));
         if result.is_ok() {
             *self.lock_settings() = running.settings.clone();
-            if let Some(serving) = &mut self.state().serving {
-                serving.guard = running.guard().map(Arc::clone);
-            }
         }
         self.go_on(Some(running), None);
         result

@@ -203,6 +203,7 @@ impl Core {
             head,
             content: content.whole(),
         };
+        let application = self.applications.take(queue);
         let mut exchange = InlineExchange {
             core: self,
             operations,
@@ -216,18 +217,18 @@ impl Core {
             reset: false,
         };
         let called = catch_unwind(AssertUnwindSafe(|| {
-            queue
-                .application()
-                .request(Exchange::new(at_hand, &mut exchange));
+            application.request(Exchange::new(at_hand, &mut exchange));
         }));
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer has got its 500.
             tracing::error!("an application panicked while it was given a request");
         }
-        if let Some((head, opening)) = exchange.upgrade.take() {
+        let (upgrade, reset) = (exchange.upgrade.take(), exchange.reset);
+        self.applications.put(application);
+        if let Some((head, opening)) = upgrade {
             // Not within the application's own call, whose locks the lane may need.
             self.upgrade(operations, conn, queue, head, opening);
-        } else if exchange.reset {
+        } else if reset {
             self.reset(operations, conn);
         }
         Ok(())

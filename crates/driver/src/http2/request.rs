@@ -317,6 +317,7 @@ impl Core {
             head,
             content: content.whole(),
         };
+        let application = self.applications.take(queue);
         let mut exchange = StreamExchange {
             core: self,
             operations,
@@ -332,15 +333,15 @@ impl Core {
             upgrade: None,
         };
         let called = catch_unwind(AssertUnwindSafe(|| {
-            queue
-                .application()
-                .request(Exchange::new(at_hand, &mut exchange));
+            application.request(Exchange::new(at_hand, &mut exchange));
         }));
         if called.is_err() {
             // The exchange was dropped while unwinding: the peer has got its 500.
             tracing::error!("an application panicked while it was given a request");
         }
-        if let Some((head, opening)) = exchange.upgrade.take() {
+        let upgrade = exchange.upgrade.take();
+        self.applications.put(application);
+        if let Some((head, opening)) = upgrade {
             // Not within the application's own call, whose locks the lane may need.
             self.open_tunnel(operations, conn, http2, stream, queue, head, opening);
         }

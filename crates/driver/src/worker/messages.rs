@@ -141,8 +141,11 @@ impl Worker {
             Message::Snapshot(snapshot, order) => {
                 self.core.set_limits(snapshot.limits_bandwidth());
                 self.view.snapshot = snapshot;
+                // That of a queue which is closed, perhaps.
+                self.core.applications.clear();
                 self.receive_order = order;
             }
+            Message::ForgetApplications => self.core.applications.clear(),
             Message::Filter(filter) => self.core.filter = filter,
             Message::List(listing) => self.list_connections(operations, listing),
             Message::Disconnect(id, from, asker) => self.disconnect(operations, id, from, asker),

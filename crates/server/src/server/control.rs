@@ -339,7 +339,7 @@ impl Serving {
             queue: running.queue(),
             guard: running.guard().map(Arc::clone),
             doors: running.doors.clone(),
-            application: Arc::clone(running.application()),
+            component: Arc::clone(running.component()),
             sign_in_link: administration.map(Administration::sign_in_link),
         }
     }

@@ -379,6 +379,15 @@ impl Backend for TestBackend {
         Ok(())
     }
 
+    fn set_application(
+        &self,
+        _: RequestQueueId,
+        application: Arc<dyn Application>,
+    ) -> Result<(), ApiError> {
+        self.state().application = Some(application);
+        Ok(())
+    }
+
     fn close_request_queue(&self, _: RequestQueueId) -> Result<(), ApiError> {
         self.called("close queue".to_owned());
         self.state().application = None;

@@ -1,12 +1,13 @@
 //! The request queue and what it refuses. http-server-api §4, cases Q01–Q10, Q17.
 
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use tidegate_driver::Io;
 use tidegate_httpapi::OperatingMode::{Classic, HighPerf};
 use tidegate_httpapi::{Backend, Body, EnabledState, QueueProperties, ResponseHead, Verbosity503};
 use tidegate_wire::{
-    Client, Gate, PATIENCE, Place, Seen, Server, blocked, held, on_both_loops, until,
+    Client, Gate, PATIENCE, Place, Seen, Server, blocked, held, label, on_both_loops, until,
 };
 
 on_both_loops!(
@@ -20,6 +21,7 @@ on_both_loops!(
     a_disabled_group_refuses,
     a_closed_queue_refuses_who_waits,
     who_waits_and_leaves_makes_room,
+    an_application_is_replaced_at_once,
 );
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -308,4 +310,23 @@ fn who_waits_and_leaves_makes_room(io: Io) {
     assert_eq!(next.response().text(), "/c");
     let seen: Vec<_> = busy.taken.try_iter().map(|seen| seen.target).collect();
     assert_eq!(seen, ["/c"]);
+}
+
+fn an_application_is_replaced_at_once(io: Io) {
+    for mode in [Classic, HighPerf] {
+        let server = Server::start(io);
+        let (first, second) = (label("first"), label("second"));
+        let place = server.serve_in(mode, "localhost/", Arc::clone(&first));
+        let mut client = server.client();
+        assert_eq!(client.ask(GET).text(), "first");
+        let put = |application| server.backend.set_application(place.queue, application);
+        put(Arc::clone(&second)).unwrap();
+        assert_eq!(client.ask(GET).text(), "second");
+        put(label("third")).unwrap();
+        // Though the connection is idle: it does not take another request.
+        for before in [first, second] {
+            until("the one before ends", || Arc::strong_count(&before) == 1);
+        }
+        assert_eq!(client.ask(GET).text(), "third");
+    }
 }
