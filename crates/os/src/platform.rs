@@ -26,6 +26,8 @@ mod unix_other_beneath;
 mod unix_service;
 #[cfg(unix)]
 mod unix_socket;
+#[cfg(unix)]
+mod unix_stream;
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
@@ -74,6 +76,8 @@ pub(crate) use unix_other_beneath::*;
 pub use unix_service::{Handover, Lifeline, Notifier, raise_open_files_max, service_watchdog};
 #[cfg(unix)]
 pub(crate) use unix_socket::*;
+#[cfg(unix)]
+pub(crate) use unix_stream::{receive, send};
 #[cfg(windows)]
 pub use windows::REUSE_PORT_BALANCES;
 #[cfg(windows)]

@@ -1,9 +1,10 @@
 //! Windows.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 
+use mio::net::TcpStream;
 use socket2::Socket;
 
 use crate::socket::{BindErrorKind, UnixListenerFile};
@@ -22,6 +23,15 @@ pub(crate) const NO_DELAY_IS_INHERITED: bool = false;
 pub(crate) const READ_UNTIL_WOULD_BLOCK: bool = true;
 
 pub(crate) const SEND_FLAGS: i32 = 0;
+
+/// See the file of Unix. Here it is by these that the next event is asked for.
+pub(crate) fn receive(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.read(buffer)
+}
+
+pub(crate) fn send(mut stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    stream.write(bytes)
+}
 
 /// There is no such flag; the sockets of our loops do not block.
 pub(crate) const DONT_WAIT: i32 = 0;

@@ -1,6 +1,6 @@
 //! What the owner asks of the readiness loop, and the state of each connection.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::event::{EndpointAddress, Operations, SendBuffer};
 use crate::file::FileRange;
 use crate::file_send::{FileSends, send_pieces};
 use crate::key::{ConnectionKey, ListenerKey};
-use crate::platform::SEND_FLAGS;
+use crate::platform::{SEND_FLAGS, send};
 use crate::socket::{Listener, endpoint};
 use crate::table::Table;
 use crate::waker::{Sleep, Waker};
@@ -98,7 +98,7 @@ impl Connection {
         let length = buffer.len();
         while self.sent < length {
             let outcome = if buffer.tail.is_empty() {
-                self.stream.write(&buffer.head[self.sent..])
+                send(&self.stream, &buffer.head[self.sent..])
             } else {
                 self.write_vectored(buffer)
             };

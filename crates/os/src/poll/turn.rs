@@ -1,6 +1,6 @@
 //! One turn of the readiness loop: wait, then do what the ready sockets allow and hand it over.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -12,7 +12,7 @@ use crate::event::{
     Event, EventLoop, Handler, LoopSettings, RECEIVE_BUFFER_BYTES, ReceiveOrder, WOKEN_MAX,
 };
 use crate::key::ConnectionKey;
-use crate::platform::READ_UNTIL_WOULD_BLOCK;
+use crate::platform::{READ_UNTIL_WOULD_BLOCK, receive};
 use crate::waker::{Signal, Sleep};
 
 /// The event loop on readiness.
@@ -206,7 +206,7 @@ impl Receive {
             if !connection.wants_read() {
                 return count;
             }
-            let event = match connection.stream.read(&mut self.buffer) {
+            let event = match receive(&connection.stream, &mut self.buffer) {
                 Ok(0) => {
                     connection.receive_ended = true;
                     Event::PeerClosed { connection: key }
