@@ -173,6 +173,15 @@ impl Body {
             Self::Stream { length, .. } => *length,
         }
     }
+
+    /// Drops it: without a call where there is nothing to drop, as mostly.
+    #[inline]
+    pub fn discard(self) {
+        match self {
+            Self::Empty | Self::Static(_) => std::mem::forget(self),
+            _ => drop(self),
+        }
+    }
 }
 
 impl fmt::Debug for Body {

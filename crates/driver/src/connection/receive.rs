@@ -13,7 +13,7 @@ use crate::view::View;
 impl Core {
     /// Takes bytes that were received. `position`: how many connections had bytes before this one in
     /// the same batch.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn received<O: Operations>(
         &mut self,
         view: &mut View,

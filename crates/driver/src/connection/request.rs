@@ -269,7 +269,7 @@ impl Core {
     }
 
     /// Counts a connection to the group its request was routed to.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn enter(
         &mut self,
         conn: &mut Connection,
@@ -282,6 +282,15 @@ impl Core {
         {
             return Ok(());
         }
+        self.enter_other(conn, group)
+    }
+
+    #[inline(never)]
+    fn enter_other(
+        &mut self,
+        conn: &mut Connection,
+        group: &Arc<GroupView<Queue>>,
+    ) -> Result<(), Refused> {
         if conn.group.is_none() {
             self.counters.count_earlier(conn, group);
         }

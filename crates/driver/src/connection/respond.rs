@@ -52,8 +52,9 @@ impl Core {
                 self.counters.count_response(head.status);
                 self.log_answer(conn, &head);
                 self.pool.put(head.fields.into_memory());
-                if let Body::Owned(memory) = body {
-                    self.pool.put(memory);
+                match body {
+                    Body::Owned(memory) => self.pool.put(memory),
+                    other => other.discard(),
                 }
                 // One that is answered as it is read has nothing there to be dropped.
                 if !matches!(conn.respond, Respond::Ready) {

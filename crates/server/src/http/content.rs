@@ -241,7 +241,7 @@ impl RequestContent<'_> {
     }
 
     /// What a handler has left of it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn into_left(self) -> LeftContent {
         match self {
             Self::Arrived(..) => LeftContent::WithExchange,

@@ -331,7 +331,7 @@ impl Response {
         if let Some(rare) = &mut self.rare {
             rare.source = None;
         }
-        self.content = content;
+        std::mem::replace(&mut self.content, content).discard();
     }
 
     pub(super) fn set_source(&mut self, source: Source) {

@@ -79,7 +79,7 @@ impl Transport for Exchange<'_> {
 
 impl<'a> Request<'a> {
     /// The request of `exchange`, with what was taken out of it where its content has yet to arrive.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn arriving(
         exchange: &'a Exchange<'_>,
         body: Option<BodyReader>,
@@ -137,7 +137,7 @@ impl<'a> Request<'a> {
     }
 
     /// What is left of the content, and what of it has gone to disk or was looked at.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn into_left(self) -> (LeftContent, Option<Uploads>) {
         (self.content.into_left(), self.uploads.into_inner())
     }
