@@ -332,7 +332,7 @@ impl Server {
 }
 
 impl Serving {
-    fn of(running: &Running) -> Self {
+    pub(super) fn of(running: &Running) -> Self {
         let administration = running.administration.as_ref();
         Self {
             backend: Arc::clone(running.backend()),
