@@ -47,6 +47,13 @@ impl ErrorLines {
         lines
     }
 
+    /// All there is by now, as it is.
+    pub(crate) fn text(&self) -> String {
+        let files = fs::read_dir(self.0.join("HTTPERR")).into_iter().flatten();
+        let paths = files.flatten().map(|file| file.path());
+        paths.flat_map(fs::read_to_string).collect()
+    }
+
     /// Waits for the first line about the client with this port.
     pub fn of_client(&self, port: u16) -> ErrorLine {
         let port = port.to_string();

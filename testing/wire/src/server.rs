@@ -225,6 +225,15 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.backend.stop(Duration::ZERO);
+        if std::thread::panicking() {
+            // Why it ended a connection, if it did.
+            println!(
+                "the server at port {}: {:?}",
+                self.port,
+                self.backend.counters()
+            );
+            print!("{}", self.errors.text());
+        }
     }
 }
 
