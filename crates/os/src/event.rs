@@ -267,6 +267,12 @@ pub trait Operations {
     /// Bytes given to the system for this connection so far, within a pending send too.
     fn bytes_sent(&self, connection: ConnectionKey) -> u64;
 
+    /// Bytes of these that the peer's system has acknowledged, where ours tells of that; else all of them.
+    ///
+    /// The system takes megabytes for a peer at once, and then nothing before the peer has taken a good part of them:
+    /// whoever judges the peer by what is given to the system sees one that stands still.
+    fn bytes_taken(&self, connection: ConnectionKey) -> u64;
+
     /// Bytes of a pending send that have not been given to the system yet.
     fn unsent(&self, connection: ConnectionKey) -> usize;
 

@@ -206,7 +206,7 @@ impl Core {
             Waits::New => None,
             Waits::Linger => Some(LINGER),
             Waits::For(Phase::Send) => {
-                let bytes = operations.bytes_sent(conn.key);
+                let bytes = operations.bytes_taken(conn.key);
                 let rate = SendRate::begin(self.clock.now());
                 let due = self.clock.ticks_until(rate.deadline());
                 let judged = JudgedSend { rate, bytes };
@@ -356,11 +356,11 @@ impl Core {
         let (Some(judged), Some(rate)) = (&mut conn.deadline.rate, rate) else {
             return false;
         };
-        let bytes = operations.bytes_sent(conn.key);
+        let bytes = operations.bytes_taken(conn.key);
         judged
             .rate
-            .taken(bytes - judged.bytes, self.clock.now(), rate);
-        judged.bytes = bytes;
+            .taken(bytes.saturating_sub(judged.bytes), self.clock.now(), rate);
+        judged.bytes = judged.bytes.max(bytes);
         conn.deadline.at = self.clock.ticks_until(judged.rate.deadline()) + 1;
         judged.rate.is_too_slow(self.clock.now())
     }

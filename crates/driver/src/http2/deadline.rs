@@ -50,8 +50,8 @@ impl Progress {
             // No stream has waited for its turn meanwhile.
             *self = Self::begin(bytes, now);
         }
-        self.rate.taken(bytes - self.bytes, now, rate);
-        self.bytes = bytes;
+        self.rate.taken(bytes.saturating_sub(self.bytes), now, rate);
+        self.bytes = self.bytes.max(bytes);
         self.asked = now;
         !self.rate.is_too_slow(now)
     }
@@ -234,7 +234,7 @@ impl Core {
         if !codec.waits_for_turn(key) {
             return true;
         }
-        let bytes = operations.bytes_sent(conn.key);
+        let bytes = operations.bytes_taken(conn.key);
         let progress = progress.get_or_insert_with(|| Box::new(Progress::begin(bytes, now)));
         let is_excused = progress.is_enough(bytes, now, rate);
         if is_excused {

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use rustix::net::RecvFlags;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use crate::owner::ProcessName;
 
@@ -62,6 +63,18 @@ pub(crate) const PRIVILEGED_PORT_HELP: &str = "use a port above 1023, give the p
 
 pub(crate) fn set_reuse_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
+}
+
+/// Bytes given to a socket that the peer's system has not acknowledged; 0 where that is not known.
+pub(crate) fn unacknowledged(socket: &SockRef<'_>) -> u64 {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as the socket is borrowed, and SIOCOUTQ, which has TIOCOUTQ's number,
+    // writes one `int` to where the pointer points.
+    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    match outcome {
+        0 => u64::try_from(count).unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The process that listens on the port, if `/proc` shows it to us.

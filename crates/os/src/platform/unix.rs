@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use rustix::net::RecvFlags;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use crate::owner::ProcessName;
 
@@ -37,6 +37,11 @@ pub(crate) const PRIVILEGED_PORT_HELP: &str =
 
 pub(crate) fn set_reuse_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)
+}
+
+/// See the Linux file.
+pub(crate) fn unacknowledged(_socket: &SockRef<'_>) -> u64 {
+    0
 }
 
 pub(crate) fn tcp_owner(_address: SocketAddr) -> Option<ProcessName> {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use mio::net::TcpStream;
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use crate::socket::{BindErrorKind, UnixListenerFile};
 
@@ -50,6 +50,11 @@ pub(crate) const PRIVILEGED_PORT_HELP: &str =
 
 pub(crate) fn set_reuse_port(_socket: &Socket) -> io::Result<()> {
     Ok(())
+}
+
+/// See the Linux file.
+pub(crate) fn unacknowledged(_socket: &SockRef<'_>) -> u64 {
+    0
 }
 
 pub(crate) fn tcp_owner(_address: SocketAddr) -> Option<ProcessName> {

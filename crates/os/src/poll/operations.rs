@@ -14,7 +14,7 @@ use crate::event::{EndpointAddress, Operations, SendBuffer};
 use crate::file::FileRange;
 use crate::file_send::{FileSends, send_pieces};
 use crate::key::{ConnectionKey, ListenerKey};
-use crate::platform::{SEND_FLAGS, send};
+use crate::platform::{self, SEND_FLAGS, send};
 use crate::socket::{Listener, endpoint};
 use crate::table::Table;
 use crate::waker::{Sleep, Waker};
@@ -313,6 +313,13 @@ impl Operations for PollOperations {
         self.connections
             .get(connection)
             .map_or(0, |state| state.sent_total)
+    }
+
+    fn bytes_taken(&self, connection: ConnectionKey) -> u64 {
+        self.connections.get(connection).map_or(0, |state| {
+            let held = platform::unacknowledged(&state.socket());
+            state.sent_total.saturating_sub(held)
+        })
     }
 
     fn unsent(&self, connection: ConnectionKey) -> usize {

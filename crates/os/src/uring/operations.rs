@@ -22,6 +22,7 @@ use crate::event::{EndpointAddress, Operations, SendBuffer};
 use crate::file::FileRange;
 use crate::file_send::FileSends;
 use crate::key::{ConnectionKey, ListenerKey};
+use crate::platform;
 use crate::socket::{Listener, endpoint};
 use crate::table::Table;
 use crate::waker::{Sleep, Waker};
@@ -345,6 +346,13 @@ impl Operations for UringOperations {
         self.connections
             .get(connection)
             .map_or(0, |state| state.sent_total)
+    }
+
+    fn bytes_taken(&self, connection: ConnectionKey) -> u64 {
+        self.connections.get(connection).map_or(0, |state| {
+            let held = platform::unacknowledged(&state.socket());
+            state.sent_total.saturating_sub(held)
+        })
     }
 
     fn unsent(&self, connection: ConnectionKey) -> usize {

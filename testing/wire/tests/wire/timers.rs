@@ -9,7 +9,7 @@ use tidegate_driver::Io;
 use tidegate_httpapi::OperatingMode::{Classic, HighPerf};
 use tidegate_httpapi::{Backend, InheritedTimeouts, SessionProperties};
 use tidegate_wire::{
-    Client, PATIENCE, Pieces, Server, answering, blocked, held, label, on_both_loops,
+    Client, PATIENCE, Pieces, Server, answering, blocked, held, label, on_both_loops, until,
 };
 
 on_both_loops!(
@@ -21,6 +21,7 @@ on_both_loops!(
     q20_a_request_that_waits_too_long_is_given_up,
     q20_a_request_that_waits_too_long_in_high_perf_is_given_up,
     a_peer_that_takes_too_slowly_is_dropped,
+    a_peer_that_takes_a_little_at_a_time_is_served,
     a_group_inherits_its_session_s_timers,
 );
 
@@ -141,16 +142,20 @@ fn q20_a_request_that_waits_too_long_in_high_perf_is_given_up(io: Io) {
     assert_eq!(first.response().text(), "again");
 }
 
-fn a_peer_that_takes_too_slowly_is_dropped(io: Io) {
-    let server = Server::start(io);
-    let endless = answering(|exchange| {
+/// An application with more content than systems hold for a peer.
+fn endless() -> std::sync::Arc<dyn tidegate_httpapi::Application> {
+    answering(|exchange| {
         let pieces = Pieces::default();
         for _ in 0..1000 {
             pieces.give(vec![b'x'; 64 * 1024]);
         }
         exchange.respond(tidegate_httpapi::ResponseHead::new(200), pieces.body(None));
-    });
-    let place = server.serve("localhost/", endless);
+    })
+}
+
+fn a_peer_that_takes_too_slowly_is_dropped(io: Io) {
+    let server = Server::start(io);
+    let place = server.serve("localhost/", endless());
     server.set_group(&place, |group| {
         group.timeouts.min_send_rate = Some(Some(u32::MAX))
     });
@@ -161,6 +166,33 @@ fn a_peer_that_takes_too_slowly_is_dropped(io: Io) {
         (line.status.as_str(), line.reason.as_str()),
         ("-", "Timer_MinBytesPerSecond")
     );
+}
+
+// The system has taken megabytes for it, and takes no more before a good part of them has been taken.
+fn a_peer_that_takes_a_little_at_a_time_is_served(io: Io) {
+    let server = Server::start(io);
+    let place = server.serve("localhost/", endless());
+    server.set_group(&place, |group| {
+        group.timeouts.min_send_rate = Some(Some(10_000))
+    });
+    let mut steady = server.client();
+    steady.send(GET);
+    assert_eq!(steady.response_head().status, 200);
+    let mut stuck = Client::connect_narrow(server.port);
+    stuck.send(GET);
+    let has_line = |port: u16| {
+        let lines = server.errors.now();
+        lines
+            .iter()
+            .any(|line| line.client_port == port.to_string())
+    };
+    // Ten times as much as it must take, for as long as one that takes nothing has.
+    until("who takes nothing is dropped", || {
+        steady.take(200);
+        has_line(stuck.port())
+    });
+    assert!(!has_line(steady.port()));
+    steady.take(16 << 20);
 }
 
 fn a_group_inherits_its_session_s_timers(io: Io) {
