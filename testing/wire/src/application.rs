@@ -103,7 +103,7 @@ impl Seen {
 pub fn seen() -> (Arc<dyn Application>, Receiver<Seen>) {
     let (sender, receiver) = mpsc::channel();
     let application = answering(move |exchange| {
-        let _ = sender.send(Seen::of(&exchange.head()));
+        let _ = sender.send(Seen::of(exchange.head()));
         answer(exchange, 200, "seen");
     });
     (application, receiver)
@@ -161,7 +161,7 @@ pub fn blocked() -> (Arc<dyn Application>, Gate, Receiver<Seen>) {
     let passing = gate.clone();
     let application = answering(move |exchange| {
         let target = exchange.head().target().to_vec();
-        let _ = sender.send(Seen::of(&exchange.head()));
+        let _ = sender.send(Seen::of(exchange.head()));
         passing.pass();
         answer(exchange, 200, target);
     });

@@ -274,7 +274,7 @@ fn a_closed_queue_refuses_who_waits(io: Io) {
     let busy = Busy::new(io, |_| {});
     let mut waiting = [busy.wait_in_queue("/a"), busy.wait_in_queue("/b")];
     let closing = {
-        let backend = std::sync::Arc::clone(&busy.server.backend);
+        let backend = Arc::clone(&busy.server.backend);
         let queue = busy.place.queue;
         // Closing may wait for the thread that still has a request.
         std::thread::spawn(move || backend.close_request_queue(queue))

@@ -36,7 +36,7 @@ fn making(
     let calls = Calls::default();
     let counted = calls.clone();
     let application = answering(move |exchange: Exchange<'_>| {
-        let (head, body) = make(counted.add(), &exchange.head());
+        let (head, body) = make(counted.add(), exchange.head());
         exchange.respond(head, body);
     });
     (application, calls)
