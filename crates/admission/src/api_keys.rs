@@ -159,7 +159,7 @@ struct Counters {
 }
 
 /// What happens to keys, for who wants to know: [`ApiKeys::set_listener`]. Called by the thread that does it, after
-/// it is on the disk.
+/// it is on the disk: what two threads do one after the other may be told the other way round.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ApiKeyEvent {

@@ -146,7 +146,15 @@ impl Step {
             Self::Tests => {
                 // Tests of the guide run them.
                 run(in_root(root, &["build", "--workspace", "--examples"]))?;
-                let words = ["test", "--workspace", "--lib", "--bins", "--tests"];
+                let words = [
+                    "test",
+                    "--workspace",
+                    "--lib",
+                    "--bins",
+                    "--tests",
+                    // One that fails hides no other.
+                    "--no-fail-fast",
+                ];
                 let mut command = in_root(root, &words);
                 if std::env::var_os(TEST_THREADS).is_none() {
                     // Those on a port wait for timers more than they work.
