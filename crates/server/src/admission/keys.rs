@@ -290,7 +290,9 @@ impl KeyGate {
             Some(_) => Err(Refusal::malformed()),
         };
         for (name, value) in head.fields.lines() {
-            if name.eq_ignore_ascii_case(self.header.as_bytes()) {
+            // Mostly it is spelt as in the settings.
+            let wanted = self.header.as_bytes();
+            if name == wanted || name.eq_ignore_ascii_case(wanted) {
                 let key = std::str::from_utf8(value).map_err(|_| Refusal::malformed())?;
                 keep(Cow::Borrowed(key))?;
             }

@@ -68,9 +68,7 @@ impl RateLimiter {
         let rules = limiter.rules().all().iter();
         Ok(Self {
             clock,
-            fields: rules
-                .map(|rule| Arc::new(RateFields::new(&rule.name)))
-                .collect(),
+            fields: rules.map(|rule| Arc::new(RateFields::new(rule))).collect(),
             limiter,
             status: settings.status,
             tells: settings.headers,
