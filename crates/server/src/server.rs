@@ -90,7 +90,6 @@ struct State {
 }
 
 /// What takes requests, for who asks it something while it does.
-#[derive(Clone)]
 struct Serving {
     backend: Arc<dyn Backend>,
     /// The queue that they are taken from.
